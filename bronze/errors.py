@@ -1,0 +1,96 @@
+"""The one exception tree of the project.
+
+::
+
+    BronzeError
+    ├── ConfigError            the settings, or what they point at, cannot be used      (exit status 2)
+    ├── DataError              an input is wrong; trying again cannot help
+    │   ├── LakeError          a lake's layout, or an object of it, is missing or mislabelled
+    │   ├── FrameError         an object is not exactly one whole zstd frame
+    │   ├── XdrError           bytes that are no well-formed XDR of the type expected
+    │   ├── VerificationError  a hash, a link, a sequence or a protocol does not hold
+    │   └── StateError         a manifest, checkpoint, event file or chain that contradicts itself
+    ├── StoreError             a store could not do what it was asked; may help to try again
+    │   ├── ObjectMissing      nothing lies at the key
+    │   └── ObjectExists       something lies at the key already
+    └── ConflictError          what lies at a key differs from what is to be published there
+
+A message names the object, the ledger and both values, and says what to do where that is known.
+``OSError`` from local files counts as transient too (`is_transient`).
+"""
+
+from __future__ import annotations
+
+
+class BronzeError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class ConfigError(BronzeError):
+    """The settings, or what they point at, cannot be used."""
+
+
+class DataError(BronzeError):
+    """An input is wrong; trying again cannot help."""
+
+
+class LakeError(DataError):
+    """A lake's layout, or an object of it, is missing or mislabelled."""
+
+
+class FrameError(DataError):
+    """An object is not exactly one whole zstd frame within the size bound."""
+
+
+class XdrError(DataError):
+    """Bytes that are no well-formed XDR of the type expected.
+
+    Attributes:
+        offset: position of the first byte that does not fit, from the start of the buffer read.
+        path: the type path to it, such as ``LedgerCloseMeta.v1.txSet``.
+        reason: what is wrong there.
+    """
+
+    def __init__(self, reason: str, *, offset: int, path: str) -> None:
+        super().__init__(f"malformed XDR at byte {offset} in {path}: {reason}")
+        self.reason = reason
+        self.offset = offset
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_xdr_error, (self.reason, self.offset, self.path))
+
+
+def _rebuild_xdr_error(reason: str, offset: int, path: str) -> XdrError:
+    return XdrError(reason, offset=offset, path=path)
+
+
+class VerificationError(DataError):
+    """A hash, a link, a sequence or a protocol does not hold."""
+
+
+class StateError(DataError):
+    """A manifest, checkpoint, event file or chain that contradicts itself or another."""
+
+
+class StoreError(BronzeError):
+    """A store could not do what it was asked; it may help to try again."""
+
+
+class ObjectMissing(StoreError):
+    """Nothing lies at the key."""
+
+
+class ObjectExists(StoreError):
+    """Something lies at the key already."""
+
+
+class ConflictError(BronzeError):
+    """What lies at a key differs from what is to be published there."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying the same thing again may succeed."""
+    if isinstance(error, (ObjectMissing, ObjectExists)):
+        return False
+    return isinstance(error, (StoreError, OSError))

@@ -1,0 +1,95 @@
+"""Object keys of a Galexie ledger lake: arithmetic only, no input or output.
+
+Source: SEP-54 and stellar/go ``support/datastore/schema.go``. K is ledgers per file, P is files per
+directory. Names begin with the inverted start in hexadecimal, so newer objects sort first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MAX_LEDGER = 0xFFFFFFFF
+#: The first ledger that has a LedgerCloseMeta: genesis (1) and 0 have none.
+FIRST_LEDGER = 2
+EXTENSIONS = ("zst", "zstd")
+
+_DIRECTORY = re.compile(r"([0-9A-F]{8})--(\d{1,10})-(\d{1,10})")
+_OBJECT = re.compile(r"([0-9A-F]{8})--(\d{1,10})(?:-(\d{1,10}))?\.xdr\.(zstd?)")
+
+
+@dataclass(frozen=True, slots=True)
+class LakeLayout:
+    """How a lake names its objects.
+
+    Attributes:
+        ledgers_per_file: K, at least 1.
+        files_per_directory: P, at least 1; 1 means no directories.
+        extension: ``zst`` or ``zstd``.
+    """
+
+    ledgers_per_file: int = 1
+    files_per_directory: int = 1
+    extension: str = "zst"
+
+    def __post_init__(self) -> None:
+        for name in ("ledgers_per_file", "files_per_directory"):
+            value = getattr(self, name)
+            if not 1 <= value <= MAX_LEDGER:
+                raise ValueError(f"{name} {value} is not in 1..{MAX_LEDGER}")
+        if self.extension not in EXTENSIONS:
+            raise ValueError(f"extension {self.extension!r} is not one of {', '.join(EXTENSIONS)}")
+
+    def file_start(self, ledger: int) -> int:
+        """First ledger of the name of the file that holds `ledger`."""
+        return ledger - ledger % self.ledgers_per_file
+
+    def file_end(self, ledger: int) -> int:
+        """Last ledger (inclusive) of the name of the file that holds `ledger`."""
+        return min(self.file_start(ledger) + self.ledgers_per_file - 1, MAX_LEDGER)
+
+    def directory(self, ledger: int) -> str:
+        """The directory of the file that holds `ledger`, with its slash; empty when P is 1."""
+        if self.files_per_directory == 1:
+            return ""
+        size = self.ledgers_per_file * self.files_per_directory
+        start = ledger - ledger % size
+        return f"{MAX_LEDGER - start:08X}--{start}-{min(start + size - 1, MAX_LEDGER)}/"
+
+    def key(self, ledger: int) -> str:
+        """Key, relative to the lake's root, of the object that holds `ledger`."""
+        if not 0 <= ledger <= MAX_LEDGER:
+            raise ValueError(f"ledger {ledger} is not in 0..{MAX_LEDGER}")
+        start = self.file_start(ledger)
+        end = "" if self.ledgers_per_file == 1 else f"-{self.file_end(ledger)}"
+        return f"{self.directory(ledger)}{MAX_LEDGER - start:08X}--{start}{end}.xdr.{self.extension}"
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedName:
+    """A directory or object name taken apart; `start` and `end` are inclusive ledgers."""
+
+    start: int
+    end: int
+    extension: str | None
+    names_end: bool
+
+
+def _parsed(match: re.Match[str], extension: str | None) -> ParsedName | None:
+    start = int(match[2])
+    end = int(match[3]) if match[3] is not None else start
+    if start > MAX_LEDGER or not start <= end <= MAX_LEDGER or int(match[1], 16) != MAX_LEDGER - start:
+        return None
+    return ParsedName(start, end, extension, match[3] is not None)
+
+
+def parse_object(name: str) -> ParsedName | None:
+    """Take an object's base name apart; None when it is not one of a lake."""
+    match = _OBJECT.fullmatch(name)
+    return _parsed(match, match[4]) if match else None
+
+
+def parse_directory(name: str) -> ParsedName | None:
+    """Take a directory's name (without slash) apart; None when it is not one of a lake."""
+    match = _DIRECTORY.fullmatch(name)
+    return _parsed(match, None) if match else None

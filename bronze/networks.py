@@ -1,0 +1,23 @@
+"""The networks whose passphrases are public knowledge."""
+
+from __future__ import annotations
+
+#: Network name as configurations write it, to the passphrase in a lake's ``.config.json``.
+PASSPHRASES = {
+    "pubnet": "Public Global Stellar Network ; September 2015",
+    "testnet": "Test SDF Network ; September 2015",
+    "futurenet": "Test SDF Future Network ; October 2022",
+}
+
+#: Other names that configurations of the older copier use for the same networks.
+ALIASES = {"mainnet": "pubnet", "public": "pubnet"}
+
+
+def known_passphrase(network: str) -> str | None:
+    """The passphrase of `network`, or None for a network this table does not know."""
+    return PASSPHRASES.get(ALIASES.get(network, network))
+
+
+def network_of(passphrase: str) -> str | None:
+    """The usual name of the network with `passphrase`, or None when it is not a public one."""
+    return next((name for name, phrase in PASSPHRASES.items() if phrase == passphrase), None)

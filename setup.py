@@ -1,0 +1,57 @@
+"""Builds the distribution ``bronze-copier``.
+
+The XDR reader is plain Python that Cython compiles as it stands. A machine without a C compiler still
+installs: the reader is then interpreted, which the program says once at run time.
+"""
+
+from pathlib import Path
+
+from setuptools import Extension, find_packages, setup
+
+try:
+    from Cython.Build import cythonize
+except ImportError:  # an install without build isolation and without Cython: interpreted reader
+    cythonize = None
+
+VERSION = "0.1.0"
+
+READER = Extension("bronze.xdr.walker", ["bronze/xdr/walker.py"], extra_compile_args=["-O3"], optional=True)
+
+setup(
+    name="bronze-copier",
+    version=VERSION,
+    description="Copies raw Stellar ledgers from Galexie lakes into verified, immutable parquet partitions",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["bronze", "bronze.*", "transforms", "transforms.*", "pipeline", "pipeline.*"]),
+    ext_modules=cythonize([READER], language_level=3, build_dir="build/cython") if cythonize else [],
+    entry_points={"console_scripts": ["bronze-copier = pipeline.main:main"]},
+    install_requires=[
+        "apache-beam[gcp,aws]>=2.77,<2.78",  # runner internals are relied on: see pipeline/local_runner.py
+        "pyarrow==25.0.1",  # its writer decides the bytes of every partition
+        "stellar-sdk>=16.1,<17",
+        "zstandard>=0.25,<0.26",
+        "obstore>=0.12.1,<0.13",
+        "psycopg2-binary>=2.9.10,<3",
+        "google-cloud-logging>=3.12,<4",
+        "prometheus-client>=0.22,<1",
+        "pydantic>=2.11,<3",
+        "pydantic-settings>=2.9,<3",
+        "PyYAML>=6,<7",
+        "tenacity>=9,<10",
+        "rich>=14,<16",
+    ],
+    extras_require={
+        "test": ["pytest>=8.4,<10", "pytest-timeout>=2.4,<3", "pytest-xdist>=3.6,<4", "hypothesis>=6.130,<7", "duckdb>=1.3"],
+        "check": ["ruff>=0.12", "mypy>=1.16", "types-PyYAML", "types-psycopg2", "Cython>=3.1,<4"],
+    },
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+    ],
+)
