@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ class Era:
             raise ConfigError(f"ledger_start {self.ledger_start} is not in 0..{MAX_LEDGER}")
         if self.ledger_end and not self.ledger_start <= self.ledger_end <= MAX_LEDGER:
             raise ConfigError(
-                f"ledger_end {self.ledger_end} is not in ledger_start..{MAX_LEDGER} (ledger_start is {self.ledger_start})"
+                f"ledger_end {self.ledger_end} is not in {self.ledger_start}..{MAX_LEDGER} (from ledger_start on)"
             )
         if self.partition_size <= 0:
             raise ConfigError(f"partition_size {self.partition_size} is not positive")
@@ -47,6 +48,11 @@ class Era:
     def chain(self) -> str:
         """The name of the era's chain of audit events: ``network/era_id/version_label``."""
         return f"{self.network}/{self.era_id}/{self.version_label}"
+
+    @property
+    def file_prefix(self) -> str:
+        """How the names of the chain's event and checkpoint files begin."""
+        return f"{self.network}_{self.era_id}_{self.version_label}"
 
     @property
     def last(self) -> int:
@@ -90,7 +96,7 @@ def overlap_problems(eras: Iterable[Era]) -> list[str]:
     """What is wrong with these eras beside each other, one sentence for each problem."""
     ordered = sorted(eras, key=lambda era: era.ledger_start)
     problems = []
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         if before.ledger_end == 0:
             problems.append(
                 f"era {before.era_id!r} has no end (ledger_end 0) and stands before era {after.era_id!r}, "
@@ -106,6 +112,14 @@ def overlap_problems(eras: Iterable[Era]) -> list[str]:
         if era.chain in chains:
             problems.append(f"two eras are called {era.chain}: each needs an era_id or version_label of its own")
         chains.add(era.chain)
+    prefixes: dict[str, str] = {}
+    for era in ordered:
+        other = prefixes.setdefault(era.file_prefix, era.chain)
+        if other != era.chain:
+            problems.append(
+                f"the chains {other} and {era.chain} would share their event files ({era.file_prefix}_*.json):"
+                " rename one of the eras"
+            )
     networks = sorted({era.network for era in ordered})
     if len(networks) > 1:
         problems.append(f"the eras name {len(networks)} networks ({', '.join(networks)}), a lake is of one")

@@ -21,6 +21,8 @@ A message names the object, the ledger and both values, and says what to do wher
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class BronzeError(Exception):
     """Base of every error this project raises on purpose."""
@@ -31,7 +33,22 @@ class ConfigError(BronzeError):
 
 
 class DataError(BronzeError):
-    """An input is wrong; trying again cannot help."""
+    """An input is wrong; trying again cannot help.
+
+    Attributes:
+        where: the object it was met in, once that is known; begins the message.
+    """
+
+    where: str | None = None
+
+    def at(self, where: str) -> Self:
+        """Say where the error was met, unless that was said already; returns itself."""
+        self.where = self.where or where
+        return self
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{self.where}: {message}" if self.where else message
 
 
 class LakeError(DataError):
@@ -58,7 +75,7 @@ class XdrError(DataError):
         self.path = path
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild_xdr_error, (self.reason, self.offset, self.path))
+        return (_rebuild_xdr_error, (self.reason, self.offset, self.path), self.__dict__)
 
 
 def _rebuild_xdr_error(reason: str, offset: int, path: str) -> XdrError:

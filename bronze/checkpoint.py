@@ -1,0 +1,114 @@
+"""The checkpoint of a chain: how far it is committed.
+
+``checkpoint.json`` with one era configured, ``checkpoint_{network}_{era_id}_{version_label}.json`` with
+several; either is accepted on reading when its content matches. Operators edit it by hand to restart
+from a ledger: what it says is obeyed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from bronze.eras import Era
+from bronze.errors import ObjectMissing, StateError
+from bronze.grid import Partition
+from bronze.lake_keys import MAX_LEDGER
+from bronze.store import Store
+from bronze.times import rfc3339
+
+SINGLE = "checkpoint.json"
+_MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a chain is committed.
+
+    Attributes:
+        last_ledger: last committed ledger, inclusive.
+        partition: the last committed partition; None when an operator left it out.
+        checksum: of that partition's file.
+    """
+
+    last_ledger: int
+    partition: Partition | None
+    checksum: str
+
+
+class CheckpointFile:
+    """The checkpoint of `era` in `store`.
+
+    Args:
+        single: whether one era is configured in all, which decides the file's name.
+    """
+
+    def __init__(self, store: Store, era: Era, copier_id: str, *, single: bool) -> None:
+        self._store = store
+        self._era = era
+        self._copier_id = copier_id
+        self._own = SINGLE if single else f"checkpoint_{era.file_prefix}.json"
+        self._other = f"checkpoint_{era.file_prefix}.json" if single else SINGLE
+
+    @property
+    def where(self) -> str:
+        """The file as people look for it."""
+        return f"{self._store.url}/{self._own}"
+
+    def load(self) -> Checkpoint | None:
+        """The checkpoint, or None when there is none yet.
+
+        Raises:
+            StateError: it is corrupt, or of another chain.
+        """
+        found = self._read(self._own)
+        if found is None:
+            found = self._read(self._other, foreign_is_none=self._other == SINGLE)
+        return found
+
+    def save(self, partition: Partition, checksum: str) -> None:
+        """Replace the checkpoint: everything up to the end of `partition` is committed."""
+        document = {
+            "copier_id": self._copier_id,
+            "network": self._era.network,
+            "era_id": self._era.era_id,
+            "version_label": self._era.version_label,
+            "last_committed_ledger": partition.end,
+            "last_committed_partition": {"start": partition.start, "end": partition.end, "checksum": checksum},
+            "updated_at": rfc3339(),
+        }
+        self._store.replace(self._own, json.dumps(document, indent=2, ensure_ascii=False).encode())
+
+    def _read(self, name: str, *, foreign_is_none: bool = False) -> Checkpoint | None:
+        where = f"{self._store.url}/{name}"
+        try:
+            data = self._store.read(name)
+        except ObjectMissing:
+            return None
+        try:
+            if len(data) > _MAX_BYTES:
+                raise ValueError(f"{len(data)} bytes, expected at most {_MAX_BYTES}")
+            document = json.loads(data)
+            chain = "/".join(str(document[key]) for key in ("network", "era_id", "version_label"))
+            last_ledger = _ledger(document["last_committed_ledger"])
+            stated = document.get("last_committed_partition") or {}
+            partition = Partition(_ledger(stated["start"]), _ledger(stated["end"])) if stated else None
+            checksum = str(stated.get("checksum", ""))
+        except KeyError as error:
+            raise StateError(f"checkpoint {where} lacks the key {error}") from error
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise StateError(
+                f"checkpoint {where} cannot be used: {error}. Restore it, or remove it:"
+                " it is rebuilt from the event files"
+            ) from error
+        if chain != self._era.chain:
+            if foreign_is_none:
+                return None
+            raise StateError(f"checkpoint {where} is of the chain {chain}, expected {self._era.chain}")
+        return Checkpoint(last_ledger, partition, checksum)
+
+
+def _ledger(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_LEDGER:
+        raise ValueError(f"{value!r} is no ledger")
+    return value

@@ -1,0 +1,149 @@
+"""The event files of one chain, and the chain heads beside them.
+
+An event file is created once and never rewritten; the files are the truth, the chain heads
+(``pas-chain-heads.json``) say the same faster.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bronze.eras import Era
+from bronze.errors import ObjectMissing, StateError
+from bronze.events import Event, parse_event
+from bronze.grid import Partition
+from bronze.local_store import LocalStore
+
+HEADS = "pas-chain-heads.json"
+_MAX_HEADS_BYTES = 1 << 20
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class EventLog:
+    """The audit events of `era`'s chain below the root of `store`."""
+
+    def __init__(self, store: LocalStore, era: Era) -> None:
+        self._store = store
+        self._era = era
+        # Event files are never rewritten, so what was read once needs no second look.
+        self._seen: dict[str, Event] = {}
+        self._name = re.compile(re.escape(era.file_prefix) + r"_\d{1,10}-\d{1,10}(\.[1-9]\d{0,5})?\.json")
+
+    @property
+    def where(self) -> str:
+        """The directory as people look for it."""
+        return self._store.url
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep every other copier on this machine from appending; ends with the process at the latest."""
+        with self._store.lock():
+            yield
+
+    def key(self, partition: Partition, revision: int = 1) -> str:
+        """Name of the event file of a partition; corrections of it are numbered from 2 on."""
+        return f"{self._era.file_prefix}_{partition}{'' if revision == 1 else f'.{revision}'}.json"
+
+    def latest(self, partition: Partition) -> tuple[Event | None, int]:
+        """The last event of `partition` and the number of its revision; None and 0 when it has no event.
+
+        Raises:
+            StateError: a file is damaged, or of another chain or range.
+        """
+        event, revision = None, 0
+        while True:
+            try:
+                event = self._read(self.key(partition, revision + 1))
+            except ObjectMissing:
+                return event, revision
+            revision += 1
+
+    def append(self, event: Event, revision: int = 1) -> None:
+        """Create the event's file. Raises `ObjectExists` when its range has one of this revision."""
+        self._store.create(self.key(Partition(event.start, event.end), revision), event.to_bytes())
+
+    def load(self) -> list[Event]:
+        """All events in the order of their links.
+
+        The first may follow one whose file was pruned.
+
+        Raises:
+            StateError: a file is damaged, or the links fork, break or run in a circle.
+        """
+        names = [entry.name for entry in self._store.list("") if self._name.fullmatch(entry.name)]
+        return in_link_order([self._read(name) for name in names], self.where)
+
+    def head(self) -> str | None:
+        """The chain's head as ``pas-chain-heads.json`` has it, or None."""
+        return self._heads().get(self._era.chain)
+
+    def set_head(self, event_hash: str) -> None:
+        """Put the chain's head; those of other chains stay. Needs the lock."""
+        heads = self._heads()
+        if heads.get(self._era.chain) == event_hash:
+            return
+        heads[self._era.chain] = event_hash
+        self._store.replace(HEADS, json.dumps(dict(sorted(heads.items())), indent=2, ensure_ascii=False).encode())
+
+    def _heads(self) -> dict[str, str]:
+        where = f"{self._store.url}/{HEADS}"
+        try:
+            data = self._store.read(HEADS)
+        except ObjectMissing:
+            return {}
+        try:
+            if len(data) > _MAX_HEADS_BYTES:
+                raise ValueError(f"{len(data)} bytes, expected at most {_MAX_HEADS_BYTES}")
+            heads = json.loads(data)
+            for chain, head in heads.items():
+                if not _HASH.fullmatch(head):
+                    raise ValueError(f"the head of {chain!r} is {head!r}")
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise StateError(
+                f"chain heads {where} cannot be used: {error}. Restore the file, or remove it: it is rebuilt from the"
+                " event files"
+            ) from error
+        return dict(heads)
+
+    def _read(self, name: str) -> Event:
+        if name in self._seen:
+            return self._seen[name]
+        where = f"{self._store.url}/{name}"
+        event = parse_event(self._store.read(name), where)
+        stem = self.key(Partition(event.start, event.end)).removesuffix("json")
+        if event.chain != self._era.chain or not name.startswith(stem):
+            raise StateError(
+                f"event {where} is of {event.chain} {event.start}-{event.end}, which does not fit its name"
+            )
+        self._seen[name] = event
+        return event
+
+
+def in_link_order(events: list[Event], where: str) -> list[Event]:
+    """Order the events of one chain by their links.
+
+    Raises:
+        StateError: two follow the same event, or they are not one unbroken chain.
+    """
+    following: dict[str, Event] = {}
+    for event in events:
+        other = following.setdefault(event.prev_hash, event)
+        if other is not event:
+            raise StateError(
+                f"the chain {event.chain} in {where} forks: the events of {other.start}-{other.end} and"
+                f" {event.start}-{event.end} both follow {event.prev_hash or 'nothing'}"
+            )
+    known = {event.event_hash for event in events}
+    first = [event for event in events if event.prev_hash not in known]
+    if len(first) > 1:
+        links = ", ".join(f"{event.start}-{event.end} follows {event.prev_hash or 'nothing'}" for event in first[:5])
+        raise StateError(f"the chain {first[0].chain} in {where} is broken: {links}")
+    ordered: list[Event] = []
+    following_event = first[0] if first else None
+    while following_event is not None:
+        ordered.append(following_event)
+        following_event = following.get(following_event.event_hash)
+    return ordered

@@ -1,0 +1,153 @@
+"""Encode one partition and publish it: parquet first, manifest last, each created only if absent.
+
+A partition exists when its manifest does. A parquet file without a manifest is what a dead run left: it
+is replaced unless it is the same, never trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+
+from bronze.destination import Destination
+from bronze.encode import Encoded, PartitionEncoder
+from bronze.eras import Era
+from bronze.errors import ConflictError, ObjectExists, StateError
+from bronze.grid import Partition
+from bronze.manifest import Ledgers, Manifest, file_name
+from bronze.producer import Producer
+from bronze.store import Upload
+from bronze.summary import Outcome, PartitionSummary
+from bronze.table import HashingSink
+from bronze.times import rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Publishes partitions of one lake at one destination."""
+
+    destination: Destination
+    encoder: PartitionEncoder
+    producer: Producer
+
+    def publish(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
+        """Make `partition` exist, or find that it does.
+
+        Args:
+            files: first ledgers of the names of the lake files it is read from, ascending.
+
+        Raises:
+            DataError: something that was read is wrong; nothing is published.
+            ConflictError: another partition with other content lies there.
+            StoreError, OSError: it may help to try again.
+        """
+        found = self.destination.published(era, partition)
+        if found is not None and not era.allow_overwrite:
+            return self._summary(era, found, _ledgers_of(self.destination, era, found), Outcome.SKIPPED)
+        with self.destination.store.upload(self.destination.parquet_key(era, partition)) as upload:
+            sink = HashingSink(upload)
+            encoded = self.encoder.encode(era, partition, files, sink)
+            manifest = self._manifest(era, partition, sink, encoded)
+            # One publisher at a time between the parquet file and its manifest, so that they belong together.
+            with self.destination.store.lock(self.destination.directory(era, partition)):
+                outcome = self._put(era, manifest, upload)
+        return self._summary(era, manifest, encoded.ledgers, outcome, encoded)
+
+    def measure(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
+        """Read, verify and encode `partition` as `publish` would, and write nothing; raises what it raises."""
+        sink = HashingSink(_Nowhere())
+        encoded = self.encoder.encode(era, partition, files, sink)
+        return self._summary(
+            era, self._manifest(era, partition, sink, encoded), encoded.ledgers, Outcome.MEASURED, encoded
+        )
+
+    def _manifest(self, era: Era, partition: Partition, sink: HashingSink, encoded: Encoded) -> Manifest:
+        return Manifest(
+            partition=partition,
+            network=era.network,
+            era_id=era.era_id,
+            version_label=era.version_label,
+            table=self.destination.table,
+            file=file_name(partition),
+            checksum=sink.checksum,
+            row_count=encoded.row_count,
+            byte_size=sink.size,
+            producer=self.producer,
+            created_at=rfc3339(),
+            ledgers=encoded.ledgers,
+        )
+
+    def _put(self, era: Era, manifest: Manifest, upload: Upload) -> Outcome:
+        destination, partition = self.destination, manifest.partition
+        manifest_key = destination.manifest_key(era, partition)
+        found = destination.published(era, partition)
+        if found is not None:
+            if found.checksum == manifest.checksum:
+                return Outcome.UNCHANGED
+            if not era.allow_overwrite:
+                raise ConflictError(
+                    f"{destination.describe(destination.parquet_key(era, partition))} was published with the checksum"
+                    f" {found.checksum}, but the lake gives {manifest.checksum} now: a copier of another version, or a"
+                    " lake that changed; set allow_overwrite to replace it"
+                )
+            # Without its manifest the partition does not exist while its file changes.
+            destination.store.delete(manifest_key)
+        try:
+            upload.publish()
+        except ObjectExists:
+            if destination.checksum(destination.parquet_key(era, partition)) != manifest.checksum:
+                upload.publish(replace=True)
+        destination.store.create(manifest_key, manifest.to_bytes())
+        return Outcome.REPLACED if found is not None else Outcome.WRITTEN
+
+    def _summary(
+        self, era: Era, manifest: Manifest, ledgers: Ledgers, outcome: Outcome, encoded: Encoded | None = None
+    ) -> PartitionSummary:
+        return PartitionSummary(
+            chain=era.chain,
+            start=manifest.partition.start,
+            end=manifest.partition.end,
+            outcome=outcome,
+            first=ledgers.first,
+            last=ledgers.last,
+            row_count=manifest.row_count,
+            byte_size=manifest.byte_size,
+            checksum=manifest.checksum,
+            previous_hash=ledgers.previous_hash,
+            first_hash=ledgers.first_hash,
+            last_hash=ledgers.last_hash,
+            storage_path=self.destination.storage_path(era, manifest.partition),
+            raw_bytes=encoded.raw_bytes if encoded else 0,
+            files=encoded.files if encoded else 0,
+        )
+
+
+class _Nowhere:
+    """Where the bytes of a dry run go."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        return len(data)
+
+
+def _ledgers_of(destination: Destination, era: Era, manifest: Manifest) -> Ledgers:
+    """The linking hashes of a partition; read from its parquet file when the older copier made it."""
+    if manifest.ledgers is not None:
+        return manifest.ledgers
+    key = destination.parquet_key(era, manifest.partition)
+    columns = ["ledger_sequence", "ledger_hash", "previous_ledger_hash"]
+    try:
+        with pq.ParquetFile(destination.store.open_read(key)) as file:
+            groups = file.metadata.num_row_groups
+            first = file.read_row_group(0, columns=columns).slice(length=1).to_pylist()[0]
+            last = file.read_row_group(groups - 1, columns=columns).to_pylist()[-1]
+    except (ValueError, IndexError, KeyError, OSError) as error:  # pyarrow's errors are ValueErrors
+        raise StateError(f"{destination.describe(key)} cannot be read to link its partition: {error}") from error
+    return Ledgers(
+        first["ledger_sequence"],
+        last["ledger_sequence"],
+        first["previous_ledger_hash"],
+        first["ledger_hash"],
+        last["ledger_hash"],
+    )

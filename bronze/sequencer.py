@@ -1,0 +1,196 @@
+"""The commit of published partitions to their chain, in ledger order; idempotent at every step.
+
+For each partition, once its parquet file and manifest are in the store:
+
+1. the event is fixed: its file is created, create-only, with its final bytes;
+2. the chain head follows;
+3. the checkpoint follows.
+
+Redoing any prefix of that changes nothing: an event file that exists decides what the event is. Chain
+head and checkpoint are caches: where they lag behind the event files, or are gone, these decide; where an
+operator edited the checkpoint, it is obeyed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bronze.checkpoint import Checkpoint, CheckpointFile
+from bronze.destination import Destination
+from bronze.eras import Era
+from bronze.errors import ConflictError, ObjectExists, StateError, VerificationError
+from bronze.event_log import EventLog
+from bronze.events import Event, make_event
+from bronze.grid import Partition
+from bronze.producer import Producer
+from bronze.summary import Commit, PartitionSummary
+from bronze.times import rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a chain goes on.
+
+    Attributes:
+        next_ledger: first ledger that is not committed.
+        head: hash of the chain's last event; empty for a chain without events.
+        last: the partition committed last, when it is known.
+    """
+
+    next_ledger: int
+    head: str
+    last: Partition | None
+
+
+class Sequencer:
+    """Commits the partitions of one era to its chain.
+
+    Several sequencers of one chain, in any number of processes on one machine, end with one chain.
+
+    Args:
+        events: the chain's event files; None when no audit stream is written.
+        checkpoint: the chain's checkpoint; None when it is switched off.
+    """
+
+    def __init__(
+        self,
+        era: Era,
+        destination: Destination,
+        producer: Producer,
+        *,
+        events: EventLog | None,
+        checkpoint: CheckpointFile | None,
+        clock: Callable[[], str] = rfc3339,
+    ) -> None:
+        self._era = era
+        self._destination = destination
+        self._producer = producer
+        self._events = events
+        self._checkpoint = checkpoint
+        self._clock = clock
+        self._last_hash: tuple[int, str] | None = None
+        self._position: Position | None = None
+
+    def position(self) -> Position:
+        """Where the chain goes on, as the files say now.
+
+        Raises:
+            StateError: event files, chain head and checkpoint contradict each other.
+        """
+        checkpoint = self._checkpoint.load() if self._checkpoint else None
+        if self._events is None:
+            known = self._position if checkpoint is None else None
+            return known or self._after(checkpoint, [], "")
+        head = self._events.head()
+        if head is not None and checkpoint is not None and checkpoint.partition is not None:
+            event, _ = self._events.latest(checkpoint.partition)
+            agreed = event is not None and event.event_hash == head and event.end == checkpoint.last_ledger
+            # The next event's file may be there already, when a run died right after creating it: `commit` adopts it.
+            if agreed:
+                return Position(checkpoint.last_ledger + 1, head, checkpoint.partition)
+        chain = self._events.load()
+        return self._after(checkpoint, chain, self._tip(chain, head))
+
+    def commit(self, summary: PartitionSummary) -> Commit:
+        """Commit the published partition `summary`, or complete its commit.
+
+        Raises:
+            VerificationError: its first ledger does not link to the last one committed.
+            ConflictError: its range is committed already, with other content.
+            StateError: the files of the chain contradict each other, or it does not follow the position.
+        """
+        with self._events.lock() if self._events else contextlib.nullcontext():
+            position = self.position()
+            if summary.start > position.next_ledger:
+                raise StateError(
+                    f"partition {summary.chain} {summary.partition} cannot be committed: the chain goes on at ledger"
+                    f" {position.next_ledger}"
+                )
+            ahead = summary.end >= position.next_ledger
+            if ahead:
+                self._check_link(summary, position)
+            event_hash, is_new = self._commit_event(summary, position) if self._events else ("", ahead)
+            if ahead:
+                if self._checkpoint:
+                    self._checkpoint.save(summary.partition, summary.checksum)
+                self._position = Position(summary.end + 1, event_hash, summary.partition)
+                self._last_hash = (summary.end, summary.last_hash)
+            return Commit(summary.chain, summary.start, summary.end, event_hash, is_new)
+
+    def _commit_event(self, summary: PartitionSummary, position: Position) -> tuple[str, bool]:
+        """Fix the event of `summary` and put the chain head; the event's hash and whether it was made now."""
+        assert self._events is not None
+        event, revision = self._events.latest(summary.partition)
+        if event is not None and event.checksum == summary.checksum:
+            self._adopt(event, position)
+            return event.event_hash, False
+        if event is not None and not self._era.allow_overwrite:
+            raise ConflictError(
+                f"partition {summary.chain} {summary.partition} has the checksum {summary.checksum}, but its event in"
+                f" {self._events.where} was published with {event.checksum}"
+            )
+        event = make_event(summary, self._destination.table, position.head, self._producer, self._clock())
+        try:
+            self._events.append(event, revision + 1)
+        except ObjectExists as error:
+            raise ConflictError(
+                f"another copier created the event of {summary.chain} {summary.partition} in {self._events.where} at"
+                " the same time: run again when it has ended"
+            ) from error
+        self._events.set_head(event.event_hash)
+        return event.event_hash, True
+
+    def _adopt(self, event: Event, position: Position) -> None:
+        """Complete the commit of an event whose file is there: it may be the tip, or lie before it."""
+        assert self._events is not None
+        if event.event_hash == position.head:
+            return
+        if event.prev_hash == position.head:
+            self._events.set_head(event.event_hash)
+        elif self._tip(self._events.load(), position.head) != position.head:
+            raise StateError(
+                f"the event of {event.chain} {event.start}-{event.end} in {self._events.where} follows"
+                f" {event.prev_hash or 'nothing'}, but the chain's head is {position.head or 'nothing'}"
+            )
+
+    def _tip(self, chain: list[Event], head: str | None) -> str:
+        """The chain's real head: of the event files when there are any, else as the chain heads say."""
+        if not chain:
+            return head or ""
+        known = {event.event_hash for event in chain} | {chain[0].prev_hash}
+        if head is not None and head not in known:
+            raise StateError(
+                f"the chain head of {self._era.chain} is {head}, but no event file in"
+                f" {self._events.where if self._events else ''} has this hash: event files are missing, or the head is"
+                " another chain's. Restore the files, or remove the chain's line from the chain heads"
+            )
+        return chain[-1].event_hash
+
+    def _after(self, checkpoint: Checkpoint | None, chain: list[Event], head: str) -> Position:
+        if checkpoint is not None:
+            return Position(max(checkpoint.last_ledger + 1, self._era.ledger_start), head, checkpoint.partition)
+        next_ledger, last = self._era.ledger_start, None
+        ranges = sorted((event.start, event.end) for event in chain)
+        if chain and chain[0].prev_hash:  # what lay before was pruned, hence committed
+            next_ledger = max(next_ledger, ranges[0][0])
+        for start, end in ranges:
+            if start <= next_ledger <= end:
+                next_ledger, last = end + 1, Partition(start, end)
+        return Position(next_ledger, head, last)
+
+    def _check_link(self, summary: PartitionSummary, position: Position) -> None:
+        before = summary.start - 1
+        if self._last_hash is None or self._last_hash[0] != before:
+            if position.last is None or position.last.end != before:
+                return
+            manifest = self._destination.published(self._era, position.last)
+            if manifest is None or manifest.ledgers is None:
+                return
+            self._last_hash = (before, manifest.ledgers.last_hash)
+        if self._last_hash[1] != summary.previous_hash:
+            raise VerificationError(
+                f"ledger {summary.first} of partition {summary.chain} {summary.partition} follows a ledger with the"
+                f" hash {summary.previous_hash}, but ledger {before}, the last one committed, has {self._last_hash[1]}"
+            )

@@ -1,0 +1,1 @@
+"""The program: command line, settings, launching on a runner, waves, logs."""

@@ -1,0 +1,146 @@
+"""The command line ``bronze-copier``.
+
+Beam and pyarrow are imported by the commands that need them: ``-version`` and ``-validate`` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bronze.errors import BronzeError, ConfigError
+from bronze.producer import this_producer
+
+DONE, UNDONE, USAGE = 0, 1, 2
+
+_LOG = logging.getLogger(__name__)
+_COMMANDS = ("run", "plan", "verify", "sample")
+_DESCRIPTION = """\
+Copies raw Stellar ledgers from a Galexie lake into verified, immutable parquet partitions and keeps a
+hash-chained audit stream of what it copied.
+
+commands:
+  run      copy what is missing (the default)
+  plan     show what a run would do: eras, partitions, ledgers, files; writes nothing
+  verify   check events, links, manifests and checksums of what was published
+  sample   make a sample lake, and a configuration that copies it
+
+exit status:
+  0  done
+  1  something was left undone or does not hold; the last lines say what and why
+  2  the configuration or the command line is wrong
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    own, beam_arguments = arguments, []
+    if "--" in arguments:
+        at = arguments.index("--")
+        own, beam_arguments = arguments[:at], arguments[at + 1 :]
+    command = own.pop(0) if own and own[0] in _COMMANDS else "run"
+    parser = _parser(command)
+    options = parser.parse_args(own)
+    if beam_arguments and command != "run":
+        parser.error(f"{command} takes no Beam options")
+    try:
+        if command == "sample":
+            from pipeline.sample.command import run
+
+            return run(options)
+        return _configured(command, options, beam_arguments)
+    except ConfigError as error:
+        print(f"bronze-copier: {error}", file=sys.stderr)
+        return USAGE
+    except (BronzeError, OSError) as error:
+        print(f"bronze-copier: {type(error).__name__}: {error}", file=sys.stderr)
+        return UNDONE
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bronze-copier" if command == "run" else f"bronze-copier {command}",
+        usage=None if command == "sample" else f"bronze-copier [{'|'.join(_COMMANDS)}] [options] [-- BEAM_OPTIONS]",
+        description=_DESCRIPTION if command == "run" else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    if command == "sample":
+        from pipeline.sample.command import add_arguments
+
+        add_arguments(parser)
+        return parser
+    parser.add_argument("-config", "--config", type=Path, metavar="FILE", help="YAML settings (or CONFIG_FILE)")
+    parser.add_argument("--eras", default="", metavar="A,B", help="only these eras of the settings")
+    if command in ("run", "plan"):
+        parser.add_argument(
+            "--publish-partial",
+            action="store_true",
+            help="with ledger_end 0: publish the last, incomplete partition too",
+        )
+    if command == "run":
+        parser.add_argument(
+            "--dry-run", action="store_true", help="read, verify and encode; report sizes and checksums; write nothing"
+        )
+        parser.add_argument("-validate", "--validate", action="store_true", help="check the settings and end")
+        version = f"bronze-copier {this_producer().version} ({this_producer().git_sha})"
+        parser.add_argument("-version", "--version", action="version", version=version)
+    return parser
+
+
+def _configured(command: str, options: argparse.Namespace, beam_arguments: list[str]) -> int:
+    from pipeline.logs import configure_logging
+    from pipeline.settings import check_places, load_settings
+
+    settings = load_settings(options.config)
+    configure_logging(settings)
+    era_ids = [name.strip() for name in options.eras.split(",") if name.strip()]
+    if getattr(options, "validate", False):
+        problems = check_places(settings)
+        if problems:
+            raise ConfigError("\n".join(problems))
+        eras = ", ".join(era.chain for era in settings.active(era_ids))
+        print(f"the configuration is valid: {eras}")
+        return DONE
+    if getattr(options, "publish_partial", False):
+        settings.bronze.publish_partial = True
+
+    from pipeline.prepare import prepare
+
+    dry_run = getattr(options, "dry_run", False)
+    prepared = prepare(settings, era_ids, dry_run=dry_run)
+    if command == "verify":
+        from bronze.audit import audit_era
+        from pipeline.report_text import audit_lines
+
+        audits = [audit_era(prepared.job, plan.era) for plan in prepared.plans]
+        _print(line for audit in audits for line in audit_lines(audit))
+        return UNDONE if any(audit.problems for audit in audits) else DONE
+
+    from pipeline.report_text import plan_lines, run_lines
+
+    if command == "plan":
+        _print(plan_lines(prepared))
+        return DONE
+    for line in plan_lines(prepared):
+        _LOG.info("%s", line)
+    from pipeline.run import run_copy
+
+    finished = run_copy(settings, prepared, beam_arguments)
+    positions = [prepared.job.sequencer(plan.era).position() for plan in prepared.plans]
+    _print(run_lines(prepared, finished.totals, finished.seconds, positions))
+    return DONE if finished.totals.is_complete else UNDONE
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

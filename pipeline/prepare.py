@@ -1,0 +1,107 @@
+"""From settings to a job and a plan: opens the lake, reads where each chain stands, cuts partitions."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bronze.eras import Era
+from bronze.errors import ConfigError
+from bronze.job import CopyJob
+from bronze.lake import Lake, LakeExpectation, Newest, open_lake
+from bronze.local_store import LocalStore
+from bronze.plan import EraPlan, plan_era
+from bronze.producer import this_producer
+from bronze.retry import RetryPolicy
+from bronze.sequencer import Position
+from bronze.verify import Verify
+from pipeline.settings import Settings, check_places
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that is ready to start.
+
+    Attributes:
+        newest: the lake's newest object; None when no era asked for it.
+        positions: where each era's chain goes on, in the order of `plans`.
+    """
+
+    job: CopyJob
+    lake: Lake
+    newest: Newest | None
+    plans: Sequence[EraPlan]
+    positions: Sequence[Position]
+
+
+def prepare(settings: Settings, era_ids: Sequence[str] = (), *, dry_run: bool = False) -> Prepared:
+    """Find out what a run with these settings has to do; writes nothing.
+
+    Args:
+        era_ids: only these eras; all active ones when empty.
+
+    Raises:
+        ConfigError: the settings, or what they point at, cannot be used.
+        DataError: the lake's layout or the state of a chain is damaged.
+    """
+    problems = check_places(settings)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    eras = tuple(settings.active(era_ids))
+    lake = _open_lake(settings, eras)
+    job = _job(settings, eras, lake, dry_run=dry_run)
+    newest = lake.newest() if any(era.ledger_end == 0 for era in eras) else None
+    positions = [job.sequencer(era).position() for era in eras]
+    plans = [
+        plan_era(
+            era,
+            position.next_ledger,
+            newest.ledger if newest else None,
+            job.destination(),
+            partial=settings.bronze.publish_partial,
+        )
+        for era, position in zip(eras, positions, strict=True)
+    ]
+    return Prepared(job, lake, newest, plans, positions)
+
+
+def _open_lake(settings: Settings, eras: Sequence[Era]) -> Lake:
+    source = settings.source
+    expected = LakeExpectation(
+        network=eras[0].network,
+        passphrase=source.network_passphrase or None,
+        ledgers_per_file=source.ledgers_per_file or None,
+        files_per_directory=source.files_per_directory or None,
+        extension=source.extension or None,
+    )
+    return open_lake(LocalStore(local_path(source.local_path)), expected)
+
+
+def _job(settings: Settings, eras: tuple[Era, ...], lake: Lake, *, dry_run: bool) -> CopyJob:
+    return CopyJob(
+        eras=eras,
+        single_era=len(settings.era_table().eras) == 1,
+        copier_id=settings.copier_id,
+        lake_root=local_path(settings.source.local_path),
+        layout=lake.layout,
+        passphrase=lake.passphrase,
+        verify=Verify(settings.source.verify),
+        max_object=settings.source.max_object_mb * _MIB,
+        destination_root=local_path(settings.storage.local_dir),
+        prefix=settings.storage.prefix,
+        table=settings.bronze.primary_table,
+        compression=settings.bronze.compression,
+        events_root=local_path(settings.pas.backup_dir) if settings.pas.enabled else None,
+        checkpoint_root=local_path(settings.checkpoint.dir) if settings.checkpoint.enabled else None,
+        retry=RetryPolicy(settings.perf.retry_attempts, settings.perf.retry_backoff_ms),
+        producer=this_producer(),
+        dry_run=dry_run,
+    )
+
+
+def local_path(place: str) -> str:
+    """The path of a local place, written as a path or as a ``file://`` URL."""
+    return urllib.parse.unquote(urllib.parse.urlsplit(place).path) if place.startswith("file://") else place

@@ -1,0 +1,21 @@
+"""The settings of a run: what an operator writes in a YAML file and in the environment.
+
+::
+
+    settings = load("config.yaml")           # ConfigError lists everything that is wrong
+    for problem in check_places(settings):   # what the disk has to say
+        ...
+    for era in settings.active():
+        ...
+
+``docs/configuration.md`` lists every key. `pipeline.settings_model` holds them, `pipeline.settings_load` puts
+file and environment together, `pipeline.places` looks at the directories they name. None of these import Beam.
+"""
+
+from __future__ import annotations
+
+from pipeline.places import check_places, local_place
+from pipeline.settings_load import VARIABLES, known_keys, load
+from pipeline.settings_model import EraSettings, Settings
+
+__all__ = ["VARIABLES", "EraSettings", "Settings", "check_places", "known_keys", "load", "local_place"]

@@ -1,0 +1,89 @@
+"""Checks of keys beside each other; those of one key alone are its type's (`pipeline.settings_fields`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from bronze.eras import overlap_problems
+from pipeline.settings_model import EraSettings, Settings, unknown_era
+from pipeline.settings_yaml import KeyPath
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem of `keys` beside each other; it is reported at the first of them."""
+
+    keys: tuple[KeyPath, ...]
+    message: str
+
+
+def cross_problems(settings: Settings, broken: Collection[KeyPath] = ()) -> Iterator[Problem]:
+    """What is wrong with keys beside each other.
+
+    Args:
+        settings: where the keys in `broken` have their defaults.
+        broken: keys reported already; nothing is said that depends on one of them.
+    """
+    for problem in [*_era_problems(settings, broken), *_place_problems(settings)]:
+        if not any(_is_broken(key, broken) for key in problem.keys):
+            yield problem
+
+
+def _is_broken(key: KeyPath, broken: Collection[KeyPath]) -> bool:
+    return any(key[: len(other)] == other for other in broken)
+
+
+def _era_problems(settings: Settings, broken: Collection[KeyPath]) -> Iterator[Problem]:
+    at: list[tuple[KeyPath, EraSettings]] = [(("eras", index), era) for index, era in enumerate(settings.eras)]
+    whole = []
+    for path, era in at or [(("era",), settings.era)]:
+        problems = list(_one_era(path, era))
+        yield from problems
+        if at and "era_id" not in era.model_fields_set:
+            yield Problem((path + ("era_id",),), "is missing: each of several eras needs its own")
+        elif not problems and not any(key[: len(path)] == path for key in broken):
+            whole.append(era.era())
+    for sentence in overlap_problems(whole):
+        yield Problem((("eras",),) if at else (("era",),), sentence)
+    known = [era.era_id for _, era in at if "era_id" in era.model_fields_set] or [settings.era.era_id]
+    for index, name in enumerate(settings.active_eras):
+        if name not in known:
+            yield Problem((("active_eras", index), *(path + ("era_id",) for path in paths)), unknown_era(name, known))
+
+
+def _one_era(path: KeyPath, era: EraSettings) -> Iterator[Problem]:
+    if era.ledger_end and era.ledger_end < era.ledger_start:
+        keys = path + ("ledger_end",), path + ("ledger_start",)
+        yield Problem(keys, f"{era.ledger_end} is before ledger_start, {era.ledger_start} (0 means no end)")
+    low, high = era.protocol_min, era.protocol_max
+    if low is not None and high is not None and high < low:
+        yield Problem((path + ("protocol_max",), path + ("protocol_min",)), f"{high} is below protocol_min, {low}")
+
+
+#: What source.mode and storage.backend require.
+_NEEDED = {
+    "source.mode": {
+        "local": ["local_path"],
+        "gcs": ["gcs_bucket"],
+        "s3": ["s3_bucket"],
+        "datastore": ["datastore_type", "datastore_path"],
+    },
+    "storage.backend": {"local": ["local_dir"], "gcs": ["gcs_bucket"], "s3": ["s3_bucket"]},
+}
+_MEANING = {
+    "datastore_type": " (GCS or S3)",
+    "datastore_path": " (bucket/prefix)",
+    "local_path": " (the lake's directory)",
+}
+
+
+def _place_problems(settings: Settings) -> Iterator[Problem]:
+    for kind, needed_by in _NEEDED.items():
+        section_name, switch = kind.split(".")
+        section = getattr(settings, section_name)
+        chosen = getattr(section, switch)
+        for name in needed_by[chosen]:
+            if not getattr(section, name):
+                keys = (section_name, name), (section_name, switch)
+                yield Problem(keys, f"is missing: {kind} {chosen} needs it{_MEANING.get(name, '')}")

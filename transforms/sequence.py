@@ -1,0 +1,103 @@
+"""Commits partitions to their chain in ledger order: the single-key stateful step at the graph's end.
+
+A summary that continues the chain is committed at once, and all that wait right behind it; one that lies
+behind a gap waits in the state. What still waits when the input ends is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.transforms.window import GlobalWindow
+
+from bronze.errors import ConflictError, DataError
+from bronze.job import CopyJob
+from bronze.sequencer import Sequencer
+from bronze.summary import PartitionFailure, PartitionSummary, Pending
+from transforms.elements import PartitionSummaryCoder
+
+PENDING = "pending"
+REFUSED = "refused"
+
+
+class SequencePartitions(beam.DoFn):  # type: ignore[misc]
+    """``(chain, PartitionSummary)`` to `Commit`; what waits goes to `PENDING`, a broken chain to `REFUSED`.
+
+    The state only orders: what is committed is decided by the files (`bronze.sequencer`), so a bundle that
+    is tried again commits nothing twice.
+    """
+
+    WAITING = BagStateSpec("waiting", PartitionSummaryCoder())
+    NEXT = ReadModifyWriteStateSpec("next", beam.coders.VarIntCoder())
+    BLOCKED = ReadModifyWriteStateSpec("blocked", beam.coders.StrUtf8Coder())
+    END = TimerSpec("end", TimeDomain.WATERMARK)
+
+    def __init__(self, job: CopyJob) -> None:
+        self._job = job
+        self._sequencers: dict[str, Sequencer] = {}
+
+    def setup(self) -> None:
+        """Forget what an earlier bundle knew: the files decide."""
+        self._sequencers = {}
+
+    def process(
+        self,
+        element: tuple[str, PartitionSummary],
+        waiting: Any = beam.DoFn.StateParam(WAITING),
+        next_ledger: Any = beam.DoFn.StateParam(NEXT),
+        blocked: Any = beam.DoFn.StateParam(BLOCKED),
+        end: Any = beam.DoFn.TimerParam(END),
+    ) -> Iterator[Any]:
+        """Commit the partition and what it frees, or let it wait."""
+        chain, summary = element
+        end.set(GlobalWindow().max_timestamp())
+        known = next_ledger.read()
+        if blocked.read() or (known is not None and summary.start > known):
+            waiting.add(summary)
+            return
+        sequencer = self._sequencer(chain)
+        at = sequencer.position().next_ledger
+        queue = sorted([*waiting.read(), summary], key=lambda waits: waits.start)
+        while queue and queue[0].start <= at:
+            try:
+                commit = self._commit(sequencer, queue[0])
+            except (DataError, ConflictError) as error:
+                first = queue[0]
+                blocked.write(str(error))
+                failure = PartitionFailure(
+                    chain, first.start, first.end, type(error).__name__, str(error), published=True
+                )
+                yield beam.pvalue.TaggedOutput(REFUSED, failure)
+                break
+            at = max(at, queue.pop(0).end + 1)
+            yield commit
+        waiting.clear()
+        for left in queue:
+            waiting.add(left)
+        next_ledger.write(at)
+
+    @on_timer(END)  # type: ignore[untyped-decorator]
+    def report_waiting(
+        self,
+        waiting: Any = beam.DoFn.StateParam(WAITING),
+        next_ledger: Any = beam.DoFn.StateParam(NEXT),
+        blocked: Any = beam.DoFn.StateParam(BLOCKED),
+    ) -> Iterator[Any]:
+        """Name what the chain did not reach."""
+        reason = blocked.read() or ""
+        for left in sorted(waiting.read(), key=lambda waits: waits.start):
+            pending = Pending(left.chain, left.start, left.end, next_ledger.read() or 0, reason)
+            yield beam.pvalue.TaggedOutput(PENDING, pending)
+
+    def _commit(self, sequencer: Sequencer, summary: PartitionSummary) -> Any:
+        what = f"commit of {summary.chain} {summary.partition}"
+        return self._job.retry.call(what, lambda: sequencer.commit(summary))
+
+    def _sequencer(self, chain: str) -> Sequencer:
+        if chain not in self._sequencers:
+            self._sequencers[chain] = self._job.sequencer(self._job.era(chain))
+        return self._sequencers[chain]
