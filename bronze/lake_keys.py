@@ -14,8 +14,9 @@ MAX_LEDGER = 0xFFFFFFFF
 FIRST_LEDGER = 2
 EXTENSIONS = ("zst", "zstd")
 
-_DIRECTORY = re.compile(r"([0-9A-F]{8})--(\d{1,10})-(\d{1,10})")
-_OBJECT = re.compile(r"([0-9A-F]{8})--(\d{1,10})(?:-(\d{1,10}))?\.xdr\.(zstd?)")
+_NUMBER = r"(0|[1-9][0-9]{0,9})"  # as the names are written: no leading zeros, and no digits of other scripts
+_DIRECTORY = re.compile(rf"([0-9A-F]{{8}})--{_NUMBER}-{_NUMBER}")
+_OBJECT = re.compile(rf"([0-9A-F]{{8}})--{_NUMBER}(?:-{_NUMBER})?\.xdr\.(zstd?)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -93,26 +94,27 @@ def _parser(command: str) -> argparse.ArgumentParser:
 
 
 def _configured(command: str, options: argparse.Namespace, beam_arguments: list[str]) -> int:
-    from pipeline.logs import configure_logging
-    from pipeline.settings import check_places, load_settings
+    from pipeline import logs
+    from pipeline.settings import check_places, load
 
-    settings = load_settings(options.config)
-    configure_logging(settings)
+    settings = load(options.config)
+    logs.configure(settings.logging.format, settings.logging.level, secrets=settings.secrets(os.environ))
     era_ids = [name.strip() for name in options.eras.split(",") if name.strip()]
     if getattr(options, "validate", False):
         problems = check_places(settings)
         if problems:
             raise ConfigError("\n".join(problems))
-        eras = ", ".join(era.chain for era in settings.active(era_ids))
+        eras = ", ".join(era.chain for era in settings.active(era_ids or None))
         print(f"the configuration is valid: {eras}")
         return DONE
-    if getattr(options, "publish_partial", False):
-        settings.bronze.publish_partial = True
-
     from pipeline.prepare import prepare
 
-    dry_run = getattr(options, "dry_run", False)
-    prepared = prepare(settings, era_ids, dry_run=dry_run)
+    prepared = prepare(
+        settings,
+        era_ids,
+        partial=getattr(options, "publish_partial", False),
+        dry_run=getattr(options, "dry_run", False),
+    )
     if command == "verify":
         from bronze.audit import audit_era
         from pipeline.report_text import audit_lines

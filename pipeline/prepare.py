@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from bronze.producer import this_producer
 from bronze.retry import RetryPolicy
 from bronze.sequencer import Position
 from bronze.verify import Verify
-from pipeline.settings import Settings, check_places
+from pipeline.settings import Settings, check_places, local_place
 
 _MIB = 1 << 20
 
@@ -37,11 +36,14 @@ class Prepared:
     positions: Sequence[Position]
 
 
-def prepare(settings: Settings, era_ids: Sequence[str] = (), *, dry_run: bool = False) -> Prepared:
+def prepare(
+    settings: Settings, era_ids: Sequence[str] = (), *, partial: bool = False, dry_run: bool = False
+) -> Prepared:
     """Find out what a run with these settings has to do; writes nothing.
 
     Args:
         era_ids: only these eras; all active ones when empty.
+        partial: publish the incomplete last partition of an era without an end, whatever the settings say.
 
     Raises:
         ConfigError: the settings, or what they point at, cannot be used.
@@ -50,7 +52,7 @@ def prepare(settings: Settings, era_ids: Sequence[str] = (), *, dry_run: bool = 
     problems = check_places(settings)
     if problems:
         raise ConfigError("\n".join(problems))
-    eras = tuple(settings.active(era_ids))
+    eras = tuple(settings.active(era_ids or None))
     lake = _open_lake(settings, eras)
     job = _job(settings, eras, lake, dry_run=dry_run)
     newest = lake.newest() if any(era.ledger_end == 0 for era in eras) else None
@@ -61,7 +63,7 @@ def prepare(settings: Settings, era_ids: Sequence[str] = (), *, dry_run: bool = 
             position.next_ledger,
             newest.ledger if newest else None,
             job.destination(),
-            partial=settings.bronze.publish_partial,
+            partial=partial or settings.bronze.publish_partial,
         )
         for era, position in zip(eras, positions, strict=True)
     ]
@@ -77,7 +79,7 @@ def _open_lake(settings: Settings, eras: Sequence[Era]) -> Lake:
         files_per_directory=source.files_per_directory or None,
         extension=source.extension or None,
     )
-    return open_lake(LocalStore(local_path(source.local_path)), expected)
+    return open_lake(LocalStore(str(local_place(source.local_path))), expected)
 
 
 def _job(settings: Settings, eras: tuple[Era, ...], lake: Lake, *, dry_run: bool) -> CopyJob:
@@ -85,23 +87,18 @@ def _job(settings: Settings, eras: tuple[Era, ...], lake: Lake, *, dry_run: bool
         eras=eras,
         single_era=len(settings.era_table().eras) == 1,
         copier_id=settings.copier_id,
-        lake_root=local_path(settings.source.local_path),
+        lake_root=str(local_place(settings.source.local_path)),
         layout=lake.layout,
         passphrase=lake.passphrase,
         verify=Verify(settings.source.verify),
         max_object=settings.source.max_object_mb * _MIB,
-        destination_root=local_path(settings.storage.local_dir),
+        destination_root=str(local_place(settings.storage.local_dir)),
         prefix=settings.storage.prefix,
         table=settings.bronze.primary_table,
         compression=settings.bronze.compression,
-        events_root=local_path(settings.pas.backup_dir) if settings.pas.enabled else None,
-        checkpoint_root=local_path(settings.checkpoint.dir) if settings.checkpoint.enabled else None,
+        events_root=str(local_place(settings.pas.backup_dir)) if settings.pas.enabled else None,
+        checkpoint_root=str(local_place(settings.checkpoint.dir)) if settings.checkpoint.enabled else None,
         retry=RetryPolicy(settings.perf.retry_attempts, settings.perf.retry_backoff_ms),
         producer=this_producer(),
         dry_run=dry_run,
     )
-
-
-def local_path(place: str) -> str:
-    """The path of a local place, written as a path or as a ``file://`` URL."""
-    return urllib.parse.unquote(urllib.parse.urlsplit(place).path) if place.startswith("file://") else place

@@ -41,6 +41,8 @@ def run_copy(settings: Settings, prepared: Prepared, beam_arguments: Sequence[st
         Exception: what the graph could not catch (a full disk under the checkpoint, say); a later run goes on.
     """
     _refuse_other_runners(beam_arguments)
+    # Beam tells at length how it sets itself up; what goes wrong comes as a warning or an error.
+    logging.getLogger("apache_beam").setLevel(max(logging.WARNING, logging.getLogger().level))
     job, totals = prepared.job, Totals()
     workers = max(1, min(settings.workers, settings.perf.max_in_flight_partitions))
     options = local_options(workers, threads=COMPILED, beam_arguments=list(beam_arguments))

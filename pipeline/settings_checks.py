@@ -35,21 +35,23 @@ def _is_broken(key: KeyPath, broken: Collection[KeyPath]) -> bool:
 
 
 def _era_problems(settings: Settings, broken: Collection[KeyPath]) -> Iterator[Problem]:
-    at: list[tuple[KeyPath, EraSettings]] = [(("eras", index), era) for index, era in enumerate(settings.eras)]
-    whole = []
-    for path, era in at or [(("era",), settings.era)]:
+    listed: dict[KeyPath, EraSettings] = {("eras", index): era for index, era in enumerate(settings.eras)}
+    eras = listed or {("era",): settings.era}
+    sound = []
+    for path, era in eras.items():
         problems = list(_one_era(path, era))
+        if listed and "era_id" not in era.model_fields_set:
+            problems.append(Problem((path + ("era_id",),), "is missing: each of several eras needs its own"))
         yield from problems
-        if at and "era_id" not in era.model_fields_set:
-            yield Problem((path + ("era_id",),), "is missing: each of several eras needs its own")
-        elif not problems and not any(key[: len(path)] == path for key in broken):
-            whole.append(era.era())
-    for sentence in overlap_problems(whole):
-        yield Problem((("eras",),) if at else (("era",),), sentence)
-    known = [era.era_id for _, era in at if "era_id" in era.model_fields_set] or [settings.era.era_id]
+        if not problems and not any(key[: len(path)] == path for key in broken):
+            sound.append(era.era())
+    for sentence in overlap_problems(sound):
+        yield Problem((("eras",),), sentence)
+    named = [era.era_id for era in eras.values() if not listed or "era_id" in era.model_fields_set]
     for index, name in enumerate(settings.active_eras):
-        if name not in known:
-            yield Problem((("active_eras", index), *(path + ("era_id",) for path in paths)), unknown_era(name, known))
+        if name not in named:
+            keys = ("active_eras", index), *(path + ("era_id",) for path in eras)
+            yield Problem(keys, unknown_era(name, named))
 
 
 def _one_era(path: KeyPath, era: EraSettings) -> Iterator[Problem]:

@@ -93,7 +93,7 @@ class SourceSettings(Section):
     files_per_directory: Ledger = 0
     extension: Annotated[Literal["", "zst", "zstd"], choice("", "zst", "zstd")] = ""
     network_passphrase: Text = ""
-    max_object_mb: Annotated[int, whole(1, 65536, "MiB")] = 1024
+    max_object_mb: Annotated[int, whole(1, 2047, "MiB")] = 1024
 
 
 class StorageSettings(Section):

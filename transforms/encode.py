@@ -1,7 +1,5 @@
 """Encodes and publishes partitions, in parallel; what fails comes out under a tag of its own."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -8,13 +8,12 @@ The Reshuffle keeps the stateful step from being fused into the heavy one before
 that serial.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import apache_beam as beam
 
 from bronze.job import CopyJob
+from bronze.summary import PartitionSummary
 from transforms.elements import PartitionKey
 from transforms.encode import FAILED, EncodePartition
 from transforms.key_by_partition import KeyByPartition, batch_files
@@ -46,6 +45,7 @@ class CopyPartitions(beam.PTransform):  # type: ignore[misc]
         if not job.dry_run:
             sequenced = (
                 encoded.published
+                | "OfChain" >> beam.Map(lambda keyed: keyed).with_output_types(tuple[str, PartitionSummary])
                 | "ToChain" >> beam.Reshuffle()
                 | "Sequence" >> beam.ParDo(SequencePartitions(job)).with_outputs(PENDING, REFUSED, main="commits")
             )

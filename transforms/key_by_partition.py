@@ -1,7 +1,5 @@
 """Keys runs of ledger batch files by era and partition; a file that straddles a boundary goes to both."""
 
-from __future__ import annotations
-
 import bisect
 from collections.abc import Iterator, Sequence
 

@@ -3,8 +3,6 @@
 A file for each outcome, named by what it is of: writing it twice changes nothing.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

@@ -4,8 +4,6 @@ A summary that continues the chain is committed at once, and all that wait right
 behind a gap waits in the state. What still waits when the input ends is reported.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,0 +1,98 @@
+"""What is masked before it is shown, and what is left alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bronze.redact import MASK, redact, secrets_in
+
+SECRET = "hunter2x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgresql://user:{SECRET}@host/db",
+        f"postgres://user:{SECRET}@host:5432/db?sslmode=require",
+        f"postgresql://user:p@ss/{SECRET}@host/db",  # an unescaped @ and / inside the password
+        f"postgresql://user@host/db?password={SECRET}",
+        f"host=h password={SECRET} dbname=d",
+        f"host=h password = '{SECRET} \\' x' dbname=d",  # quoted, with a blank and a quote in it
+        f"host=h password='{SECRET}",  # the quote never ends
+        f"PASSWORD={SECRET}",
+        f"https://user:{SECRET}@host/path",
+        f"https://{SECRET}@host/path",  # a token in the place of the user
+        f"https://host/events?token={SECRET}&x=1",
+        f"https://host/events?x=1&api_key={SECRET}",
+        f"https://host/o?X-Amz-Signature={SECRET}",
+        f'{{"password": "{SECRET}"}}',
+        f"Authorization: Bearer {SECRET}",
+        f"'authorization': 'AWS4-HMAC-SHA256 Credential=x, Signature={SECRET}'",
+        f"<AWSAccessKeyId>{SECRET}</AWSAccessKeyId>",
+        f"<StringToSign>a\n{SECRET}</StringToSign>",  # what an S3 server says about a bad signature
+        f"<StringToSign>{SECRET}",  # cut off
+        f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----",
+    ],
+)
+def test_masks(text: str) -> None:
+    assert SECRET not in redact(text)
+    assert MASK in redact(text)
+    assert redact(redact(text)) == redact(text)
+
+
+def test_masks_access_key_ids() -> None:
+    assert redact("the key AKIAIOSFODNN7EXAMPLE is not known") == f"the key {MASK} is not known"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        # the user and the place of a connection are worth knowing
+        ("postgresql://user:x1@host/db", "postgresql://user:***@host/db"),
+        ("host=h password=x1 dbname=d", "host=h password=*** dbname=d"),
+        ("https://h/p?token=x1&y=2", "https://h/p?token=***&y=2"),
+    ],
+)
+def test_keeps_the_rest(text: str, shown: str) -> None:
+    assert redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://user@host/db",  # a user is no secret
+        "http://localhost:9000/bucket/a@b",  # a port, and an @ of the path
+        'FATAL: password authentication failed for user "x"',
+        "{'network_passphrase': 'Public Global Stellar Network ; September 2015'}",  # public knowledge
+        "partition_key=3 range=0-9",
+        "s3://bucket/prefix",
+    ],
+)
+def test_leaves_alone(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_masks_what_is_known_to_be_secret_wherever_it_is() -> None:
+    assert redact("could not translate host name correct-horse", ["correct-horse"]).endswith(MASK)
+
+
+def test_does_not_search_for_very_short_secrets() -> None:
+    assert redact("a partition", ["a"]) == "a partition"
+
+
+def test_secrets_in_gives_them_as_written_and_unquoted() -> None:
+    assert secrets_in("postgresql://u:p%40ss@h/d") == {"p%40ss", "p@ss"}
+    assert "it's" in secrets_in(r"host=h password='it\'s'")
+
+
+@given(st.text(alphabet="ab:/@?&=='\"<> \n-", max_size=200))
+def test_takes_any_text(text: str) -> None:
+    assert redact(redact(text)) == redact(text)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("piece", ["a://", "password=", "a.b", "?a", "<Signature>", "://a:", "'"])
+def test_time_is_in_proportion_to_length(piece: str) -> None:
+    redact(piece * 20_000)
