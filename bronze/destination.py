@@ -100,7 +100,7 @@ class Destination:
     def ranges(self, era: Era) -> list[Partition]:
         """The partitions of the era that have a directory, published or not, in ledger order; one listing."""
         found = []
-        for entry in self.store.list(join(self.prefix, era.chain, self.table)):
+        for entry in self.store.children(join(self.prefix, era.chain, self.table)):
             match = _RANGE.fullmatch(entry.name) if entry.is_prefix else None
             if match and int(match[1]) <= int(match[2]):
                 found.append(Partition(int(match[1]), int(match[2])))

@@ -73,7 +73,7 @@ class EventLog:
         Raises:
             StateError: a file is damaged, or the links fork, break or run in a circle.
         """
-        names = [entry.name for entry in self._store.list("") if self._name.fullmatch(entry.name)]
+        names = [entry.name for entry in self._store.children("") if self._name.fullmatch(entry.name)]
         return in_link_order([self._read(name) for name in names], self.where)
 
     def head(self) -> str | None:

@@ -88,7 +88,8 @@ def open_lake(store: Store, expected: LakeExpectation) -> Lake:
         LakeError: its ``.config.json`` is damaged or contradicts its names, or its layout cannot be found out.
     """
     config = _read_config(store)
-    passphrase = config.get("networkPassphrase")
+    stated = config.get("networkPassphrase")
+    passphrase = stated if isinstance(stated, str) else None
     _check_network(store, expected, passphrase)
     sample = next(_objects(store), None)
     layout = LakeLayout(
@@ -133,9 +134,9 @@ def _read_config(store: Store) -> dict[str, object]:
     return config
 
 
-def _check_network(store: Store, expected: LakeExpectation, passphrase: object) -> None:
+def _check_network(store: Store, expected: LakeExpectation, passphrase: str | None) -> None:
     wanted = expected.passphrase or known_passphrase(expected.network)
-    if not isinstance(passphrase, str):
+    if passphrase is None:
         return
     if wanted is not None and passphrase != wanted:
         raise ConfigError(
@@ -188,13 +189,13 @@ def _agreed_extension(store: Store, configured: str | None, sample: tuple[str, P
 
 def _objects(store: Store) -> Iterator[tuple[str, ParsedName]]:
     """Keys and names of the lake's objects, newest first; lazily, a listing for each directory entered."""
-    for entry in store.list(""):
+    for entry in store.children(""):
         if not entry.is_prefix:
             name = parse_object(entry.name)
             if name is not None:
                 yield entry.name, name
         elif parse_directory(entry.name) is not None:
-            for child in store.list(entry.name):
+            for child in store.children(entry.name):
                 name = None if child.is_prefix else parse_object(child.name)
                 if name is not None:
                     yield join(entry.name, child.name), name
@@ -205,9 +206,10 @@ def missing_files(lake: Lake, start: int, end: int, most: int = 20) -> tuple[int
 
     Costs one listing for each directory of the range, whatever the number of files.
     """
-    missing, named = 0, []
+    missing = 0
+    named: list[str] = []
     for directory, ledgers in itertools.groupby(lake.file_starts(start, end), lake.layout.directory):
-        present = {entry.name for entry in lake.store.list(directory.rstrip("/"))}
+        present = {entry.name for entry in lake.store.children(directory.rstrip("/"))}
         for ledger in ledgers:
             key = lake.key(ledger)
             if key.rpartition("/")[2] not in present:

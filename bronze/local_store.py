@@ -52,7 +52,7 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def list(self, prefix: str) -> Iterator[Entry]:
+    def children(self, prefix: str) -> Iterator[Entry]:
         """See `bronze.store.Store`."""
         folder = self.path(prefix) if prefix else self.root
         try:
@@ -112,7 +112,7 @@ class LocalStore:
     def clean(self) -> list[str]:
         """See `bronze.store.Store`."""
         removed = []
-        for entry in self.list(TEMPORARY):
+        for entry in self.children(TEMPORARY):
             path = self.root / TEMPORARY / entry.name
             try:
                 handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

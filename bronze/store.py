@@ -66,7 +66,7 @@ class Store(Protocol):
         """Bytes of the object, or None when there is none."""
         ...
 
-    def list(self, prefix: str) -> Iterator[Entry]:
+    def children(self, prefix: str) -> Iterator[Entry]:
         """The direct children of `prefix` (a "directory", without trailing slash), in name order; one listing."""
         ...
 

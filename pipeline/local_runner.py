@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -27,14 +26,14 @@ def local_options(workers: int, *, threads: bool, beam_arguments: list[str]) -> 
     return PipelineOptions([f"--direct_num_workers={workers}", f"--direct_running_mode={mode}", *beam_arguments])
 
 
-def run_locally(build: Callable[[beam.Pipeline], Any], options: PipelineOptions) -> None:
-    """Build a pipeline and run it to its end on an FnApiRunner.
+def run_locally(graph: beam.PTransform, options: PipelineOptions) -> None:
+    """Run a pipeline that is all in `graph` to its end on an FnApiRunner.
 
     Raises:
         Exception: what no stage of the graph caught.
     """
     pipeline = beam.Pipeline(runner=fn_runner.FnApiRunner(), options=options)
-    build(pipeline)
+    pipeline | graph
     with _dead_worker_ends_the_run():
         pipeline.run().wait_until_finish()
 

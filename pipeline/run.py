@@ -63,9 +63,7 @@ def run_copy(settings: Settings, prepared: Prepared, beam_arguments: Sequence[st
     started = time.monotonic()
     for wave in waves:
         with tempfile.TemporaryDirectory(prefix="bronze-copier-") as folder:
-            run_locally(
-                lambda pipeline, wave=wave, folder=folder: pipeline | CopyPartitions(job, wave, folder), options
-            )
+            run_locally(CopyPartitions(job, wave, folder), options)
             _add_wave(totals, wave, Path(folder))
         _log_progress(totals, planned, wave[-1], time.monotonic() - started)
     return Finished(totals, time.monotonic() - started)

@@ -17,7 +17,7 @@ FAILED = "failed"
 _LOG = logging.getLogger(__name__)
 
 
-class EncodePartition(beam.DoFn):  # type: ignore[misc]
+class EncodePartition(beam.DoFn):
     """``(PartitionKey, [BatchFiles])`` to ``(chain, PartitionSummary)``; failures go to `FAILED`.
 
     One partition's failure never stops another: whatever goes wrong is caught, named and reported.

@@ -21,7 +21,7 @@ from transforms.report import WriteReport
 from transforms.sequence import PENDING, REFUSED, SequencePartitions
 
 
-class CopyPartitions(beam.PTransform):  # type: ignore[misc]
+class CopyPartitions(beam.PTransform):
     """Copies `keys` (partitions in ledger order) and reports what became of each below `report_folder`."""
 
     def __init__(self, job: CopyJob, keys: Sequence[PartitionKey], report_folder: str) -> None:

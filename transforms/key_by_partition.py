@@ -9,7 +9,7 @@ from bronze.lake_keys import FIRST_LEDGER, LakeLayout
 from transforms.elements import BatchFiles, PartitionKey
 
 
-class KeyByPartition(beam.DoFn):  # type: ignore[misc]
+class KeyByPartition(beam.DoFn):
     """`BatchFiles` to ``(PartitionKey, BatchFiles)``, cut at partition boundaries.
 
     Args:

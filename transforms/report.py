@@ -17,7 +17,7 @@ from bronze.summary import Commit, Outcome, PartitionFailure, PartitionSummary, 
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in (PartitionSummary, PartitionFailure, Commit, Pending)}
 
 
-class WriteReport(beam.DoFn):  # type: ignore[misc]
+class WriteReport(beam.DoFn):
     """Writes each element (a dataclass of `bronze.summary`) to a file of its own below `folder`."""
 
     def __init__(self, folder: str) -> None:

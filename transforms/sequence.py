@@ -22,7 +22,7 @@ PENDING = "pending"
 REFUSED = "refused"
 
 
-class SequencePartitions(beam.DoFn):  # type: ignore[misc]
+class SequencePartitions(beam.DoFn):
     """``(chain, PartitionSummary)`` to `Commit`; what waits goes to `PENDING`, a broken chain to `REFUSED`.
 
     The state only orders: what is committed is decided by the files (`bronze.sequencer`), so a bundle that
@@ -78,7 +78,7 @@ class SequencePartitions(beam.DoFn):  # type: ignore[misc]
             waiting.add(left)
         next_ledger.write(at)
 
-    @on_timer(END)  # type: ignore[untyped-decorator]
+    @on_timer(END)
     def report_waiting(
         self,
         waiting: Any = beam.DoFn.StateParam(WAITING),
