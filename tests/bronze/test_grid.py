@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,7 +68,7 @@ def test_partitions_are_complete_disjoint_and_in_order(stretch: tuple[Era, int, 
     found = list(partitions(one, start, end))
     assert found[0].start == start
     assert found[-1].end == end
-    assert all(before.end + 1 == after.start for before, after in zip(found, found[1:], strict=False))
+    assert all(before.end + 1 == after.start for before, after in itertools.pairwise(found))
     assert sum(map(len, found)) == end - start + 1
 
 

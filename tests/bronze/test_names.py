@@ -37,5 +37,5 @@ def test_plain(name: str) -> None:
 )
 def test_not_plain(name: str) -> None:
     assert not is_plain_segment(name)
-    with pytest.raises(ConfigError, match="era_id .* is not a plain path segment"):
+    with pytest.raises(ConfigError, match=r"era_id .* is not a plain path segment"):
         plain_segment(name, "era_id")

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Sets everything up in .venv and copies a sample lake:   ./run_local.sh
+# Sets up and runs the checks and tests:                  ./run_local.sh test [PYTEST_ARGUMENTS]
+#
+# PYTHON=python3.12 chooses the interpreter (3.11 to 3.13). Run it again at will: it resumes.
+set -euo pipefail
+cd "$(dirname "$0")"
+unset PYTHONDONTWRITEBYTECODE # without bytecode files every start costs seconds
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+die() { printf 'run_local.sh: %s\n' "$*" >&2; exit 2; }
+
+supported() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
+
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-python3 python3.11 python3.12 python3.13}; do
+    if supported "$candidate"; then command -v "$candidate"; return; fi
+  done
+  die "needs Python 3.11 to 3.13${PYTHON:+, $PYTHON is none}: install one, or name it with PYTHON=/path/to/python"
+}
+
+debian_packages() { # installs what is missing, where that is possible without asking
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+make_venv() {
+  local python
+  python=$(find_python)
+  if command -v uv >/dev/null; then
+    uv venv --quiet --allow-existing --python "$python" .venv
+  elif ! "$python" -m venv .venv 2>/dev/null; then
+    debian_packages python3-venv && "$python" -m venv .venv ||
+      die "'$python -m venv .venv' fails: install your system's venv package (Debian: apt-get install python3-venv)"
+  fi
+}
+
+install() { # into .venv, with the arguments of pip install
+  if command -v uv >/dev/null; then
+    uv pip install --quiet --python .venv/bin/python --compile-bytecode "$@"
+  else
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"
+  fi
+}
+
+set_up() { # set_up LOCK...: the environment is made anew only when something it is made from has changed
+  local stamp requirements=() lock
+  stamp=$(cat setup.py pyproject.toml bronze/xdr/walker.py "$@" | sha256sum)
+  [ -f .venv/stamp ] && [ "$(cat .venv/stamp)" = "$stamp $*" ] && return
+  say "Setting up .venv (once; about a minute)"
+  command -v cc >/dev/null || debian_packages gcc libc6-dev ||
+    echo "no C compiler: the XDR reader will be interpreted, which works but is slow"
+  [ -x .venv/bin/python ] || make_venv
+  for lock in "$@"; do requirements+=(-r "$lock"); done
+  install "${requirements[@]}"
+  install --no-deps -e .
+  echo "$stamp $*" >.venv/stamp
+}
+
+demo() {
+  set_up requirements.txt
+  local copier=.venv/bin/bronze-copier
+  say "A sample lake: 200 ledgers of several protocols, 4 in each file"
+  "$copier" sample data/lake --ledgers 200 --ledgers-per-file 4 --eras 3 --write-config data/config.yaml
+  say "Copying it: every hash recomputed, one partition a file, one audit chain an era"
+  "$copier" run --config data/config.yaml
+  say "What was published"
+  find data -name 'part-*.parquet' | sort -V | sed 's/^/  /'
+  say "Verifying it: events, links, manifests and checksums"
+  "$copier" verify --config data/config.yaml
+  say "Done. Run it again: it resumes and changes nothing. Next: README.md and docs/configuration.md"
+}
+
+run_tests() {
+  set_up requirements.txt requirements-dev.txt
+  say "Checks: ruff, mypy"
+  .venv/bin/ruff check .
+  .venv/bin/ruff format --check .
+  .venv/bin/mypy
+  say "Tests"
+  .venv/bin/python -m pytest "$@"
+}
+
+case "${1:-}" in
+  "") demo ;;
+  test) shift; run_tests "$@" ;;
+  *) sed -n '2,5s/^# \{0,1\}//p' "$0"; [ "$1" = --help ] || [ "$1" = -h ] || exit 2 ;;
+esac
