@@ -61,7 +61,7 @@ set_up() { # set_up LOCK...: the environment is made anew only when something it
 demo() {
   set_up requirements.txt
   local copier=.venv/bin/bronze-copier
-  say "A sample lake: 200 ledgers of several protocols, 4 in each file"
+  say "A sample lake: about 200 ledgers of several protocols, 4 in each file"
   "$copier" sample data/lake --ledgers 200 --ledgers-per-file 4 --eras 3 --write-config data/config.yaml
   say "Copying it: every hash recomputed, one partition a file, one audit chain an era"
   "$copier" run --config data/config.yaml

@@ -39,7 +39,6 @@ setup(
         "google-cloud-logging>=3.12,<4",
         "prometheus-client>=0.22,<1",
         "pydantic>=2.11,<3",
-        "pydantic-settings>=2.9,<3",
         "PyYAML>=6,<7",
         "tenacity>=9,<10",
         "rich>=14,<16",

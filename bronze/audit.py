@@ -57,8 +57,10 @@ def audit_era(job: CopyJob, era: Era) -> Audit:
         audit.events, audit.head = len(events), events[-1].event_hash if events else ""
         if events and head != audit.head:
             audit.problems.append(f"the chain head of {era.chain} is {head}, but the last event has {audit.head}")
-        # The last event of a range counts: a correction is appended, never written over.
-        latest = {Partition(event.start, event.end): event for event in events}
+        # Partitions without an event count too: theirs may be pruned, or still to come. Of a range with several
+        # events the last one counts: a correction is appended, never written over.
+        latest: dict[Partition, Event | None] = dict.fromkeys(destination.ranges(era))
+        latest |= {Partition(event.start, event.end): event for event in events}
         manifests = _manifests(audit, destination, era, sorted(latest.items()))
     _check_ledger_links(audit, manifests)
     return audit

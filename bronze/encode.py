@@ -99,7 +99,7 @@ class PartitionEncoder:
             return self._decode(data, at, start)
         arena.view[offset:at] = covered
         found = (header.start, header.end) if header else (metas[0].sequence, metas[0].sequence)
-        named = (max(start, FIRST_LEDGER), start + self._lake.layout.ledgers_per_file - 1)
+        named = (max(start, FIRST_LEDGER), self._lake.layout.file_end(start))
         if found != named:
             raise LakeError(
                 f"holds ledgers {found[0]}-{found[1]}, but its name says {named[0]}-{named[1]}"

@@ -88,7 +88,7 @@ class Arena:
         # closefd: the source is bytes, there is nothing to close.
         with self._decoder.stream_reader(data, closefd=False) as reader:
             while True:
-                if filled == len(self.buffer):
+                if filled >= len(self.buffer):
                     if filled > limit:
                         raise FrameError(f"object decodes to more than {self._max_object} bytes")
                     self._grow(min(max(2 * filled, 1 << 20), limit + 1), filled)
@@ -109,6 +109,7 @@ class Arena:
 
     def _grow(self, capacity: int, used: int) -> None:
         grown = bytearray(capacity)
-        grown[:used] = self.view[:used]
+        kept = self.view[:used]  # fewer when there was no room up to where the frame is to lie
+        grown[: len(kept)] = kept
         self.buffer = grown
         self.view = memoryview(grown)

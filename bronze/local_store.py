@@ -14,6 +14,7 @@ import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,11 @@ from typing import BinaryIO, Self
 
 from bronze.errors import ObjectExists, ObjectMissing, StoreError
 from bronze.store import TEMPORARY, Entry, checked_key
+
+#: What the system says where no object is; a directory is none.
+_NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+#: Characters of an object's name that its temporary file is called by: names have 255 bytes at most.
+_NAME_SHOWN = 200
 
 
 class LocalStore:
@@ -42,15 +48,16 @@ class LocalStore:
         """See `bronze.store.Store`."""
         try:
             return self.path(key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except _NOTHING_THERE as error:
             raise ObjectMissing(f"{self.path(key)} does not exist") from error
 
     def size(self, key: str) -> int | None:
         """See `bronze.store.Store`."""
         try:
-            return self.path(key).stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
+            found = self.path(key).stat()
+        except _NOTHING_THERE:
             return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def children(self, prefix: str) -> Iterator[Entry]:
         """See `bronze.store.Store`."""
@@ -67,7 +74,7 @@ class LocalStore:
         """See `bronze.store.Store`."""
         try:
             return self.path(key).open("rb")
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except _NOTHING_THERE as error:
             raise ObjectMissing(f"{self.path(key)} does not exist") from error
 
     def create(self, key: str, data: bytes) -> None:
@@ -103,6 +110,8 @@ class LocalStore:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
+            # Closing is not enough: a process forked meanwhile holds the same open file, and so the lock.
+            fcntl.flock(handle, fcntl.LOCK_UN)
             os.close(handle)
 
     def upload(self, key: str) -> LocalUpload:
@@ -185,7 +194,7 @@ class LocalUpload:
 def _locked_file(folder: Path, name: str) -> tuple[Path, int]:
     while True:
         _make_directories(folder)
-        path = folder / f"{name}.{secrets.token_hex(8)}"
+        path = folder / f"{name[:_NAME_SHOWN]}.{secrets.token_hex(8)}"
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileNotFoundError:  # a cleaner removed the empty folder in between

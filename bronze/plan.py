@@ -74,16 +74,13 @@ def plan_era(era: Era, next_ledger: int, newest: int | None, destination: Destin
 def _around_published(era: Era, start: int, end: int, destination: Destination) -> Iterator[Partition]:
     """The grid from `start` to `end`, but partitions that exist stay as they are and are not cut again."""
     on_grid = set(partitions(era, start, end))
-    odd = [
-        found
-        for found in destination.ranges(era)
-        if found.start <= end
-        and start <= found.end
-        and found not in on_grid
-        and destination.published(era, found) is not None
-    ]
+    ranges = [found for found in destination.ranges(era) if _overlap(found, start, end)]
+    odd = [found for found in ranges if found not in on_grid and destination.published(era, found) is not None]
+    # Those on the grid that an odd one overlaps: when both are published, they contradict each other.
+    doubtful = [found for found in ranges if found in on_grid and any(_overlap(found, o.start, o.end) for o in odd)]
+    beside = [found for found in doubtful if destination.published(era, found) is not None]
     at = start
-    for found in odd:
+    for found in sorted(odd + beside):
         if found.start < at and at != start:
             raise StateError(
                 f"the published partition {found} of {era.chain} overlaps the one before it, which ends at {at - 1}:"
@@ -93,3 +90,7 @@ def _around_published(era: Era, start: int, end: int, destination: Destination) 
         yield found
         at = found.end + 1
     yield from partitions(era, at, end)
+
+
+def _overlap(partition: Partition, start: int, end: int) -> bool:
+    return partition.start <= end and start <= partition.end

@@ -59,6 +59,11 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return text
 
 
+def names_a_secret(name: str) -> bool:
+    """Whether the value of a field called `name` is to be masked whatever it is."""
+    return re.search(_SECRET_WORD, name, re.IGNORECASE) is not None
+
+
 def secrets_in(text: str) -> frozenset[str]:
     """The strings that `redact` would mask in `text`, as written and as they are once unquoted."""
     return frozenset(_secrets_in(text))

@@ -72,6 +72,8 @@ class Sequencer:
         self._clock = clock
         self._last_hash: tuple[int, str] | None = None
         self._position: Position | None = None
+        # The head that this sequencer made itself: no event file can follow it unseen.
+        self._own_head: str | None = None
 
     def position(self) -> Position:
         """Where the chain goes on, as the files say now.
@@ -117,6 +119,11 @@ class Sequencer:
                     self._checkpoint.save(summary.partition, summary.checksum)
                 self._position = Position(summary.end + 1, event_hash, summary.partition)
                 self._last_hash = (summary.end, summary.last_hash)
+            elif position.last == summary.partition and position.next_ledger == summary.end + 1:
+                # Committed last of all and perhaps corrected since: what is remembered of it follows.
+                if self._checkpoint:
+                    self._checkpoint.save(summary.partition, summary.checksum)
+                self._last_hash = (summary.end, summary.last_hash)
             return Commit(summary.chain, summary.start, summary.end, event_hash, is_new)
 
     def _commit_event(self, summary: PartitionSummary, position: Position) -> tuple[str, bool]:
@@ -131,7 +138,10 @@ class Sequencer:
                 f"partition {summary.chain} {summary.partition} has the checksum {summary.checksum}, but its event in"
                 f" {self._events.where} was published with {event.checksum}"
             )
-        event = make_event(summary, self._destination.table, position.head, self._producer, self._clock())
+        head = position.head
+        if head != self._own_head:  # a run that died may have left an event behind it, of any partition
+            head = self._tip(self._events.load(), head)
+        event = make_event(summary, self._destination.table, head, self._producer, self._clock())
         try:
             self._events.append(event, revision + 1)
         except ObjectExists as error:
@@ -140,20 +150,16 @@ class Sequencer:
                 " the same time: run again when it has ended"
             ) from error
         self._events.set_head(event.event_hash)
+        self._own_head = event.event_hash
         return event.event_hash, True
 
     def _adopt(self, event: Event, position: Position) -> None:
-        """Complete the commit of an event whose file is there: it may be the tip, or lie before it."""
+        """Complete the commit of an event whose file is there: the head may lag behind it, or lie beyond it."""
         assert self._events is not None
         if event.event_hash == position.head:
             return
-        if event.prev_hash == position.head:
-            self._events.set_head(event.event_hash)
-        elif self._tip(self._events.load(), position.head) != position.head:
-            raise StateError(
-                f"the event of {event.chain} {event.start}-{event.end} in {self._events.where} follows"
-                f" {event.prev_hash or 'nothing'}, but the chain's head is {position.head or 'nothing'}"
-            )
+        follows = event.prev_hash == position.head
+        self._events.set_head(event.event_hash if follows else self._tip(self._events.load(), position.head))
 
     def _tip(self, chain: list[Event], head: str | None) -> str:
         """The chain's real head: of the event files when there are any, else as the chain heads say."""

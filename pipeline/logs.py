@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from bronze.redact import redact
+from bronze.redact import MASK, names_a_secret, redact
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
@@ -68,20 +68,20 @@ class RedactingFilter(logging.Filter):
         if record.exc_text:
             record.exc_text = self._clean(record.exc_text)
         for name, value in _extra(record):
-            setattr(record, name, self._clean_value(value))
+            setattr(record, name, self._clean_value(name, value))
         return True
 
     def _clean(self, text: str) -> str:
         return redact(text, self._secrets)
 
-    def _clean_value(self, value: object) -> object:
+    def _clean_value(self, name: str, value: object) -> object:
         if value is None or isinstance(value, (bool, int, float)):
             return value
         if isinstance(value, dict):
-            return {self._clean(str(key)): self._clean_value(item) for key, item in value.items()}
+            return {self._clean(str(key)): self._clean_value(str(key), item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self._clean_value(item) for item in value]
-        return self._clean(str(value))
+            return [self._clean_value(name, item) for item in value]
+        return MASK if names_a_secret(name) else self._clean(str(value))
 
 
 class TextFormatter(logging.Formatter):

@@ -99,6 +99,8 @@ def _configured(command: str, options: argparse.Namespace, beam_arguments: list[
 
     settings = load(options.config)
     logs.configure(settings.logging.format, settings.logging.level, secrets=settings.secrets(os.environ))
+    for note in settings.notes:
+        _LOG.warning("%s", note)
     era_ids = [name.strip() for name in options.eras.split(",") if name.strip()]
     if getattr(options, "validate", False):
         problems = check_places(settings)

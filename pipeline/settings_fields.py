@@ -116,7 +116,7 @@ def _datastore_path(value: object) -> str:
     bucket, _, prefix = text.partition("/")
     if text and not _BUCKET.fullmatch(bucket):
         raise ValueError("must be bucket/prefix, beginning with a bucket's name")
-    return f"{bucket}/{clean_prefix(prefix)}".rstrip("/")
+    return f"{bucket}/{clean_prefix(prefix.lstrip('/'))}".rstrip("/")
 
 
 def _url(value: object) -> str:

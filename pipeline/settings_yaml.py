@@ -26,9 +26,11 @@ MAX_DEPTH = 32
 KeyPath: TypeAlias = tuple[str | int, ...]
 Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
 
-_SCALARS = {
-    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
-}
+#: What YAML itself may say of a value; any other tag would ask for an object of a program.
+_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}"
+    for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
+)
 
 
 @dataclass(slots=True)
@@ -116,13 +118,13 @@ class _Reader:
             raise yaml.MarkedYAMLError(
                 problem=f"it is nested deeper than {MAX_DEPTH} levels or holds itself", problem_mark=node.start_mark
             )
+        if node.tag not in _TAGS:
+            raise yaml.MarkedYAMLError(problem=f"the tag {node.tag} is not allowed here", problem_mark=node.start_mark)
         inside += (id(node),)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, inside)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, path + (index,), inside) for index, item in enumerate(node.value)]
-        if node.tag not in _SCALARS:
-            raise yaml.MarkedYAMLError(problem=f"the tag {node.tag} is not allowed here", problem_mark=node.start_mark)
         return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath, inside: tuple[int, ...]) -> dict[str, Value]:

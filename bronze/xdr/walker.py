@@ -46,6 +46,11 @@ def _u32(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t) -> cython
     return high << 24 | second << 16 | third << 8 | low
 
 
+def _words(values: tuple[int, ...]) -> array.array[int] | list[int]:
+    """Memory for a typed view; interpreted, a list is quicker."""
+    return array.array("q", values) if COMPILED else list(values)
+
+
 @cython.cclass
 class Walker:
     """Walks ledgers, one after another, with one stack and one scratch. Not to be shared by threads."""
@@ -58,9 +63,9 @@ class Walker:
     _used: cython.Py_ssize_t
 
     def __init__(self) -> None:
-        self._program = array.array("q", table.PROGRAM)
-        self._stack = array.array("q", bytes(8 * 3 * MAX_DEPTH))
-        self._marks = array.array("q", bytes(8 * table.SLOTS))
+        self._program = _words(table.PROGRAM)
+        self._stack = _words((0,) * 3 * MAX_DEPTH)
+        self._marks = _words((0,) * table.SLOTS)
         self._scratch_bytes = bytearray(_FIRST_SCRATCH)
         self._scratch = self._scratch_bytes
         self._used = 4

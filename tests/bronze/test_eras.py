@@ -14,7 +14,7 @@ from bronze.lake_keys import MAX_LEDGER
 
 
 def era(era_id: str = "a", start: int = 1, end: int = 0, **others: Any) -> Era:
-    values = {"version_label": "v1", "network": "pubnet", "partition_size": 10} | others
+    values: dict[str, Any] = {"version_label": "v1", "network": "pubnet", "partition_size": 10} | others
     return Era(era_id=era_id, ledger_start=start, ledger_end=end, **values)
 
 

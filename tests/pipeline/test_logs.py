@@ -86,7 +86,8 @@ def test_no_secret_is_written(format: str) -> None:
     stream = set_up(format, secrets=[SECRET])
     LOG.info("in the message: %s", SECRET)
     LOG.info("as an argument: %s", ["postgresql://u:other-secret@h/d"])  # known to nobody, but it looks like one
-    LOG.info("in an extra field", extra={"place": {"url": f"x{SECRET}x"}, SECRET: ValueError(SECRET)})
+    LOG.info("in an extra field", extra={"place": {"url": f"x{SECRET}x", SECRET: 1}, "error": ValueError(SECRET)})
+    LOG.info("under a name that says so", extra={"db_password": "other-secret"})
     try:
         raise ValueError(SECRET)
     except ValueError as error:
@@ -109,8 +110,9 @@ def test_an_exception_comes_with_its_traceback(format: str) -> None:
 
 
 def test_a_call_whose_arguments_do_not_fit_is_not_lost() -> None:
-    stream = set_up()
-    LOG.info("%d partitions", "three")
+    stream = io.StringIO()
+    handler = logs.configure(stream=stream)
+    handler.handle(LOG.makeRecord("x", logging.INFO, __file__, 1, "%d partitions", ("three",), None))
     assert stream.getvalue().endswith("%d partitions ('three',)\n")
 
 

@@ -108,7 +108,6 @@ def outcome(walker: Any, data: bytes) -> tuple[Any, ...]:
     try:
         marks = walker.walk(data, 0, len(data))
     except XdrError as error:
-        assert 0 <= error.offset <= len(data)
         return error.offset, error.path, error.reason
     return marks, bytes(walker.results())
 
@@ -135,6 +134,7 @@ def fuzz(bases: Bases, count: int, compiled: Any) -> Counter[bool]:
         result = outcome(compiled, data)
         verdict = taken(result, data)
         verdicts[verdict] += 1
+        assert len(result) == 2 or 0 <= result[0] <= len(data)
         if number % INTERPRETED_SAMPLE == 0:
             assert outcome(interpreted, data) == result, data.hex()
         if data != base and (verdict or number % REFUSED_SAMPLE == 0):
@@ -184,15 +184,15 @@ def test_objects_end_in_a_typed_error_or_are_read() -> None:
 
 
 @pytest.mark.ledgers
-def test_no_word_makes_it_use_memory(small: Bases, walker: Any) -> None:
+def test_no_word_makes_it_use_memory(small: Bases, compiled: Any) -> None:
     """Whatever a word claims: beyond the scratch, at most some times the input's size is allocated."""
-    for data in small:
-        outcome(walker, data)
+    for data in small[::6]:
+        outcome(compiled, data)
         tracemalloc.start()
         try:
             for at in range(0, len(data), 4):
                 for word in (0x7FFFFFFF, 0xFFFFFFFF, (len(data) - at) // 4):
-                    outcome(walker, data[:at] + u32(word) + data[at + 4 :])
+                    outcome(compiled, data[:at] + u32(word) + data[at + 4 :])
             assert tracemalloc.get_traced_memory()[1] < 8 * len(data) + 65536
         finally:
             tracemalloc.stop()

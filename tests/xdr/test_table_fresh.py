@@ -28,7 +28,8 @@ def test_program_never_leaves_itself() -> None:
     routines = {1} | {after for at in starts if table.PROGRAM[at] == 0 and (after := at + 2) in table.LABELS}
     for at in starts:
         op, lead = table.PROGRAM[at : at + 2]
-        assert lead >= 0 and lead % 4 == 0
+        assert lead >= 0
+        assert lead % 4 == 0
         assert at + LENGTHS[op] in table.LABELS or op == 0
         if op == 1:
             low, size, *_ = table.PROGRAM[(arms := table.PROGRAM[at + 2]) :]

@@ -94,7 +94,12 @@ def with_word(data: bytes, at: int, word: int) -> bytes:
         (with_word(V2, UPGRADES + 4, 3), UPGRADES + 4, "LedgerCloseMeta.v2.ledgerHeader.header.scpValue.ext", "3 is"),
         # limits of counts, and counts beyond what is left
         (with_word(V2, UPGRADES, 7), UPGRADES, "LedgerCloseMeta.v2.ledgerHeader.header.scpValue.upgrades", "at most 6"),
-        (with_word(V2, PHASES, 0xFFFFFFFF), PHASES, "LedgerCloseMeta.v2.txSet.v1TxSet.phases", "4294967295 elements of TransactionPhase need"),
+        (
+            with_word(V2, PHASES, 0xFFFFFFFF),
+            PHASES,
+            "LedgerCloseMeta.v2.txSet.v1TxSet.phases",
+            "4294967295 elements of TransactionPhase need",
+        ),
         (with_word(V2, PROCESSING, 0x40000000), PROCESSING, "LedgerCloseMeta.v2.txProcessing", "are left"),
         # lengths: the second word of upgrades
         (
@@ -190,7 +195,7 @@ def test_depth_is_bounded(walker: Any) -> None:
     for depth in (deepest + 1, 100_000):
         offset, path, reason = refused(walker, bomb(depth))
         assert "nested deeper than 1500 levels" in reason
-        assert path.endswith("vec[0].vec[0].vec") or path.endswith("vec[0].vec[0]")
+        assert path.endswith(("vec[0].vec[0].vec", "vec[0].vec[0]"))
         assert len(path) < 15_000
         assert 0 < offset < 12 * 510 + 500
 

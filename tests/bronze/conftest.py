@@ -1,0 +1,222 @@
+"""Shared by the tests of the lower floor.
+
+Fixtures:
+    shared      the directory ../shared with samples of the older copier; skips where there is none
+    chain       62 sample ledgers, 2 to 63, of every kind; a list of `SampleLedger`
+    lake_of     makes (once a session) the lake of these ledgers with a K, a P and an extension
+    place       a `Place`: a job from that lake (K = 1) to a directory of the test's own, nothing published
+    published   a `Place` whose six whole partitions 2-11 .. 52-61 are published and committed
+
+Builders (plain functions): `era`, `summary`, `hex_hash`, `copy`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bronze.audit import Audit, audit_era
+from bronze.checkpoint import CheckpointFile
+from bronze.destination import Destination
+from bronze.eras import Era
+from bronze.event_log import EventLog
+from bronze.grid import Partition
+from bronze.job import CopyJob
+from bronze.lake import Lake
+from bronze.local_store import LocalStore
+from bronze.producer import Producer
+from bronze.retry import RetryPolicy
+from bronze.sequencer import Sequencer
+from bronze.summary import Commit, Outcome, PartitionSummary
+from bronze.table import PRIMARY_TABLE
+from bronze.verify import Verify
+from pipeline.sample import SampleLedger, SampleOptions, write_sample_lake
+
+pytest.register_assert_rewrite("tests.bronze.store_suite")
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+PRODUCER = Producer("bronze-copier", "v1.2.3", "abc123")
+#: Ledgers 2 to 63: one whole file when K is 64.
+OPTIONS = SampleOptions(first=2, ledgers=62, transactions=3)
+ERA = Era("e1", "v1", "standalone", 2, 0, 10)
+#: The era's whole partitions in the sample lake.
+GRID = [Partition(start, start + 9) for start in range(2, 62, 10)]
+
+
+def era(**changes: Any) -> Era:
+    """The tests' era with some fields changed."""
+    return dataclasses.replace(ERA, **changes)
+
+
+def hex_hash(what: object) -> str:
+    """A hash in hex that follows from `what`."""
+    return hashlib.sha256(str(what).encode()).hexdigest()
+
+
+def summary(start: int, end: int, content: str = "a", *, of: Era = ERA, **changes: Any) -> PartitionSummary:
+    """The summary of a partition that is nowhere published; other `content` gives another checksum."""
+    made = PartitionSummary(
+        chain=of.chain,
+        start=start,
+        end=end,
+        outcome=Outcome.WRITTEN,
+        first=max(start, 2),
+        last=end,
+        row_count=end - max(start, 2) + 1,
+        byte_size=1000,
+        checksum=f"sha256:{hex_hash((start, end, content))}",
+        previous_hash=hex_hash(start - 1),
+        first_hash=hex_hash(start),
+        last_hash=hex_hash(end),
+        storage_path=f"{of.chain}/{PRIMARY_TABLE}/range={start}-{end}",
+    )
+    return dataclasses.replace(made, **changes)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A job and the directories it works in."""
+
+    job: CopyJob
+
+    @property
+    def era(self) -> Era:
+        return self.job.eras[0]
+
+    @property
+    def lake(self) -> Lake:
+        return self.job.lake()
+
+    @property
+    def destination(self) -> Destination:
+        return self.job.destination()
+
+    @property
+    def data(self) -> Path:
+        return Path(self.job.destination_root)
+
+    @property
+    def events(self) -> Path:
+        assert self.job.events_root
+        return Path(self.job.events_root)
+
+    @property
+    def state(self) -> Path:
+        assert self.job.checkpoint_root
+        return Path(self.job.checkpoint_root)
+
+    @property
+    def log(self) -> EventLog:
+        return EventLog(LocalStore(self.events), self.era)
+
+    @property
+    def checkpoint(self) -> CheckpointFile:
+        return CheckpointFile(LocalStore(self.state), self.era, self.job.copier_id, single=self.job.single_era)
+
+    def but(self, **changes: Any) -> Place:
+        """The same place, some fields of the job changed."""
+        return Place(dataclasses.replace(self.job, **changes))
+
+    def of(self, **changes: Any) -> Place:
+        """The same place, some fields of the era changed."""
+        return self.but(eras=(dataclasses.replace(self.era, **changes),))
+
+    def sequencer(self, **changes: Any) -> Sequencer:
+        return self.of(**changes).job.sequencer(self.of(**changes).era)
+
+    def publish(self, partition: Partition) -> PartitionSummary:
+        files = self.lake.file_starts(partition.start, partition.end)
+        return self.job.publisher().publish(self.era, partition, files)
+
+    def parquet(self, partition: Partition) -> Path:
+        return self.data / self.destination.parquet_key(self.era, partition)
+
+    def manifest(self, partition: Partition) -> Path:
+        return self.data / self.destination.manifest_key(self.era, partition)
+
+    def audit(self) -> Audit:
+        return audit_era(self.job, self.era)
+
+
+def copy(place: Place, partitions: Iterable[Partition] = GRID) -> list[Commit]:
+    """Publish and commit the partitions one after the other."""
+    sequencer = place.sequencer()
+    return [sequencer.commit(place.publish(partition)) for partition in partitions]
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """Every file below `root`, hidden and temporary ones too."""
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def place_at(root: Path, lake: Path, options: SampleOptions = OPTIONS, **changes: Any) -> Place:
+    """A job from the lake at `lake` to directories below `root`."""
+    job = CopyJob(
+        eras=(ERA,),
+        single_era=True,
+        copier_id="test-copier",
+        lake_root=str(lake),
+        layout=options.layout,
+        passphrase=options.passphrase,
+        verify=Verify.FULL,
+        max_object=1 << 26,
+        destination_root=str(root / "data"),
+        prefix="bronze/",
+        table=PRIMARY_TABLE,
+        compression="zstd",
+        events_root=str(root / "events"),
+        checkpoint_root=str(root / "state"),
+        retry=RetryPolicy(1, 1),
+        producer=PRODUCER,
+    )
+    return Place(dataclasses.replace(job, **changes))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip(f"no shared material at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def chain() -> list[SampleLedger]:
+    return list(OPTIONS.chain())
+
+
+@pytest.fixture(scope="session")
+def lake_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    root = tmp_path_factory.mktemp("lakes")
+
+    @functools.cache
+    def make(k: int = 1, p: int = 64, extension: str = "zst") -> Path:
+        options = dataclasses.replace(OPTIONS, ledgers_per_file=k, files_per_directory=p, extension=extension)
+        return write_sample_lake(root / f"{k}-{p}-{extension}", options).root
+
+    return make
+
+
+@pytest.fixture
+def place(tmp_path: Path, lake_of: Callable[..., Path]) -> Place:
+    return place_at(tmp_path, lake_of())
+
+
+@pytest.fixture(scope="session")
+def _published_once(tmp_path_factory: pytest.TempPathFactory, lake_of: Callable[..., Path]) -> Path:
+    root = tmp_path_factory.mktemp("published")
+    copy(place_at(root, lake_of()))
+    return root
+
+
+@pytest.fixture
+def published(tmp_path: Path, lake_of: Callable[..., Path], _published_once: Path) -> Place:
+    shutil.copytree(_published_once, tmp_path, dirs_exist_ok=True)
+    return place_at(tmp_path, lake_of())
