@@ -62,15 +62,20 @@ class PartitionEncoder:
             DataError: a file or a ledger is not what it must be; names the object, the ledger and both values.
         """
         expected = self._lake.file_starts(partition.start, partition.end)
-        starts = list(files)
-        if starts != list(expected):
+        handed = list(files)
+        if handed != list(expected):
             raise LakeError(
-                f"partition {era.chain} {partition} was handed {len(starts)} lake files, expected the {len(expected)}"
+                f"partition {era.chain} {partition} was handed {len(handed)} lake files, expected the {len(expected)}"
                 f" from {expected.start} to {expected.stop - 1}"
             )
-        rows = _Rows(era, partition, TableWriter(sink, self._compression), self._arena)
+        with TableWriter(sink, self._compression) as writer:
+            rows = _Rows(era, partition, writer, self._arena)
+            self._read_into(rows, era, partition, expected)
+            return rows.finish(len(expected))
+
+    def _read_into(self, rows: _Rows, era: Era, partition: Partition, starts: range) -> None:
         wanted = range(rows.next_ledger, partition.end + 1)
-        previous = self._before(wanted.start) if expected.start == wanted.start else None
+        previous = self._before(wanted.start) if starts.start == wanted.start else None
         for start in starts:
             key = self._lake.key(start)
             try:
@@ -83,7 +88,6 @@ class PartitionEncoder:
                         previous = meta
             except DataError as error:
                 raise error.at(f"object {self._lake.describe(key)}") from error.__cause__
-        return rows.finish(len(starts))
 
     def _decode(self, data: bytes, at: int, start: int) -> Sequence[CloseMeta]:
         """Decode a lake file so that its first close meta comes to lie at `at`; bytes before `at` stay."""

@@ -186,7 +186,9 @@ class LocalUpload:
         # Unlinked before it is unlocked: a cleaner that gets the lock finds nothing.
         with contextlib.suppress(FileNotFoundError):
             self._temporary.unlink()
-        os.close(self._handle)
+        # Whoever still holds the upload must not write into the next file that gets the same number.
+        handle, self._handle = self._handle, -1
+        os.close(handle)
         with contextlib.suppress(OSError):  # another writer's file is there still
             self._temporary.parent.rmdir()
 

@@ -7,6 +7,7 @@ is replaced unless it is the same, never trusted.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow.parquet as pq
@@ -138,7 +139,8 @@ def _ledgers_of(destination: Destination, era: Era, manifest: Manifest) -> Ledge
     key = destination.parquet_key(era, manifest.partition)
     columns = ["ledger_sequence", "ledger_hash", "previous_ledger_hash"]
     try:
-        with pq.ParquetFile(destination.store.open_read(key)) as file:
+        # pyarrow leaves a file that it was handed open.
+        with closing(destination.store.open_read(key)) as source, pq.ParquetFile(source) as file:
             groups = file.metadata.num_row_groups
             first = file.read_row_group(0, columns=columns).slice(length=1).to_pylist()[0]
             last = file.read_row_group(groups - 1, columns=columns).to_pylist()[-1]

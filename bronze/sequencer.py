@@ -156,10 +156,12 @@ class Sequencer:
     def _adopt(self, event: Event, position: Position) -> None:
         """Complete the commit of an event whose file is there: the head may lag behind it, or lie beyond it."""
         assert self._events is not None
-        if event.event_hash == position.head:
-            return
-        follows = event.prev_hash == position.head
-        self._events.set_head(event.event_hash if follows else self._tip(self._events.load(), position.head))
+        head = position.head
+        if event.prev_hash == head:
+            head = event.event_hash
+        elif event.event_hash != head:
+            head = self._tip(self._events.load(), head)
+        self._events.set_head(head)
 
     def _tip(self, chain: list[Event], head: str | None) -> str:
         """The chain's real head: of the event files when there are any, else as the chain heads say."""

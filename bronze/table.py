@@ -7,9 +7,11 @@ whatever the partition size; where they are cut depends on the ledgers alone.
 from __future__ import annotations
 
 import array
+import contextlib
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -86,10 +88,19 @@ class HashingSink:
         """End of the file; the target stays open, its owner publishes it."""
         self.closed = True
 
+    def detach(self) -> None:
+        """Pass nothing on any more."""
+        self._target = _Nowhere()
+
     @property
     def checksum(self) -> str:
         """``sha256:`` and the digest in hex of all bytes so far."""
         return f"sha256:{self._hash.hexdigest()}"
+
+
+class _Nowhere:
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        return len(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +168,15 @@ class RowGroup:
 
 
 class TableWriter:
-    """Writes row groups as one parquet file into a sink; close it for the footer."""
+    """Writes row groups as one parquet file into a sink; close it for the footer.
+
+    As a context manager it writes nothing more once an error leaves it.
+    """
 
     def __init__(self, sink: HashingSink, compression: str) -> None:
         if compression not in COMPRESSIONS:
             raise ValueError(f"compression {compression!r} is not one of {', '.join(COMPRESSIONS)}")
+        self._sink = sink
         self._file = pa.PythonFile(sink, mode="w")
         self._writer = pq.ParquetWriter(
             self._file,
@@ -188,3 +203,17 @@ class TableWriter:
         """Write the footer."""
         self._writer.close()
         self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            return
+        # pyarrow's writer writes its footer whenever it is collected, long after the sink's target was given up.
+        self._sink.detach()
+        with contextlib.suppress(Exception):  # the error that led here is the one to be told
+            self._writer.close()
+        self._writer.is_open = False

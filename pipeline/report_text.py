@@ -57,9 +57,10 @@ def run_lines(prepared: Prepared, totals: Totals, seconds: float, positions: Seq
         for outcome in Outcome
         if totals.outcomes[outcome] or (outcome in (Outcome.WRITTEN, Outcome.SKIPPED) and not prepared.job.dry_run)
     )
-    failed = len(totals.failures)
+    refused = sum(failure.published for failure in totals.failures)
+    failed = len(totals.failures) - refused
     rate = totals.ledgers / seconds if seconds > 0 else 0.0
-    yield f"partitions   {counts or 'none'}, {failed:,} failed"
+    yield f"partitions   {counts or 'none'}, {failed:,} failed" + (f", {refused:,} refused" if refused else "")
     yield (
         f"ledgers      {totals.ledgers:,} from {totals.files:,} files, {_size(totals.raw_bytes)} raw,"
         f" {_size(totals.parquet_bytes)} parquet"
@@ -72,13 +73,15 @@ def run_lines(prepared: Prepared, totals: Totals, seconds: float, positions: Seq
         )
     if not prepared.job.dry_run:
         for plan, position in zip(prepared.plans, positions, strict=True):
-            yield f"chain        {plan.era.chain}: {_position(plan, position)}"
+            yield f"chain        {plan.era.chain}: {_position(prepared, plan, position)}"
             if plan.tail:
                 yield f"left out     {plan.tail} ledgers of {plan.era.chain} that make no whole partition yet"
     yield from _undone(totals)
 
 
-def _position(plan: EraPlan, position: Position) -> str:
+def _position(prepared: Prepared, plan: EraPlan, position: Position) -> str:
+    if prepared.job.events_root is None and prepared.job.checkpoint_root is None:
+        return "not kept (no audit stream, no checkpoint)"
     if position.next_ledger <= plan.era.ledger_start:
         return "nothing committed"
     head = f", head {position.head}" if position.head else ", no audit stream"

@@ -12,7 +12,7 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import GlobalWindow
 
-from bronze.errors import ConflictError, DataError
+from bronze.errors import BronzeError
 from bronze.job import CopyJob
 from bronze.sequencer import Sequencer
 from bronze.summary import PartitionFailure, PartitionSummary, Pending
@@ -23,7 +23,7 @@ REFUSED = "refused"
 
 
 class SequencePartitions(beam.DoFn):
-    """``(chain, PartitionSummary)`` to `Commit`; what waits goes to `PENDING`, a broken chain to `REFUSED`.
+    """``(chain, PartitionSummary)`` to `Commit`; what waits goes to `PENDING`, what cannot be committed to `REFUSED`.
 
     The state only orders: what is committed is decided by the files (`bronze.sequencer`), so a bundle that
     is tried again commits nothing twice.
@@ -63,8 +63,8 @@ class SequencePartitions(beam.DoFn):
         while queue and queue[0].start <= at:
             try:
                 commit = self._commit(sequencer, queue[0])
-            except (DataError, ConflictError) as error:
-                first = queue[0]
+            except (BronzeError, OSError) as error:
+                first = queue.pop(0)
                 blocked.write(str(error))
                 failure = PartitionFailure(
                     chain, first.start, first.end, type(error).__name__, str(error), published=True

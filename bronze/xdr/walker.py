@@ -26,7 +26,7 @@ COMPILED: bool = cython.compiled
 
 #: Union arms, optionals and array elements that may be open at once. A frame is at least one level of nesting
 #: as stellar-core counts it; its nodes cannot read what is deeper (xdr::marshaling_stack_limit), and let no
-#: transaction of more than 500 levels into a ledger, so no real ledger is refused. Real ones stay below 40.
+#: transaction of more than 500 levels into a ledger, so no real ledger is refused.
 MAX_DEPTH = 1500
 
 _FIRST_SCRATCH = 65536

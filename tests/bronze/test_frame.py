@@ -57,7 +57,9 @@ def test_what_was_compressed_comes_out(content: bytes, sized: bool, checksum: bo
 
 def test_empty_blocks_in_the_middle_end_nothing() -> None:
     empty = block(RAW, 0) * 50_000
-    assert decode(by_hand(block(RAW, 2, b"ab"), empty, block(RLE, 3, b"c"), empty, block(RAW, 0, last=True))) == b"abccc"
+    assert (
+        decode(by_hand(block(RAW, 2, b"ab"), empty, block(RLE, 3, b"c"), empty, block(RAW, 0, last=True))) == b"abccc"
+    )
 
 
 @given(st.binary(max_size=5000), st.booleans(), st.booleans())

@@ -1,0 +1,310 @@
+"""What exists already: skipped by its manifest when that is right, an error when it is not, never trusted blindly."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.e2e.conftest import SHARED, Copier, Objects
+
+PARTITIONS = [(8, 15), (16, 23), (24, 31)]
+MIDDLE = PARTITIONS[1]
+
+
+@pytest.fixture
+def lake(sample: Callable[..., Objects]) -> Objects:
+    return sample(first=8, ledgers=24)
+
+
+@pytest.fixture
+def copied(lake: Objects, copier: Callable[..., Copier]) -> Copier:
+    """A destination that is complete, whose checkpoint and events are gone: every partition is looked at again."""
+    copy = copier(lake.root, ledger_start=8, ledger_end=31, partition_size=8)
+    assert copy.run().status == 0
+    forget(copy)
+    return copy
+
+
+def forget(copy: Copier) -> None:
+    shutil.rmtree(copy.root / "state")
+    shutil.rmtree(copy.root / "pas")
+
+
+def manifest_path(copy: Copier, part: tuple[int, int]) -> Path:
+    return copy.parquet(part).with_name("_manifest.json")
+
+
+def edit_manifest(copy: Copier, part: tuple[int, int], edit: Callable[[dict[str, Any]], Any]) -> None:
+    path = manifest_path(copy, part)
+    document = json.loads(path.read_bytes())
+    edit(document)
+    path.write_text(json.dumps(document, indent=2))
+
+
+def test_a_partition_is_skipped_by_its_manifest(lake: Objects, copied: Copier) -> None:
+    """Nothing of the lake is needed for it, nothing of it is touched, and the chain takes it up."""
+    for ledger in range(16, 24):
+        lake.remove(ledger)
+    shutil.rmtree(copied.parquet(PARTITIONS[2]).parent)
+    before = {path: path.stat().st_mtime_ns for path in copied.parquet(MIDDLE).parent.iterdir()}
+
+    ran = copied.run()
+
+    assert (ran.status, ran.lines("partitions")) == (0, ["1 written, 2 skipped, 0 failed"])
+    assert {path: path.stat().st_mtime_ns for path in copied.parquet(MIDDLE).parent.iterdir()} == before
+    assert copied.committed() == PARTITIONS
+    assert copied.verified()
+
+
+def remove_parquet(copy: Copier) -> None:
+    copy.parquet(MIDDLE).unlink()
+
+
+def shorten_parquet(copy: Copier) -> None:
+    path = copy.parquet(MIDDLE)
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def lengthen_parquet(copy: Copier) -> None:
+    path = copy.parquet(MIDDLE)
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+def short_by_a_row(copy: Copier) -> None:
+    """As the older copier published what its lake had, when that ended early."""
+    edit_manifest(copy, MIDDLE, lambda manifest: manifest["tables"]["ledgers_lcm_raw"].update(row_count=7))
+
+
+def of_another_partition(copy: Copier) -> None:
+    shutil.copy(manifest_path(copy, PARTITIONS[0]), manifest_path(copy, MIDDLE))
+
+
+def of_another_era(copy: Copier) -> None:
+    edit_manifest(copy, MIDDLE, lambda manifest: manifest["partition"].update(era_id="e2"))
+
+
+def half_a_manifest(copy: Copier) -> None:
+    path = manifest_path(copy, MIDDLE)
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def empty_manifest(copy: Copier) -> None:
+    manifest_path(copy, MIDDLE).write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        pytest.param(remove_parquet, "stands without its parquet file", id="its parquet file is missing"),
+        pytest.param(shorten_parquet, "bytes, its manifest says", id="its parquet file is shorter"),
+        pytest.param(lengthen_parquet, "bytes, its manifest says", id="its parquet file is longer"),
+        pytest.param(short_by_a_row, "it says 7 rows, 16-23 has 8 ledgers", id="a short partition of the older copier"),
+        pytest.param(
+            of_another_partition,
+            "is of standalone/e1/v1 8-15, expected standalone/e1/v1 16-23",
+            id="it is of another partition",
+        ),
+        pytest.param(
+            of_another_era, "is of standalone/e2/v1 16-23, expected standalone/e1/v1 16-23", id="it is of another era"
+        ),
+        pytest.param(half_a_manifest, "cannot be used", id="it is cut off"),
+        pytest.param(empty_manifest, "cannot be used", id="it is empty"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_an_error_not_a_skip(
+    harm: Callable[[Copier], None], says: str, copied: Copier
+) -> None:
+    harm(copied)
+
+    ran = copied.run()
+
+    assert (ran.status, ran.err) == (1, "")
+    assert ran.lines("partitions") == ["0 written, 2 skipped, 1 failed"]
+    (failed,) = ran.lines("failed")
+    assert "standalone/e1/v1 16-23: StateError" in failed
+    assert str(copied.parquet(MIDDLE).parent) in failed
+    assert says in failed
+    assert copied.committed() == PARTITIONS[:1]
+    # The message says what to do: without the manifest the partition is made again.
+    manifest_path(copied, MIDDLE).unlink()
+    assert copied.run().status == 0
+    assert copied.committed() == PARTITIONS
+    assert copied.verified()
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        pytest.param(b"", id="an empty file"),
+        pytest.param(b"PAR1 and half of the rest", id="half a file"),
+        pytest.param(None, id="the whole file"),
+    ],
+)
+def test_a_parquet_file_without_a_manifest_is_not_trusted(left: bytes | None, copied: Copier) -> None:
+    whole = copied.parquet(MIDDLE).read_bytes()
+    manifest_path(copied, MIDDLE).unlink()
+    copied.parquet(MIDDLE).write_bytes(whole if left is None else left)
+
+    ran = copied.run()
+
+    assert (ran.status, ran.lines("partitions")) == (0, ["1 written, 2 skipped, 0 failed"])
+    assert copied.parquet(MIDDLE).read_bytes() == whole
+    assert copied.verified()
+
+
+def test_temporary_files_of_a_dead_run_are_removed(copied: Copier) -> None:
+    for folder in ("data", "pas", "state"):
+        left = copied.root / folder / "_temporary" / "part-8-15.parquet.0123456789abcdef"
+        left.parent.mkdir(parents=True)
+        left.write_bytes(b"half")
+
+    assert copied.run().status == 0
+
+    assert copied.leftovers() == []
+
+
+# ---------------------------------------------------------------------------------------- allow_overwrite
+
+
+def test_what_exists_is_left_alone_when_the_copier_would_make_other_bytes(copied: Copier) -> None:
+    before = copied.published()
+    copied.settings["bronze"] = {"compression": "none"}
+
+    ran = copied.run()
+
+    assert (ran.status, ran.lines("partitions")) == (0, ["0 written, 3 skipped, 0 failed"])
+    assert copied.published() == before
+
+
+def test_allow_overwrite_replaces_what_differs_and_the_chain_says_so(
+    lake: Objects, copier: Callable[..., Copier]
+) -> None:
+    copy = copier(lake.root, ledger_start=8, ledger_end=31, partition_size=8)
+    copy.run()
+    before, first_events = copy.published(), copy.events()
+    copy.settings["bronze"] = {"compression": "none"}
+    copy.settings["era"]["allow_overwrite"] = True
+
+    ran = copy.run()
+
+    assert (ran.status, ran.lines("partitions")) == (0, ["0 written, 3 replaced, 0 skipped, 0 failed"])
+    assert not set(copy.published().values()) & set(before.values())
+    # Corrections are appended: nothing of the chain is rewritten.
+    assert copy.events()[:3] == first_events
+    assert copy.committed() == [*PARTITIONS, *PARTITIONS]
+    assert copy.checkpoint() == 31
+    assert copy.verified()
+
+
+def test_allow_overwrite_leaves_alone_what_is_the_same(lake: Objects, copier: Callable[..., Copier]) -> None:
+    copy = copier(lake.root, ledger_start=8, ledger_end=31, partition_size=8, allow_overwrite=True)
+    copy.run()
+    before = {path: path.stat().st_mtime_ns for path in (copy.root / "data").rglob("*")}
+
+    ran = copy.run()
+
+    assert (ran.status, ran.lines("partitions")) == (0, ["0 written, 3 unchanged, 0 skipped, 0 failed"])
+    assert {path: path.stat().st_mtime_ns for path in (copy.root / "data").rglob("*")} == before
+    assert copy.committed() == PARTITIONS
+
+
+# --------------------------------------------------------------------------------------- the older copier
+
+
+def test_partitions_of_the_older_copier_are_skipped_and_linked(copied: Copier, lake: Objects) -> None:
+    """Its manifests have no key `ledgers`: the hashes that link them are read from its parquet files."""
+    for part in PARTITIONS[:2]:
+        edit_manifest(copied, part, lambda manifest: manifest.pop("ledgers"))
+    shutil.rmtree(copied.parquet(PARTITIONS[2]).parent)
+    lake.remove(16)
+
+    ran = copied.run()
+
+    assert (ran.status, ran.lines("partitions")) == (0, ["1 written, 2 skipped, 0 failed"])
+    assert copied.committed() == PARTITIONS
+    assert copied.verified()
+
+
+def test_a_partition_of_the_older_copier_that_links_to_another_ledger_is_refused(copied: Copier) -> None:
+    """Its file is that of another chain: it is whole, but does not follow the partition before."""
+    edit_manifest(copied, MIDDLE, lambda manifest: manifest.pop("ledgers"))
+    table = pq.ParquetFile(copied.parquet(MIDDLE)).read()
+    hashes = table.column("previous_ledger_hash").to_pylist()
+    changed = table.set_column(2, table.schema.field(2), [["ab" * 32, *hashes[1:]]])
+    pq.write_table(changed, copied.parquet(MIDDLE))
+    size = copied.parquet(MIDDLE).stat().st_size
+    edit_manifest(copied, MIDDLE, lambda manifest: manifest["tables"]["ledgers_lcm_raw"].update(byte_size=size))
+
+    ran = copied.run()
+
+    assert ran.status == 1
+    (refused,) = ran.lines("refused")
+    assert refused.startswith("standalone/e1/v1 16-23: VerificationError: ledger 16")
+    assert "ab" * 32 in refused
+    assert copied.committed() == PARTITIONS[:1]
+    assert copied.checkpoint() == 15
+
+
+OLD_CHAIN = SHARED / "samples" / "pas_chain"
+#: Where the older copier's sample chain ends: five partitions of ten ledgers.
+OLD_START, OLD_NEXT = 53312000, 53312050
+
+
+@pytest.fixture
+def continued(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> Copier:
+    """The older copier's chain, and a lake that goes on where it ends."""
+    if not OLD_CHAIN.exists():
+        pytest.skip(f"no sample chain at {OLD_CHAIN}")
+    lake = sample(first=OLD_NEXT, ledgers=20, passphrase="Public Global Stellar Network ; September 2015")
+    copy = copier(
+        lake.root,
+        era_id="pre_p23",
+        network="pubnet",
+        ledger_start=OLD_START,
+        ledger_end=OLD_NEXT + 19,
+        partition_size=10,
+    )
+    (copy.root / "pas").mkdir()
+    for path in OLD_CHAIN.iterdir():
+        shutil.copyfile(path, copy.root / "pas" / path.name)
+    return copy
+
+
+def keep_everything(copy: Copier) -> None:
+    (copy.root / "state").mkdir()
+    name = "checkpoint_pubnet_pre_p23_v1.json"
+    shutil.copyfile(SHARED / "samples" / name, copy.root / "state" / name)
+
+
+def lose_the_checkpoint(copy: Copier) -> None:
+    """The event files say where the chain goes on."""
+
+
+def lose_the_head(copy: Copier) -> None:
+    (copy.root / "pas" / "pas-chain-heads.json").unlink()
+
+
+def prune_old_events(copy: Copier) -> None:
+    for start in (OLD_START, OLD_START + 10):
+        (copy.root / "pas" / f"pubnet_pre_p23_v1_{start}-{start + 9}.json").unlink()
+
+
+@pytest.mark.ledgers
+@pytest.mark.parametrize("having", [keep_everything, lose_the_checkpoint, lose_the_head, prune_old_events])
+def test_a_chain_that_the_older_copier_began_is_continued(having: Callable[[Copier], None], continued: Copier) -> None:
+    having(continued)
+    head = json.loads((OLD_CHAIN / "pas-chain-heads.json").read_bytes())["pubnet/pre_p23/v1"]
+
+    ran = continued.run()
+
+    assert (ran.status, ran.lines("partitions")) == (0, ["2 written, 0 skipped, 0 failed"])
+    first, second = continued.events("pre_p23")[-2:]
+    assert (first["partition"]["ledger_start"], first["chain"]["prev_event_hash"]) == (OLD_NEXT, head)
+    assert second["chain"]["prev_event_hash"] == first["chain"]["event_hash"]
+    assert continued.heads == {"pubnet/pre_p23/v1": second["chain"]["event_hash"]}

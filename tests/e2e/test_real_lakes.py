@@ -1,0 +1,185 @@
+"""Real ledgers: what is copied of them is what ../shared/ledgers/index.jsonl says, and stellar-sdk reads."""
+
+from __future__ import annotations
+
+import datetime
+import io
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from stellar_sdk import xdr
+
+from bronze.encode import PartitionEncoder
+from bronze.eras import Era
+from bronze.errors import ObjectMissing, VerificationError
+from bronze.grid import Partition
+from bronze.lake import Lake
+from bronze.lake_keys import LakeLayout
+from bronze.table import HashingSink
+from bronze.verify import Verify
+from tests.e2e.conftest import Copier, Ledgers, batch, make_lake, pack
+
+pytestmark = pytest.mark.ledgers
+
+#: What ../shared/ledgers says of its chains; the third holds merged load-test ledgers.
+CHAINS = {0: (1410048, 1410367), 1: (2, 305), 2: (63092982, 63092991), 3: (10048, 10053)}
+LOAD_TEST = 3
+
+
+def expected_row(line: dict[str, Any], meta: bytes, era_id: str, network: str) -> dict[str, Any]:
+    """The row of a ledger: of the index, and of its header as stellar-sdk reads it."""
+    spots = make_lake().layout(meta)
+    header = xdr.LedgerHeader.from_xdr_bytes(meta[spots["header"] : spots["header_end"]])
+    return {
+        "ledger_sequence": line["ledger_seq"],
+        "ledger_hash": line["ledger_hash"],
+        "previous_ledger_hash": line["prev_hash"],
+        "close_time": datetime.datetime.fromtimestamp(line["close_time"], datetime.UTC),
+        "protocol_version": line["protocol"],
+        "total_coins": header.total_coins.int64,
+        "fee_pool": header.fee_pool.int64,
+        "tx_set_hash": header.scp_value.tx_set_hash.hash.hex(),
+        "tx_count": line["tx_count"],
+        "operation_count": line["op_count"],
+        "xdr_bytes": meta,
+        "xdr_byte_length": line["size"],
+        "xdr_sha256": line["sha256"],
+        "bronze_version": "v1",
+        "era_id": era_id,
+        "network": network,
+        "ingested_at": None,
+    }
+
+
+@pytest.mark.parametrize("configured", [True, False], ids=["with .config.json", "without .config.json"])
+@pytest.mark.parametrize("extension", ["zst", "zstd"])
+@pytest.mark.parametrize("k", [1, 4])
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_chain_is_copied_value_for_value(
+    chain: int,
+    k: int,
+    extension: str,
+    configured: bool,
+    ledgers: Ledgers,
+    real_lake: Callable[..., Path],
+    copier: Callable[..., Copier],
+) -> None:
+    arguments = ["--chain", str(chain), "-k", str(k), "--ext", extension, *([] if configured else ["--no-manifest"])]
+    lake = real_lake(*arguments)
+    first, last = _whole_files(*CHAINS[chain], k)
+    network = ledgers.chains[chain]["network"]
+    copy = copier(
+        lake,
+        network=network,
+        ledger_start=first,
+        ledger_end=last,
+        partition_size=70,  # no multiple of k: partitions end inside files
+        settings={"source": {"verify": "header" if chain == LOAD_TEST else "full"}, "perf": {"workers": 2}},
+    )
+
+    ran = copy.run()
+
+    assert (ran.status, ran.err) == (0, "")
+    lines = [line for line in ledgers.of_chain(chain) if first <= line["ledger_seq"] <= last]
+    assert copy.rows() == [expected_row(line, ledgers.load(line), "e1", network) for line in lines]
+    assert copy.committed() == copy.partitions()
+
+
+def _whole_files(first: int, last: int, k: int) -> tuple[int, int]:
+    """The ledgers of a chain that lie in files which hold all that their names say.
+
+    The tool cuts a chain as it comes, Galexie writes whole files only.
+    """
+    start = first if first <= 2 else -(-first // k) * k
+    return start, (last + 1) // k * k - 1
+
+
+@pytest.mark.parametrize(
+    ("chain", "short", "holds", "named"),
+    [
+        pytest.param(2, 63092982, "63092982-63092983", "63092980-63092983", id="the lake's first file"),
+        pytest.param(1, 305, "304-305", "304-307", id="the lake's last file"),
+    ],
+)
+def test_a_file_that_lacks_ledgers_of_its_name_is_refused(
+    chain: int,
+    short: int,
+    holds: str,
+    named: str,
+    ledgers: Ledgers,
+    real_lake: Callable[..., Path],
+    copier: Callable[..., Copier],
+) -> None:
+    network = ledgers.chains[chain]["network"]
+    copy = copier(real_lake("--chain", str(chain), "-k", "4"), network=network, ledger_start=short, ledger_end=short)
+
+    ran = copy.run()
+
+    assert ran.status == 1
+    assert f"holds ledgers {holds}, but its name says {named}" in ran.out
+    assert copy.partitions() == []
+
+
+class OneLedger:
+    """A lake that holds one ledger, another one each time; as a store, and with an encoder that reads it."""
+
+    url = "mem:"
+
+    def __init__(self, verify: Verify) -> None:
+        self._layout, self._held = LakeLayout(), ("", b"")
+        lake = Lake(self, self._layout, None)  # type: ignore[arg-type]
+        self._encoder = PartitionEncoder(lake, verify=verify, compression="none", max_object=1 << 26)
+
+    def read(self, key: str) -> bytes:
+        if key != self._held[0]:
+            raise ObjectMissing(key)
+        return self._held[1]
+
+    def rows(self, line: dict[str, Any], meta: bytes, *, bare: bool) -> list[dict[str, Any]]:
+        """What is copied of `meta`, stored bare or as a batch of one."""
+        ledger = line["ledger_seq"]
+        self._held = self._layout.key(ledger), pack(meta if bare else batch(ledger, [meta]))
+        out = io.BytesIO()
+        era = Era("one", "v1", "net", ledger, ledger, 1)
+        self._encoder.encode(era, Partition(ledger, ledger), [ledger], HashingSink(out))
+        rows: list[dict[str, Any]] = pq.ParquetFile(out).read().to_pylist()
+        return rows
+
+
+@pytest.mark.parametrize("bare", [True, False], ids=["bare archives", "lakes of one"])
+def test_every_ledger_of_the_sample_reads_with_its_values(bare: bool, ledgers: Ledgers) -> None:
+    different, lake = [], OneLedger(Verify.HEADER)
+    for line in ledgers.lines:
+        meta = ledgers.load(line)
+        if lake.rows(line, meta, bare=bare) != [expected_row(line, meta, "one", "net")]:
+            different.append(line["file"])
+    assert (different, len(ledgers.lines)) == ([], 726)
+
+
+#: The check of the index that a hash's error is about.
+VERDICTS = {"transaction set hash": "txset", "result hash": "results", "ledger hash": "header"}
+
+
+def test_every_ledger_of_the_sample_has_its_hash_verdicts(ledgers: Ledgers) -> None:
+    """With ``verify: full`` a ledger fails exactly when a check of the index is false."""
+    wrong, lake = [], OneLedger(Verify.FULL)
+    for line in ledgers.lines:
+        empty_set = line["value_ext"] == 2  # CAP-83: valid with its zero hash, see formats.md §1
+        broken = {name for name in ("header", "txset", "results") if not line["checks"][name]}
+        broken -= {"txset"} if empty_set else set()
+        try:
+            lake.rows(line, ledgers.load(line), bare=False)
+            found = None
+        except VerificationError as error:
+            found = next(check for words, check in VERDICTS.items() if words in str(error))
+        if (found is None and broken) or (found is not None and found not in broken):
+            wrong.append((line["file"], found, broken))
+    assert wrong == []
+
+
+def test_the_bytes_that_are_copied_are_those_of_the_lake(ledgers: Ledgers) -> None:
+    assert all(sha256(ledgers.load(line)).hexdigest() == line["sha256"] for line in ledgers.lines)

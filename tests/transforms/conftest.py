@@ -1,0 +1,126 @@
+"""Shared by the tests of the graph's stages.
+
+Helpers (plain functions):
+    run         runs a graph on the local runner, one worker, in this process
+    make_job    a `CopyJob` below a directory; its lake is only read by stages that encode
+    summaries   partitions of ten ledgers that link to one another, as the encode stage reports them
+
+Fixture:
+    published   makes summaries whose manifests and parquet files lie at the job's destination
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.testing import test_pipeline
+
+from bronze.eras import Era
+from bronze.grid import Partition
+from bronze.job import CopyJob
+from bronze.lake_keys import LakeLayout
+from bronze.manifest import Ledgers, Manifest, file_name
+from bronze.producer import Producer
+from bronze.retry import RetryPolicy
+from bronze.summary import Outcome, PartitionSummary
+from bronze.verify import Verify
+
+ERA = Era("e1", "v1", "net", 100, 999, 10)
+OTHER = Era("e2", "v1", "net", 1000, 1999, 10)
+PRODUCER = Producer("test", "v0", "unknown")
+
+
+def run(graph: Callable[[Any], Any]) -> None:
+    """Build and run a graph; raises what it raises, `assert_that` included."""
+    with test_pipeline.TestPipeline(runner=fn_runner.FnApiRunner()) as pipeline:
+        graph(pipeline)
+
+
+def make_job(root: Path, **changes: Any) -> CopyJob:
+    """A job whose places all lie below `root`."""
+    values: dict[str, Any] = {
+        "eras": (ERA, OTHER),
+        "single_era": False,
+        "copier_id": "test",
+        "lake_root": str(root / "lake"),
+        "layout": LakeLayout(),
+        "passphrase": None,
+        "verify": Verify.FULL,
+        "max_object": 1 << 24,
+        "destination_root": str(root / "data"),
+        "prefix": "",
+        "table": "ledgers_lcm_raw",
+        "compression": "zstd",
+        "events_root": str(root / "pas"),
+        "checkpoint_root": str(root / "state"),
+        "retry": RetryPolicy(2, 1),
+        "producer": PRODUCER,
+    }
+    return CopyJob(**{**values, **changes})
+
+
+def ledger_hash(ledger: int) -> str:
+    """A hash for a ledger."""
+    return sha256(str(ledger).encode()).hexdigest()
+
+
+def summary(era: Era, start: int, *, previous: str | None = None) -> PartitionSummary:
+    """The partition of ten ledgers that begins at `start`."""
+    return PartitionSummary(
+        chain=era.chain,
+        start=start,
+        end=start + 9,
+        outcome=Outcome.WRITTEN,
+        first=start,
+        last=start + 9,
+        row_count=10,
+        byte_size=4,
+        checksum=f"sha256:{sha256(f'{era.chain} {start}'.encode()).hexdigest()}",
+        previous_hash=previous or ledger_hash(start - 1),
+        first_hash=ledger_hash(start),
+        last_hash=ledger_hash(start + 9),
+        storage_path=f"{era.chain}/ledgers_lcm_raw/range={start}-{start + 9}",
+    )
+
+
+def publish(job: CopyJob, made: PartitionSummary) -> PartitionSummary:
+    """Lay the partition of `made` where the job publishes; its parquet file is none."""
+    era, partition, destination = job.era(made.chain), Partition(made.start, made.end), job.destination()
+    manifest = Manifest(
+        partition=partition,
+        network=era.network,
+        era_id=era.era_id,
+        version_label=era.version_label,
+        table=destination.table,
+        file=file_name(partition),
+        checksum=made.checksum,
+        row_count=made.row_count,
+        byte_size=made.byte_size,
+        producer=PRODUCER,
+        created_at="2025-01-15T10:30:00Z",
+        ledgers=Ledgers(made.first, made.last, made.previous_hash, made.first_hash, made.last_hash),
+    )
+    destination.store.create(destination.parquet_key(era, partition), b"rows")
+    destination.store.create(destination.manifest_key(era, partition), manifest.to_bytes())
+    return made
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> CopyJob:
+    """A job of two eras."""
+    return make_job(tmp_path)
+
+
+@pytest.fixture
+def published(job: CopyJob) -> Callable[..., list[PartitionSummary]]:
+    """``published(ERA, 100, 110, 120)``: partitions of the fixture `job` that are published."""
+
+    def make(era: Era, *starts: int, **keys: Any) -> list[PartitionSummary]:
+        return [publish(job, summary(era, start, **keys)) for start in starts]
+
+    return make

@@ -1,0 +1,108 @@
+"""The encode stage: publishes partitions, names what fails under a tag of its own, tries again what may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pytest
+
+from bronze.eras import Era
+from bronze.errors import FrameError, StoreError
+from bronze.grid import Partition
+from bronze.job import CopyJob
+from bronze.publish import Publisher
+from bronze.summary import Outcome, PartitionFailure, PartitionSummary
+from pipeline.sample import SampleOptions, write_sample_lake
+from tests.transforms.conftest import make_job
+from transforms.elements import BatchFiles, PartitionKey
+from transforms.encode import FAILED, EncodePartition
+
+ERA = Era("e1", "v1", "standalone", 8, 23, 8)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> CopyJob:
+    options = SampleOptions(first=8, ledgers=16, ledgers_per_file=4, transactions=1)
+    write_sample_lake(tmp_path / "lake", options)
+    return make_job(tmp_path, eras=(ERA,), layout=options.layout)
+
+
+def publish(job: CopyJob, start: int, end: int, *spans: BatchFiles) -> list[Any]:
+    stage = EncodePartition(job)
+    stage.setup()
+    return list(stage.process((PartitionKey(ERA.chain, start, end), spans)))
+
+
+def test_a_partition_is_published_from_its_files_in_whatever_order_they_come(job: CopyJob) -> None:
+    ((chain, found),) = publish(job, 8, 15, BatchFiles(12, 12, 4), BatchFiles(8, 8, 4))
+    assert (chain, found.outcome, found.row_count, found.files) == (ERA.chain, Outcome.WRITTEN, 8, 2)
+    assert job.destination().published(ERA, Partition(8, 15)) is not None
+
+
+def test_a_bundle_that_is_tried_again_changes_nothing(job: CopyJob) -> None:
+    ((_, first),) = publish(job, 8, 15, BatchFiles(8, 12, 4))
+    ((_, again),) = publish(job, 8, 15, BatchFiles(8, 12, 4))
+    assert (again.outcome, again.checksum) == (Outcome.SKIPPED, first.checksum)
+
+
+@pytest.mark.parametrize(
+    ("spans", "says"),
+    [
+        pytest.param([BatchFiles(8, 8, 4)], "was handed 1 lake files, expected the 2 from 8", id="one is missing"),
+        pytest.param([BatchFiles(8, 16, 4)], "was handed 3 lake files, expected the 2", id="one too many"),
+        pytest.param([BatchFiles(8, 12, 4), BatchFiles(12, 12, 4)], "was handed 3 lake files", id="one twice"),
+    ],
+)
+def test_a_partition_with_other_files_than_its_own_fails(spans: list[BatchFiles], says: str, job: CopyJob) -> None:
+    (failed,) = publish(job, 8, 15, *spans)
+    assert failed.tag == FAILED
+    assert says in failed.value.message
+    assert job.destination().published(ERA, Partition(8, 15)) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "calls"),
+    [
+        pytest.param(FrameError("truncated"), "FrameError", 1, id="bad data: trying again cannot help"),
+        pytest.param(StoreError("try again"), "StoreError", 3, id="a store"),
+        pytest.param(OSError(5, "Input/output error"), "OSError", 3, id="a disk"),
+        pytest.param(ZeroDivisionError("a bug"), "ZeroDivisionError", 1, id="a mistake of ours"),
+        pytest.param(MemoryError("4 GB"), "MemoryError", 1, id="no memory"),
+    ],
+)
+def test_what_fails_is_named_and_stops_no_other(
+    error: Exception, kind: str, calls: int, tmp_path: Path, job: CopyJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Partition] = []
+    real: Callable[..., PartitionSummary] = Publisher.publish
+
+    def publisher(self: Publisher, era: Era, partition: Partition, files: Any) -> PartitionSummary:
+        if partition.start == 8:
+            tried.append(partition)
+            raise error
+        return real(self, era, partition, files)
+
+    monkeypatch.setattr(Publisher, "publish", publisher)
+    patient = make_job(tmp_path, eras=(ERA,), layout=job.layout, retry=type(job.retry)(3, 1))
+    stage = EncodePartition(patient)
+    stage.setup()
+
+    (failed,) = stage.process((PartitionKey(ERA.chain, 8, 15), [BatchFiles(8, 12, 4)]))
+    ((_, good),) = stage.process((PartitionKey(ERA.chain, 16, 23), [BatchFiles(16, 20, 4)]))
+
+    assert isinstance(failed, beam.pvalue.TaggedOutput)
+    assert failed.value == PartitionFailure(ERA.chain, 8, 15, kind, str(error))
+    assert len(tried) == calls
+    assert good.outcome is Outcome.WRITTEN
+
+
+def test_a_dry_run_measures_and_writes_nothing(tmp_path: Path, job: CopyJob) -> None:
+    dry = make_job(tmp_path, eras=(ERA,), layout=job.layout, dry_run=True)
+    ((_, measured),) = publish(dry, 8, 15, BatchFiles(8, 12, 4))
+    assert measured.outcome is Outcome.MEASURED
+    assert not (tmp_path / "data").exists()
+    ((_, written),) = publish(job, 8, 15, BatchFiles(8, 12, 4))
+    assert (measured.checksum, measured.byte_size) == (written.checksum, written.byte_size)

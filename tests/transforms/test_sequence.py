@@ -1,0 +1,274 @@
+"""The sequence stage: commits in ledger order whatever the order of arrival, and nothing twice."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.testing.util import assert_that, equal_to
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bronze.errors import StoreError
+from bronze.job import CopyJob
+from bronze.retry import RetryPolicy
+from bronze.sequencer import Sequencer
+from bronze.summary import Commit, PartitionFailure, PartitionSummary, Pending
+from tests.transforms.conftest import ERA, OTHER, make_job, publish, run, summary
+from transforms.sequence import PENDING, REFUSED, SequencePartitions
+
+Published = Callable[..., list[PartitionSummary]]
+
+
+class Bag:
+    """A BagState or ReadModifyWriteState of one key."""
+
+    def __init__(self, value: Any = None) -> None:
+        self.value = value
+
+    def read(self) -> Any:
+        return list(self.value) if isinstance(self.value, list) else self.value
+
+    def write(self, value: Any) -> None:
+        self.value = value
+
+    def add(self, value: Any) -> None:
+        self.value = [*self.value, value]
+
+    def clear(self) -> None:
+        self.value = [] if isinstance(self.value, list) else None
+
+
+class Timer:
+    def set(self, _when: Any) -> None:
+        pass
+
+
+class Key:
+    """The stage for one key, called as a runner calls it; `bundles` are given to stages of their own."""
+
+    def __init__(self, job: CopyJob) -> None:
+        self.job = job
+        self.states = {"waiting": Bag([]), "next_ledger": Bag(), "blocked": Bag()}
+
+    def bundle(self, arrivals: list[PartitionSummary]) -> list[Any]:
+        stage = SequencePartitions(self.job)
+        stage.setup()
+        return [out for one in arrivals for out in stage.process((one.chain, one), **self.states, end=Timer())]
+
+    def end(self) -> list[Any]:
+        return [out.value for out in SequencePartitions(self.job).report_waiting(**self.states)]
+
+
+def committed(job: CopyJob, era: Any = ERA) -> list[int]:
+    """First ledgers of the chain's events, in the order of their links."""
+    return [event.start for event in job.sequencer(era)._events.load()]  # type: ignore[union-attr]
+
+
+def starts(found: list[Any]) -> list[int]:
+    return [(one.value if isinstance(one, beam.pvalue.TaggedOutput) else one).start for one in found]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@given(order=st.permutations([100, 110, 120, 130, 140]), cuts=st.sets(st.integers(1, 4)))
+def test_any_order_of_arrival_in_any_bundles_is_committed_in_ledger_order(
+    order: list[int], cuts: set[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    job = make_job(tmp_path_factory.mktemp("job"))
+    key, bounds = Key(job), [0, *sorted(cuts), 5]
+    arrivals = [publish(job, summary(ERA, start)) for start in order]
+
+    out = [one for low, high in itertools.pairwise(bounds) for one in key.bundle(arrivals[low:high])]
+
+    assert starts(out) == committed(job) == [100, 110, 120, 130, 140]
+    assert all(isinstance(one, Commit) and one.is_new for one in out)
+    assert key.end() == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
+@given(order=st.permutations([100, 110, 130, 140]))
+def test_what_lies_behind_a_gap_waits(order: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
+    job = make_job(tmp_path_factory.mktemp("job"))
+    key = Key(job)
+
+    out = key.bundle([publish(job, summary(ERA, start)) for start in order])
+
+    assert starts(out) == committed(job) == [100, 110]
+    assert key.end() == [
+        Pending(ERA.chain, 130, 139, waits_for=120, reason=""),
+        Pending(ERA.chain, 140, 149, waits_for=120, reason=""),
+    ]
+
+
+def test_a_later_run_commits_what_waited(job: CopyJob, published: Published) -> None:
+    first = published(ERA, 100, 120, 130)
+    Key(job).bundle(first)
+
+    out = Key(job).bundle([first[1], first[2], *published(ERA, 110)])
+
+    assert starts(out) == [110, 120, 130]
+    assert committed(job) == [100, 110, 120, 130]
+
+
+def test_a_bundle_that_is_tried_again_commits_nothing_twice(job: CopyJob, published: Published) -> None:
+    """The runner forgets what the bundle did to its state; the files remember."""
+    arrivals = published(ERA, 100, 110, 120)
+    once = Key(job).bundle(arrivals)
+    before = {path.name: path.read_bytes() for path in Path(job.events_root or "").iterdir() if path.is_file()}
+
+    again = Key(job).bundle(arrivals)
+
+    assert starts(again) == starts(once) == [100, 110, 120]
+    assert [one.is_new for one in again] == [False, False, False]
+    assert [one.event_hash for one in again] == [one.event_hash for one in once]
+    assert {path.name: path.read_bytes() for path in Path(job.events_root or "").iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("dies_at", [1, 2, 3])
+def test_a_bundle_that_dies_halfway_is_completed_by_its_next_try(
+    dies_at: int, job: CopyJob, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrivals = published(ERA, 100, 110, 120)
+    commit, calls = Sequencer.commit, []
+
+    def dying(self: Sequencer, one: PartitionSummary) -> Commit:
+        calls.append(one)
+        if len(calls) == dies_at:
+            raise KeyboardInterrupt
+        return commit(self, one)
+
+    monkeypatch.setattr(Sequencer, "commit", dying)
+    with pytest.raises(KeyboardInterrupt):
+        Key(job).bundle(arrivals)
+    monkeypatch.undo()
+
+    out = Key(job).bundle(arrivals)
+
+    assert starts(out) == committed(job) == [100, 110, 120]
+    assert [one.is_new for one in out] == [number >= dies_at for number in (1, 2, 3)]
+
+
+def test_two_tries_of_a_bundle_at_once_make_one_chain(job: CopyJob, published: Published) -> None:
+    """A zombie: the runner gave the bundle up, but it goes on."""
+    arrivals = published(ERA, 100, 110, 120)
+    zombie, heir = Key(job), Key(job)
+    for one in arrivals:
+        zombie.bundle([one])
+        heir.bundle([one])
+    assert committed(job) == [100, 110, 120]
+
+
+def test_a_partition_that_does_not_link_is_refused_and_all_behind_it_wait(job: CopyJob, published: Published) -> None:
+    good, bad = published(ERA, 100), published(ERA, 110, previous="ab" * 32)
+    key = Key(job)
+
+    out = key.bundle([*good, *bad, *published(ERA, 120)])
+
+    commit, refused = out
+    assert commit.start == 100
+    assert refused.tag == REFUSED
+    assert isinstance(refused.value, PartitionFailure)
+    assert (refused.value.start, refused.value.kind, refused.value.published) == (110, "VerificationError", True)
+    assert "ab" * 32 in refused.value.message
+    assert [(one.start, one.waits_for, one.reason) for one in key.end()] == [(120, 110, refused.value.message)]
+    assert committed(job) == [100]
+
+
+def test_a_place_that_cannot_be_written_refuses_and_ends_no_run(
+    job: CopyJob, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk under the events: tried again, then reported; a later run goes on from there."""
+    arrivals = published(ERA, 100, 110)
+    calls = []
+
+    def full(_self: Sequencer, one: PartitionSummary) -> Commit:
+        calls.append(one)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Sequencer, "commit", full)
+    key = Key(job)
+    (refused,) = key.bundle(arrivals)
+    monkeypatch.undo()
+
+    assert len(calls) == job.retry.attempts
+    assert (refused.tag, refused.value.kind, refused.value.start) == (REFUSED, "OSError", 100)
+    assert "No space left on device" in refused.value.message
+    assert starts(key.end()) == [110]
+    assert starts(Key(job).bundle(arrivals)) == [100, 110]
+
+
+def test_what_passes_is_tried_again(job: CopyJob, published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit, calls = Sequencer.commit, []
+
+    def once(self: Sequencer, one: PartitionSummary) -> Commit:
+        calls.append(one)
+        if len(calls) == 1:
+            raise StoreError("try again")
+        return commit(self, one)
+
+    monkeypatch.setattr(Sequencer, "commit", once)
+    assert starts(Key(job).bundle(published(ERA, 100))) == [100]
+    assert len(calls) == 2
+
+
+def test_an_operators_checkpoint_is_obeyed(job: CopyJob, published: Published) -> None:
+    """It says that everything up to 119 is committed, whoever did it."""
+    state = Path(job.checkpoint_root or "")
+    state.mkdir()
+    document = {"network": "net", "era_id": "e1", "version_label": "v1", "last_committed_ledger": 119}
+    (state / "checkpoint_net_e1_v1.json").write_text(json.dumps(document))
+
+    assert starts(Key(job).bundle(published(ERA, 130, 120))) == [120, 130]
+
+
+def check_graph(job: CopyJob, arrivals: list[PartitionSummary], wanted: dict[str, list[tuple[str, int]]]) -> None:
+    """Run a graph of the stage alone; `wanted` are chains and first ledgers of what comes out under each tag."""
+
+    def graph(pipeline: Any) -> None:
+        keyed = beam.Create([(one.chain, one) for one in arrivals], reshuffle=False)
+        out = (
+            pipeline
+            | keyed.with_output_types(tuple[str, PartitionSummary])
+            | beam.ParDo(SequencePartitions(job)).with_outputs(PENDING, REFUSED, main="commits")
+        )
+        for name in ("commits", PENDING, REFUSED):
+            said = out[name] | f"Say {name}" >> beam.Map(lambda one: (one.chain, one.start))
+            assert_that(said, equal_to(wanted.get(name, [])), label=name)
+
+    run(graph)
+
+
+def test_chains_in_a_graph_do_not_hold_each_other_up(job: CopyJob, published: Published) -> None:
+    """One chain is refused, the other one goes on; state and timers are the runner's own."""
+    broken = [*published(ERA, 120), *published(ERA, 110, previous="cd" * 32), *published(ERA, 100)]
+    sound = published(OTHER, 1020, 1000, 1010, 1040)
+    arrivals = [one for pair in zip(broken, sound, strict=False) for one in pair] + sound[3:]
+    wanted = {
+        "commits": [(ERA.chain, 100), (OTHER.chain, 1000), (OTHER.chain, 1010), (OTHER.chain, 1020)],
+        PENDING: [(ERA.chain, 120), (OTHER.chain, 1040)],
+        REFUSED: [(ERA.chain, 110)],
+    }
+
+    check_graph(job, arrivals, wanted)
+
+    assert (committed(job), committed(job, OTHER)) == ([100], [1000, 1010, 1020])
+
+
+@pytest.mark.parametrize("order", [[100, 110, 120], [120, 110, 100], [110, 120, 100]], ids=str)
+def test_partitions_in_a_graph_are_committed_in_ledger_order(
+    order: list[int], job: CopyJob, published: Published
+) -> None:
+    check_graph(job, published(ERA, *order), {"commits": [(ERA.chain, start) for start in (100, 110, 120)]})
+    assert committed(job) == [100, 110, 120]
+
+
+def test_a_job_without_state_is_sequenced_too(tmp_path: Path) -> None:
+    job = make_job(tmp_path, events_root=None, checkpoint_root=None, retry=RetryPolicy(1, 1))
+    out = Key(job).bundle([publish(job, summary(ERA, start)) for start in (110, 100, 120)])
+    assert starts(out) == [100, 110, 120]
+    assert {one.event_hash for one in out} == {""}
