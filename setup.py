@@ -44,7 +44,13 @@ setup(
         "rich>=14,<16",
     ],
     extras_require={
-        "test": ["pytest>=8.4,<10", "pytest-timeout>=2.4,<3", "pytest-xdist>=3.6,<4", "hypothesis>=6.130,<7", "duckdb>=1.3"],
+        "test": [
+            "pytest>=8.4,<10",
+            "pytest-timeout>=2.4,<3",
+            "pytest-xdist>=3.6,<4",
+            "hypothesis>=6.130,<7",
+            "duckdb>=1.3",
+        ],
         "check": ["ruff>=0.12", "mypy>=1.16", "types-PyYAML", "types-psycopg2", "Cython>=3.1,<4"],
     },
     classifiers=[
