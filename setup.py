@@ -7,6 +7,8 @@ installs: the reader is then interpreted, which the program says once at run tim
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
 
 try:
     from Cython.Build import cythonize
@@ -15,7 +17,19 @@ except ImportError:  # an install without build isolation and without Cython: in
 
 VERSION = "0.1.0"
 
-READER = Extension("bronze.xdr.walker", ["bronze/xdr/walker.py"], extra_compile_args=["-O3"], optional=True)
+READER = Extension("bronze.xdr.walker", ["bronze/xdr/walker.py"], extra_compile_args=["-O3"])
+
+
+class BuildReader(build_ext):
+    """Goes on without the compiled reader where it cannot be built (cythonize drops an extension's `optional`)."""
+
+    def build_extension(self, extension):
+        """Build one extension, or say that it is left out."""
+        try:
+            super().build_extension(extension)
+        except (BaseError, CCompilerError, OSError) as error:
+            self.warn(f"{extension.name} is not compiled, the XDR reader will be interpreted: {error}")
+
 
 setup(
     name="bronze-copier",
@@ -28,6 +42,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["bronze", "bronze.*", "transforms", "transforms.*", "pipeline", "pipeline.*"]),
     ext_modules=cythonize([READER], language_level=3, build_dir="build/cython") if cythonize else [],
+    cmdclass={"build_ext": BuildReader},
     entry_points={"console_scripts": ["bronze-copier = pipeline.main:main"]},
     install_requires=[
         "apache-beam[gcp,aws]>=2.77,<2.78",  # runner internals are relied on: see pipeline/local_runner.py
@@ -50,6 +65,7 @@ setup(
             "pytest-xdist>=3.6,<4",
             "hypothesis>=6.130,<7",
             "duckdb>=1.3",
+            "pip>=25",
         ],
         "check": ["ruff>=0.12", "mypy>=1.16", "types-PyYAML", "types-psycopg2", "Cython>=3.1,<4"],
     },

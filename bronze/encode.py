@@ -6,10 +6,12 @@ Arrow sees slices of it. Memory is bounded by a row group and the largest object
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-from bronze.close_meta import BATCH_HEADER_BYTES, CloseMeta, read_object
+from bronze.close_meta import BATCH_HEADER_BYTES, CloseMeta
+from bronze.decode import DecodeAhead, FileDecoder
 from bronze.eras import Era
 from bronze.errors import DataError, LakeError, VerificationError
 from bronze.frame import Arena
@@ -43,14 +45,21 @@ class PartitionEncoder:
         verify: how much of each ledger is recomputed.
         compression: of the parquet file: ``zstd``, ``snappy`` or ``none``.
         max_object: most bytes that one lake file may decode to.
+        threads: threads that work on one partition: with more than one, lake files are decoded ahead.
     """
 
-    def __init__(self, lake: Lake, *, verify: Verify, compression: str, max_object: int) -> None:
+    def __init__(self, lake: Lake, *, verify: Verify, compression: str, max_object: int, threads: int = 1) -> None:
         self._lake = lake
         self._verify = verify
         self._compression = compression
-        self._arena = Arena(BATCH_HEADER_BYTES + ROW_GROUP_BYTES + _SLACK, max_object)
-        self._bare = False
+        capacity = BATCH_HEADER_BYTES + ROW_GROUP_BYTES + _SLACK
+        self._decoder = FileDecoder(lake, verify, capacity=capacity, max_object=max_object)
+        self._ahead = DecodeAhead(lake, verify, max_object=max_object, threads=threads - 1) if threads > 1 else None
+
+    def close(self) -> None:
+        """End the threads that decode ahead."""
+        if self._ahead is not None:
+            self._ahead.close()
 
     def encode(self, era: Era, partition: Partition, files: Iterable[int], sink: HashingSink) -> Encoded:
         """Write the parquet file of `partition` into `sink`.
@@ -68,49 +77,44 @@ class PartitionEncoder:
                 f"partition {era.chain} {partition} was handed {len(handed)} lake files, expected the {len(expected)}"
                 f" from {expected.start} to {expected.stop - 1}"
             )
+        self._decoder.shrink()
         with TableWriter(sink, self._compression) as writer:
-            rows = _Rows(era, partition, writer, self._arena)
+            rows = _Rows(era, partition, writer, self._decoder.arena)
             self._read_into(rows, era, partition, expected)
             return rows.finish(len(expected))
 
     def _read_into(self, rows: _Rows, era: Era, partition: Partition, starts: range) -> None:
         wanted = range(rows.next_ledger, partition.end + 1)
         previous = self._before(wanted.start) if starts.start == wanted.start else None
-        for start in starts:
-            key = self._lake.key(start)
-            try:
-                for meta in self._decode(self._lake.read(key), rows.at, start):
-                    if meta.sequence < wanted.start:
-                        previous = self._trusted(meta)
-                    elif meta.sequence < wanted.stop:
-                        self._check(era, meta, previous)
-                        rows.add(meta)
-                        previous = meta
-            except DataError as error:
-                raise error.at(f"object {self._lake.describe(key)}") from error.__cause__
+        # Closed at once when an error leaves it, so that no thread writes into a buffer that is used again.
+        with closing(self._files(rows, starts)) as files:
+            for start, (view, metas) in zip(starts, files, strict=True):
+                try:
+                    for meta in metas:
+                        if meta.sequence < wanted.start:
+                            previous = self._trusted(meta)
+                        elif meta.sequence < wanted.stop:
+                            rows.expect(meta)
+                            self._check(era, meta, previous)
+                            rows.add(meta, view)
+                            previous = meta
+                    last = min(self._lake.layout.file_end(start), partition.end)
+                    if rows.next_ledger <= last:
+                        raise LakeError(
+                            f"holds ledgers {metas[0].sequence}-{metas[-1].sequence}, but its name says that ledger"
+                            f" {rows.next_ledger} is there too"
+                        )
+                except DataError as error:
+                    raise error.at(f"object {self._lake.describe(self._lake.key(start))}") from error.__cause__
 
-    def _decode(self, data: bytes, at: int, start: int) -> Sequence[CloseMeta]:
-        """Decode a lake file so that its first close meta comes to lie at `at`; bytes before `at` stay."""
-        arena = self._arena
-        offset = at if self._bare else at - BATCH_HEADER_BYTES
-        # The header of a batch is needed only until its close metas are read: it may lie on the ledger before.
-        covered = bytes(arena.view[offset:at])
-        end = arena.decode(data, offset)
-        header, metas = read_object(arena.view, offset, end, self._verify)
-        if header is None and not self._bare:
-            self._bare = True  # an archive of bare close metas: no header to make room for
-            arena.view[offset:at] = covered
-            return self._decode(data, at, start)
-        arena.view[offset:at] = covered
-        found = (header.start, header.end) if header else (metas[0].sequence, metas[0].sequence)
-        named = (max(start, FIRST_LEDGER), self._lake.layout.file_end(start))
-        if found != named:
-            raise LakeError(
-                f"holds ledgers {found[0]}-{found[1]}, but its name says {named[0]}-{named[1]}"
-                if header
-                else f"holds the bare ledger {found[0]}, but its name says {named[0]}-{named[1]}"
-            )
-        return metas
+    def _files(self, rows: _Rows, starts: range) -> Generator[tuple[memoryview, Sequence[CloseMeta]], None, None]:
+        """The decoded files in order: right behind the rows in their buffer, or in buffers of their own."""
+        if self._ahead is not None:
+            yield from self._ahead.files(starts)
+            return
+        for start in starts:
+            metas = self._decoder.decode(start, rows.at)
+            yield self._decoder.arena.view, metas
 
     def _before(self, first: int) -> CloseMeta | None:
         """The ledger before `first`, to link to, when the lake has it and its header holds.
@@ -119,10 +123,8 @@ class PartitionEncoder:
         """
         if first <= FIRST_LEDGER:
             return None
-        start = self._lake.layout.file_start(first - 1)
         try:
-            data = self._lake.read(self._lake.key(start))
-            return self._trusted(self._decode(data, BATCH_HEADER_BYTES, start)[-1])
+            return self._trusted(self._decoder.decode(self._lake.layout.file_start(first - 1))[-1])
         except DataError:
             return None
 
@@ -168,12 +170,18 @@ class _Rows:
         self.at = BATCH_HEADER_BYTES
         self.next_ledger = max(partition.start, FIRST_LEDGER)
 
-    def add(self, meta: CloseMeta) -> None:
+    def expect(self, meta: CloseMeta) -> None:
+        """Check that `meta` is the next ledger."""
         if meta.sequence != self.next_ledger:
             raise VerificationError(f"ledger {meta.sequence} stands where ledger {self.next_ledger} is expected")
-        if meta.start != self.at:
-            self._arena.move(meta.start, meta.end, self.at)
+
+    def add(self, meta: CloseMeta, view: memoryview) -> None:
+        """Append the ledger `meta` of `view`, which is the rows' own buffer or another one."""
         size = meta.end - meta.start
+        if view is not self._arena.view:
+            self._arena.put(view[meta.start : meta.end], self.at)
+        elif meta.start != self.at:
+            self._arena.move(meta.start, meta.end, self.at)
         self._group.add(meta, self._arena.view[self.at : self.at + size])
         self.at += size
         self._raw_bytes += size

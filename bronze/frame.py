@@ -57,8 +57,7 @@ def frame_end(data: bytes) -> int:
 class Arena:
     """A buffer that many frames are decoded into, one behind the other.
 
-    It only grows, so its address stays for as long as nothing larger comes; pages that were never
-    touched cost no memory.
+    It only grows, so its address stays for as long as nothing larger comes.
 
     Args:
         capacity: bytes to begin with.
@@ -106,6 +105,12 @@ class Arena:
     def move(self, start: int, end: int, to: int) -> None:
         """Copy the bytes `start`..`end` (end exclusive) to offset `to`; the two places may overlap."""
         self.view[to : to + end - start] = self.view[start:end]
+
+    def put(self, data: memoryview, at: int) -> None:
+        """Copy `data`, which lies in another buffer, to offset `at`; bytes before `at` stay."""
+        if at + len(data) > len(self.buffer):
+            self._grow(max(2 * at, at + len(data)), at)
+        self.view[at : at + len(data)] = data
 
     def _grow(self, capacity: int, used: int) -> None:
         grown = bytearray(capacity)

@@ -34,6 +34,7 @@ class CopyJob:
         max_object: most bytes that one lake file may decode to.
         events_root: directory of the audit stream's files; None when no audit stream is written.
         checkpoint_root: directory of the checkpoint; None when it is switched off.
+        threads: threads that work on one partition.
         dry_run: read, verify and encode, write nothing.
     """
 
@@ -53,6 +54,7 @@ class CopyJob:
     checkpoint_root: str | None
     retry: RetryPolicy
     producer: Producer
+    threads: int = 1
     dry_run: bool = False
 
     def era(self, chain: str) -> Era:
@@ -70,7 +72,11 @@ class CopyJob:
     def publisher(self) -> Publisher:
         """A publisher with a buffer of its own: one for each thread."""
         encoder = PartitionEncoder(
-            self.lake(), verify=self.verify, compression=self.compression, max_object=self.max_object
+            self.lake(),
+            verify=self.verify,
+            compression=self.compression,
+            max_object=self.max_object,
+            threads=self.threads,
         )
         return Publisher(self.destination(), encoder, self.producer)
 

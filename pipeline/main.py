@@ -109,7 +109,7 @@ def _configured(command: str, options: argparse.Namespace, beam_arguments: list[
         eras = ", ".join(era.chain for era in settings.active(era_ids or None))
         print(f"the configuration is valid: {eras}")
         return DONE
-    from pipeline.prepare import prepare
+    from pipeline.prepare import clean_leftovers, prepare
 
     prepared = prepare(
         settings,
@@ -126,15 +126,20 @@ def _configured(command: str, options: argparse.Namespace, beam_arguments: list[
         return UNDONE if any(audit.problems for audit in audits) else DONE
 
     from pipeline.report_text import plan_lines, run_lines
+    from pipeline.totals import Finished, Totals
 
     if command == "plan":
         _print(plan_lines(prepared))
         return DONE
     for line in plan_lines(prepared):
         _LOG.info("%s", line)
-    from pipeline.run import run_copy
+    if not prepared.job.dry_run:
+        clean_leftovers(prepared.job)
+    finished = Finished(Totals(), 0.0)
+    if any(plan.partitions for plan in prepared.plans):
+        from pipeline.run import run_copy  # Beam takes seconds to import
 
-    finished = run_copy(settings, prepared, beam_arguments)
+        finished = run_copy(settings, prepared, beam_arguments)
     positions = [prepared.job.sequencer(plan.era).position() for plan in prepared.plans]
     _print(run_lines(prepared, finished.totals, finished.seconds, positions))
     return DONE if finished.totals.is_complete else UNDONE

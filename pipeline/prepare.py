@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from bronze.sequencer import Position
 from bronze.verify import Verify
 from pipeline.settings import Settings, check_places, local_place
 
+_LOG = logging.getLogger(__name__)
 _MIB = 1 << 20
 
 
@@ -68,6 +70,13 @@ def prepare(
         for era, position in zip(eras, positions, strict=True)
     ]
     return Prepared(job, lake, newest, plans, positions)
+
+
+def clean_leftovers(job: CopyJob) -> None:
+    """Remove the temporary files of dead runs; those of live ones stay."""
+    for store in job.temporary_roots():
+        for key in store.clean():
+            _LOG.info("removed %s/%s, which a run that ended early left", store.url, key)
 
 
 def _open_lake(settings: Settings, eras: Sequence[Era]) -> Lake:

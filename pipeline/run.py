@@ -6,7 +6,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from bronze.errors import ConfigError
@@ -14,7 +14,7 @@ from bronze.xdr import COMPILED
 from pipeline.local_runner import LOCAL_NAMES, local_options, run_locally
 from pipeline.prepare import Prepared
 from pipeline.settings import Settings
-from pipeline.totals import Totals
+from pipeline.totals import Finished, Totals
 from pipeline.waves import cut_waves
 from transforms.elements import PartitionKey
 from transforms.graph import CopyPartitions
@@ -23,14 +23,8 @@ from transforms.report import read_report
 _LOG = logging.getLogger(__name__)
 #: What the interpreted reader costs: a ledger of 372 KB walks in 9.6 ms instead of 0.15 ms (docs/performance.md).
 _INTERPRETED_FACTOR = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A run that came to its end; `seconds` is wall time without start-up."""
-
-    totals: Totals
-    seconds: float
+#: Where Beam passes on what worker processes log.
+_WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
 
 
 def run_copy(settings: Settings, prepared: Prepared, beam_arguments: Sequence[str] = ()) -> Finished:
@@ -43,20 +37,19 @@ def run_copy(settings: Settings, prepared: Prepared, beam_arguments: Sequence[st
     _refuse_other_runners(beam_arguments)
     # Beam tells at length how it sets itself up; what goes wrong comes as a warning or an error.
     logging.getLogger("apache_beam").setLevel(max(logging.WARNING, logging.getLogger().level))
+    logging.getLogger(_WORKER_LOGGER).addFilter(_concerns_this_run)
     job, totals = prepared.job, Totals()
     workers = max(1, min(settings.workers, settings.perf.max_in_flight_partitions))
     options = local_options(workers, threads=COMPILED, beam_arguments=list(beam_arguments))
     if not COMPILED:
         _LOG.warning(
-            "the XDR reader is interpreted (no compiled module was built on install): walking a ledger takes about"
-            " %d times as long",
+            "the XDR reader is interpreted (no compiled module was built, or BRONZE_READER says so): walking a ledger"
+            " takes about %d times as long",
             _INTERPRETED_FACTOR,
         )
-    if not job.dry_run:
-        for store in job.temporary_roots():
-            for key in store.clean():
-                _LOG.info("removed %s/%s, which a run that ended early left", store.url, key)
     planned = sum(len(plan.partitions) for plan in prepared.plans)
+    if COMPILED and 0 < planned < workers:  # cores without a partition of their own help with the others'
+        job = replace(job, threads=-(-workers // planned))
     waves = cut_waves(
         prepared.plans, _existing(prepared), workers=workers, wave_partitions=settings.perf.wave_partitions
     )
@@ -67,6 +60,11 @@ def run_copy(settings: Settings, prepared: Prepared, beam_arguments: Sequence[st
             _add_wave(totals, wave, Path(folder))
         _log_progress(totals, planned, wave[-1], time.monotonic() - started)
     return Finished(totals, time.monotonic() - started)
+
+
+def _concerns_this_run(record: logging.LogRecord) -> bool:
+    """False for the warning with which every local worker process begins: nothing here uses that directory."""
+    return "No semi_persistent_directory found" not in record.getMessage()
 
 
 def _refuse_other_runners(beam_arguments: Sequence[str]) -> None:

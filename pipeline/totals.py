@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 from bronze.summary import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that came to its end; `seconds` is wall time without start-up."""
+
+    totals: Totals
+    seconds: float
+
+
 @dataclass(slots=True)
 class Totals:
     """A run so far.

@@ -31,6 +31,11 @@ class EncodePartition(beam.DoFn):
         """Open lake and destination, and get the decode buffer, once for each worker."""
         self._publisher = self._job.publisher()
 
+    def teardown(self) -> None:
+        """End the publisher's threads."""
+        if self._publisher is not None:
+            self._publisher.encoder.close()
+
     def process(self, element: tuple[PartitionKey, Iterable[BatchFiles]]) -> Iterator[Any]:
         """Publish one partition."""
         key, spans = element

@@ -1,11 +1,12 @@
 """Writes what became of each partition where the program that launched the run reads it.
 
-A file for each outcome, named by what it is of: writing it twice changes nothing.
+A file for each bundle, written when the bundle ends. A bundle that is tried again reports again: an
+outcome counts once, whatever number of files has it.
 """
 
 import dataclasses
 import json
-import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,26 +19,40 @@ _KINDS: dict[str, type] = {kind.__name__: kind for kind in (PartitionSummary, Pa
 
 
 class WriteReport(beam.DoFn):
-    """Writes each element (a dataclass of `bronze.summary`) to a file of its own below `folder`."""
+    """Writes its elements (dataclasses of `bronze.summary`), a bundle a file, below `folder`."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
+        self._lines: list[str] = []
+
+    def start_bundle(self) -> None:
+        """Begin anew."""
+        self._lines = []
 
     def process(self, element: Any) -> None:
-        """Write one outcome, all at once."""
+        """Take one outcome."""
+        self._lines.append(json.dumps([type(element).__name__, dataclasses.asdict(element)]))
+
+    def finish_bundle(self) -> None:
+        """Write the bundle's outcomes, all at once."""
         folder = Path(self._folder)
         folder.mkdir(parents=True, exist_ok=True)
-        kind = type(element).__name__
-        name = f"{kind}_{element.chain.replace('/', '_')}_{element.start}-{element.end}.json"
-        part = folder / f"{name}.{os.getpid()}.part"
-        part.write_text(json.dumps(dataclasses.asdict(element)), encoding="utf-8")
-        part.replace(folder / name)
+        path = folder / f"{secrets.token_hex(8)}.jsonl"
+        part = path.with_suffix(".part")
+        part.write_text("\n".join(self._lines), encoding="utf-8")
+        part.replace(path)
 
 
 def read_report(folder: Path) -> Iterator[PartitionSummary | PartitionFailure | Commit | Pending]:
     """All outcomes below `folder`, in no particular order."""
-    for path in folder.glob("*.json"):
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if "outcome" in values:
-            values["outcome"] = Outcome(values["outcome"])
-        yield _KINDS[path.name.partition("_")[0]](**values)
+    seen = set()
+    for path in folder.glob("*.jsonl"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            kind, values = json.loads(line)
+            if "outcome" in values:
+                values["outcome"] = Outcome(values["outcome"])
+            found = _KINDS[kind](**values)
+            identity = (kind, found.chain, found.start, found.end)
+            if identity not in seen:
+                seen.add(identity)
+                yield found

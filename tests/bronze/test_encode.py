@@ -115,6 +115,29 @@ def test_row_groups_end_inside_files(
     assert file.read(["xdr_bytes"])["xdr_bytes"].to_pylist() == [one.xdr for one in chain]
 
 
+@pytest.mark.parametrize("k", [1, 4])
+@pytest.mark.parametrize("threads", [2, 5])
+def test_the_same_bytes_and_errors_with_files_decoded_ahead(
+    lake_of: Callable[..., Path], tmp_path: Path, k: int, threads: int
+) -> None:
+    root = tmp_path / "lake"
+    shutil.copytree(lake_of(k=k), root)
+    lake = lake_at(root, k)
+    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="zstd", max_object=1 << 26, threads=threads)
+    harmed = root / lake.key(30)
+    whole = harmed.read_bytes()
+    for content in (whole, whole[:-9], whole):  # the threads are used again after a failure
+        harmed.write_bytes(content)
+        target = io.BytesIO()
+        if content is whole:
+            encoder.encode(ERA, ALL, lake.file_starts(ALL.start, ALL.end), HashingSink(target))
+            assert target.getvalue() == bytes_of(lake)
+        else:
+            with pytest.raises(FrameError, match=f"object {harmed}: truncated zstd frame"):
+                encoder.encode(ERA, ALL, lake.file_starts(ALL.start, ALL.end), HashingSink(target))
+    encoder.close()
+
+
 def test_an_encoder_used_again_and_after_a_failure(lake_of: Callable[..., Path]) -> None:
     lake = lake_at(lake_of(4), 4)
     encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="zstd", max_object=1 << 26)

@@ -46,6 +46,7 @@ import yaml
 import zstandard
 
 from bronze.lake_keys import LakeLayout
+from bronze.xdr import COMPILED
 from pipeline.main import main
 from pipeline.sample import SampleOptions, write_sample_lake
 from pipeline.settings_load import VARIABLES
@@ -53,6 +54,7 @@ from pipeline.settings_load import VARIABLES
 REPOSITORY = Path(__file__).parents[2]
 SHARED = REPOSITORY.parent / "shared"
 TABLE = "ledgers_lcm_raw"
+READER_WARNING = "the XDR reader is interpreted"
 #: Longest that a process of the program is waited for, in seconds.
 PATIENCE = 60.0
 
@@ -62,6 +64,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing of the environment configures the program, and no run's logging stays."""
     for name in (*VARIABLES, "CONFIG_FILE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))  # for worker processes
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield
@@ -78,7 +81,13 @@ class Ran:
 
     status: int
     out: str
-    err: str
+    log: str
+
+    @property
+    def err(self) -> str:
+        """Standard error, without the line that says which reader these tests run with."""
+        own = [] if COMPILED else [line for line in self.log.splitlines(True) if READER_WARNING in line]
+        return "".join(line for line in self.log.splitlines(True) if line not in own)
 
     def lines(self, label: str) -> list[str]:
         """The lines of the summary that begin with `label`, without it."""

@@ -335,7 +335,7 @@ DAMAGES = [
         "the batch lacks its first ledger",
         without_its_first_ledger,
         20,
-        "holds ledgers 21-23, but its name says 20-23",
+        "ledger 21 stands where ledger 20 is expected",
         k=4,
     ),
     Damage(

@@ -70,7 +70,7 @@ def test_a_chain_is_copied_value_for_value(
 ) -> None:
     arguments = ["--chain", str(chain), "-k", str(k), "--ext", extension, *([] if configured else ["--no-manifest"])]
     lake = real_lake(*arguments)
-    first, last = _whole_files(*CHAINS[chain], k)
+    first, last = CHAINS[chain]
     network = ledgers.chains[chain]["network"]
     copy = copier(
         lake,
@@ -78,7 +78,7 @@ def test_a_chain_is_copied_value_for_value(
         ledger_start=first,
         ledger_end=last,
         partition_size=70,  # no multiple of k: partitions end inside files
-        settings={"source": {"verify": "header" if chain == LOAD_TEST else "full"}, "perf": {"workers": 2}},
+        settings={"source": {"verify": "header" if chain == LOAD_TEST else "full"}},
     )
 
     ran = copy.run()
@@ -89,38 +89,41 @@ def test_a_chain_is_copied_value_for_value(
     assert copy.committed() == copy.partitions()
 
 
-def _whole_files(first: int, last: int, k: int) -> tuple[int, int]:
-    """The ledgers of a chain that lie in files which hold all that their names say.
-
-    The tool cuts a chain as it comes, Galexie writes whole files only.
-    """
-    start = first if first <= 2 else -(-first // k) * k
-    return start, (last + 1) // k * k - 1
-
-
 @pytest.mark.parametrize(
-    ("chain", "short", "holds", "named"),
+    ("chain", "first", "last", "message"),
     [
-        pytest.param(2, 63092982, "63092982-63092983", "63092980-63092983", id="the lake's first file"),
-        pytest.param(1, 305, "304-305", "304-307", id="the lake's last file"),
+        pytest.param(
+            2,
+            63092981,
+            63092983,
+            "ledger 63092982 stands where ledger 63092981 is expected",
+            id="the lake's first file",
+        ),
+        pytest.param(
+            1,
+            304,
+            306,
+            "holds ledgers 304-305, but its name says that ledger 306 is there too",
+            id="the lake's last file",
+        ),
     ],
 )
-def test_a_file_that_lacks_ledgers_of_its_name_is_refused(
+def test_a_ledger_that_a_file_lacks_though_its_name_says_so_is_missed(
     chain: int,
-    short: int,
-    holds: str,
-    named: str,
+    first: int,
+    last: int,
+    message: str,
     ledgers: Ledgers,
     real_lake: Callable[..., Path],
     copier: Callable[..., Copier],
 ) -> None:
     network = ledgers.chains[chain]["network"]
-    copy = copier(real_lake("--chain", str(chain), "-k", "4"), network=network, ledger_start=short, ledger_end=short)
+    copy = copier(real_lake("--chain", str(chain), "-k", "4"), network=network, ledger_start=first, ledger_end=last)
 
     ran = copy.run()
 
     assert ran.status == 1
-    assert f"holds ledgers {holds}, but its name says {named}" in ran.out
+    assert message in ran.out
     assert copy.partitions() == []
 
 

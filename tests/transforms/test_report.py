@@ -1,4 +1,4 @@
-"""The report: a file for each outcome, the same when it is written twice, read again as it was."""
+"""The report: a file for each bundle; what is written is read again, what is written twice counts once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ OUTCOMES = [
 ]
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    stage = WriteReport(str(tmp_path / "report"))
-    for outcome in OUTCOMES:
+def report(folder: Path, *outcomes: object) -> None:
+    """Report `outcomes` as one bundle."""
+    stage = WriteReport(str(folder))
+    stage.start_bundle()
+    for outcome in outcomes:
         stage.process(outcome)
+    stage.finish_bundle()
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    report(tmp_path / "report", *OUTCOMES)
 
     found = list(read_report(tmp_path / "report"))
 
@@ -30,14 +37,14 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 def test_an_outcome_that_is_reported_twice_counts_once(tmp_path: Path) -> None:
     for _ in range(2):
-        WriteReport(str(tmp_path)).process(OUTCOMES[0])
+        report(tmp_path, OUTCOMES[0])
     assert list(read_report(tmp_path)) == OUTCOMES[:1]
 
 
-def test_a_partition_has_a_file_for_each_kind_of_outcome(tmp_path: Path) -> None:
+def test_a_partition_may_have_outcomes_of_several_kinds(tmp_path: Path) -> None:
     """It is published and refused by its chain, or published and committed."""
     for outcome in (summary(ERA, 100), OUTCOMES[3], PartitionFailure(ERA.chain, 100, 109, "x", "y", published=True)):
-        WriteReport(str(tmp_path)).process(outcome)
+        report(tmp_path, outcome)
     assert len(list(read_report(tmp_path))) == 3
 
 

@@ -1,0 +1,139 @@
+"""``python -m benchmarks``: builds the lakes, measures, prints a table and writes JSON.
+
+Every case runs in a process of its own, several times, in turn (A B C, A B C), and the medians are
+compared: absolute figures move from machine to machine and from minute to minute, ratios do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.lakes import SHARED, BenchLake, real_lake, sample_lake
+from benchmarks.targets import TARGETS, Measured
+
+Figures = dict[str, float]
+#: Ledgers of the lake on which the skipping of existing partitions is measured, two to a partition.
+_TINY = 2_000
+
+
+def main() -> int:
+    """Measure; return 1 when a target is missed."""
+    options = _options()
+    work = Path(options.work)
+    work.mkdir(parents=True, exist_ok=True)
+    report: dict[str, Any] = {"machine": _machine(), "lakes": {}}
+    misses = 0
+    for lake in _lakes(options, work):
+        print(f"\n{lake.name}: {lake.ledgers} ledgers, {lake.stored_bytes / 1e6:.0f} MB stored", flush=True)
+        measured = _measure(lake, work, options.repeat)
+        report["lakes"][lake.name] = asdict(measured)
+        print(measured.table())
+        for target in TARGETS:
+            verdict = target.judge(measured)
+            misses += verdict.missed
+            print(f"  {verdict.line()}")
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=2), encoding="utf-8")
+    return 1 if misses else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--work", default=str(Path(tempfile.gettempdir()) / "bronze-benchmarks"), metavar="DIR")
+    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each case (default 3)")
+    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    parser.add_argument("--lakes", default="", metavar="A,B", help="of 2024, 2026, sample; default: what can be had")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the number of ledgers, for a quick look")
+    return parser.parse_args()
+
+
+def _lakes(options: argparse.Namespace, work: Path) -> Iterator[BenchLake]:
+    names = [name for name in options.lakes.split(",") if name] or (["2024", "2026"] if SHARED.exists() else ["sample"])
+    for name in names:
+        if name == "2024":
+            yield real_lake(work, "53312000", int(2000 * options.scale))
+        elif name == "2026":
+            yield real_lake(work, "63092982", int(600 * options.scale))
+        else:
+            yield sample_lake(work, int(1000 * options.scale))
+
+
+def _measure(lake: BenchLake, work: Path, repeat: int) -> Measured:
+    runs: dict[str, list[Figures]] = {}
+    half = max(10, lake.ledgers // 16)  # 16 partitions: several for each of two workers
+    shapes = {"one": (half, 1), "two": (half, 2)}
+    with tempfile.TemporaryDirectory(dir=work) as scratch:
+        for turn in range(repeat):
+            runs.setdefault("primitives", []).append(_run("primitives", lake, Path(scratch) / "p", half, 1))
+            runs.setdefault("loop", []).append(_run("loop", lake, Path(scratch) / "l", half, 1))
+            for name, (size, workers) in shapes.items():
+                out = Path(scratch) / name
+                runs.setdefault(name, []).append(_run("program", lake, out, size, workers))
+                if turn == repeat - 1 and name == "two":
+                    parquet = sum(path.stat().st_size for path in out.rglob("*.parquet"))
+            # A single partition: its decoding is spread over the cores.
+            runs.setdefault("alone", []).append(_run("program", lake, Path(scratch) / "a", lake.ledgers, 2))
+        for size in (100, 1000, 20_000):
+            runs[f"rss{size}"] = [_run("program", lake, Path(scratch) / "r", size, 1)]
+        runs["read"] = [_run("read", lake, Path(scratch) / "r", 20_000, 1, keep=True) for _ in range(repeat)]
+        runs["plan"] = [_run("plan", lake, Path(scratch) / "plan", half, 1)]
+        tiny = sample_lake(work, _TINY, transactions=1)
+        _run("program", tiny, Path(scratch) / "s", 2, 2, chain=False)
+        runs["skip"] = [_run("program", tiny, Path(scratch) / "s", 2, 2, chain=False, keep=True)]
+    medians = {
+        name: {key: statistics.median(run[key] for run in found) for key in found[0]} for name, found in runs.items()
+    }
+    return Measured(lake.name, lake.ledgers, lake.stored_bytes, parquet, medians)
+
+
+def _run(
+    case: str, lake: BenchLake, out: Path, size: int, workers: int, *, keep: bool = False, chain: bool = True
+) -> Figures:
+    """Run one case in a process of its own; `keep` what is published before it, with or without a `chain`."""
+    if not keep:
+        shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    config = out / "config.yaml"
+    config.write_text(
+        f"era: {{era_id: bench, version_label: v1, network: {lake.network}, ledger_start: {lake.first},"
+        f" ledger_end: {lake.last}, partition_size: {size}}}\n"
+        f"source: {{mode: local, local_path: {lake.root}}}\n"
+        f"storage: {{backend: local, local_dir: {out / 'data'}}}\n"
+        f"pas: {{enabled: {chain}, backup_dir: {out / 'pas'}}}\n"
+        f"checkpoint: {{enabled: {chain}, dir: {out / 'state'}}}\n"
+        f"perf: {{workers: {workers}}}\n"
+        "logging: {level: warn}\n",
+        encoding="utf-8",
+    )
+    spec = {
+        "lake": lake.root,
+        "first": lake.first,
+        "last": lake.last,
+        "layout": asdict(lake.layout),
+        "out": str(out),
+        "config": str(config),
+    }
+    command = [sys.executable, "-m", "benchmarks.cases", case, json.dumps(spec)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: Figures = json.loads(result.stdout.splitlines()[-1])
+    return figures
+
+
+def _machine() -> dict[str, Any]:
+    return {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

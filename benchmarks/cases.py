@@ -1,0 +1,172 @@
+"""What is measured, each in a process of its own: ``python -m benchmarks.cases CASE SPEC`` prints JSON.
+
+``primitives``  what the hardware has to do: decompress, SHA-256, parquet column, SHA-256 of the file
+``loop``        the encoder without Beam: those, the walk, all hashes, all columns, the store
+``program``     the whole program with Beam, from an opened lake on (start-up excluded)
+``skip``        the program over a range in which every partition exists
+``plan``        planning all of pubnet: 65 million ledgers, 6,500 partitions
+``read``        one ledger by its sequence from a published partition
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MIB = 1 << 20
+
+
+def primitives(spec: dict[str, Any]) -> int:
+    """The limit: no walk, no verification, one column."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import zstandard
+
+    from bronze.lake_keys import LakeLayout
+    from bronze.table import ROW_GROUP_BYTES, HashingSink
+
+    layout = LakeLayout(**spec["layout"])
+    decoder = zstandard.ZstdDecompressor()
+    buffer = bytearray(ROW_GROUP_BYTES + 16 * MIB)
+    view = memoryview(buffer)
+    with Path(spec["out"], "primitives.parquet").open("wb", buffering=0) as file:
+        sink = HashingSink(file)  # type: ignore[arg-type]
+        target = pa.PythonFile(sink, mode="w")
+        schema = pa.schema([pa.field("xdr_bytes", pa.binary(), nullable=False)])
+        writer = pq.ParquetWriter(
+            target, schema, compression="zstd", compression_level=3, use_dictionary=False, write_statistics=False,
+            write_batch_size=1, data_page_size=64 * 1024,
+        )  # fmt: skip
+        import array
+
+        offsets = array.array("i", [0])
+
+        def flush() -> None:
+            nonlocal offsets
+            rows = len(offsets) - 1
+            column = pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(view)])
+            writer.write_batch(pa.record_batch([column], schema=schema), row_group_size=rows)
+            offsets = array.array("i", [0])
+
+        for ledger in range(spec["first"], spec["last"] + 1):
+            data = Path(spec["lake"], layout.key(ledger)).read_bytes()
+            at = offsets[-1]
+            with decoder.stream_reader(data) as reader:
+                while got := reader.readinto(view[at:]):
+                    at += got
+            hashlib.sha256(view[offsets[-1] : at])
+            offsets.append(at)
+            if at >= ROW_GROUP_BYTES:
+                flush()
+        if len(offsets) > 1:
+            flush()
+        writer.close()
+    return spec["last"] - spec["first"] + 1
+
+
+def loop(spec: dict[str, Any]) -> Callable[[], int]:
+    """The encoder and publisher in a plain loop."""
+    prepared = _prepare(spec)
+    publisher = prepared.job.publisher()
+    lake = prepared.lake
+
+    def work() -> int:
+        rows = 0
+        for plan in prepared.plans:
+            for partition in plan.partitions:
+                files = lake.file_starts(partition.start, partition.end)
+                rows += publisher.publish(plan.era, partition, files).row_count
+        return rows
+
+    return work
+
+
+def program(spec: dict[str, Any]) -> Callable[[], int]:
+    """The whole program."""
+    from pipeline.run import run_copy
+
+    settings, prepared = _settings(spec), _prepare(spec)
+
+    def work() -> int:
+        finished = run_copy(settings, prepared)
+        if not finished.totals.is_complete:
+            raise SystemExit(f"the run left something undone: {finished.totals.failures[:1]}")
+        return finished.totals.ledgers or finished.totals.partitions
+
+    return work
+
+
+def plan(spec: dict[str, Any]) -> int:
+    """Plan pubnet, and cut its waves; the number of partitions."""
+    from bronze.destination import Destination
+    from bronze.eras import Era
+    from bronze.lake_keys import LakeLayout
+    from bronze.local_store import LocalStore
+    from bronze.plan import plan_era
+    from pipeline.waves import cut_waves
+    from transforms.key_by_partition import batch_files
+
+    era = Era("all", "v1", "pubnet", 0, 64_999_999, 10_000)
+    planned = plan_era(era, 0, None, Destination(LocalStore(spec["out"]), "bronze", "ledgers_lcm_raw"), partial=False)
+    layout = LakeLayout(1, 64000, "zst")
+    waves = list(cut_waves([planned], frozenset(), workers=2))
+    assert sum(len(list(batch_files(wave, layout))) for wave in waves) >= len(planned.partitions)
+    return len(planned.partitions)
+
+
+def read(spec: dict[str, Any]) -> Callable[[], int]:
+    """Read one ledger with DuckDB from the largest partition there is; warm."""
+    import duckdb
+
+    path = max(Path(spec["out"]).rglob("part-*.parquet"), key=lambda found: found.stat().st_size)
+    ledger = (spec["first"] + spec["last"]) // 2
+    connection = duckdb.connect(config={"threads": 1})
+    query = f"SELECT xdr_bytes FROM '{path}' WHERE ledger_sequence = ?"
+    for _ in range(3):
+        connection.execute(query, [ledger]).fetchall()
+
+    def work() -> int:
+        rows = connection.execute(query, [ledger]).fetchall()
+        assert len(rows) == 1
+        return 1
+
+    return work
+
+
+def _settings(spec: dict[str, Any]) -> Any:
+    from pipeline.settings import load
+
+    return load(spec["config"], {})
+
+
+def _prepare(spec: dict[str, Any]) -> Any:
+    from pipeline.prepare import prepare
+
+    return prepare(_settings(spec))
+
+
+def main() -> None:
+    """Run one case; print its figures."""
+    name, spec = sys.argv[1], json.loads(sys.argv[2])
+    case = globals()[name]
+    work = case(spec) if name in ("loop", "program", "read") else lambda: case(spec)
+    gc.collect()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall, cpu = time.perf_counter(), time.process_time()
+    count = work()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu += children.ru_utime + children.ru_stime - before.ru_utime - before.ru_stime
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"count": count, "wall": wall, "cpu": cpu, "peak_rss": peak}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The targets, and what was measured against them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Medians = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Medians of one lake's cases: CPU and wall in seconds, memory in bytes."""
+
+    lake: str
+    ledgers: int
+    stored_bytes: int
+    parquet_bytes: int
+    medians: Medians
+
+    def cpu(self, case: str) -> float:
+        """CPU milliseconds a ledger."""
+        return self.medians[case]["cpu"] / self.medians[case]["count"] * 1000
+
+    def wall(self, case: str) -> float:
+        """Wall seconds of the whole case."""
+        return self.medians[case]["wall"]
+
+    def rss(self, case: str) -> float:
+        """Peak memory in MB."""
+        return self.medians[case]["peak_rss"] / 1e6
+
+    def table(self) -> str:
+        """The figures of the cases that copy."""
+        lines = [f"  {'case':12} {'CPU ms/ledger':>14} {'ledgers/s':>10} {'peak MB':>8}"]
+        for case in ("primitives", "loop", "one", "two", "alone", "rss100", "rss1000", "rss20000"):
+            rate = self.medians[case]["count"] / self.wall(case)
+            lines.append(f"  {case:12} {self.cpu(case):14.3f} {rate:10.0f} {self.rss(case):8.0f}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One target and what was measured."""
+
+    what: str
+    value: float
+    bound: float
+    at_least: bool
+    unit: str
+
+    @property
+    def missed(self) -> bool:
+        """Whether the bound is broken."""
+        return self.value < self.bound if self.at_least else self.value > self.bound
+
+    def line(self) -> str:
+        """As a line of the report."""
+        sign = "≥" if self.at_least else "≤"
+        verdict = "MISS" if self.missed else "ok"
+        return f"{verdict:4} {self.what}: {self.value:.3g}{self.unit} ({sign} {self.bound:g}{self.unit})"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A bound on something that follows from the measurements."""
+
+    what: str
+    value: Callable[[Measured], float]
+    bound: float
+    at_least: bool = False
+    unit: str = ""
+
+    def judge(self, measured: Measured) -> Verdict:
+        """Hold the measurements against the bound."""
+        return Verdict(self.what, self.value(measured), self.bound, self.at_least, self.unit)
+
+
+def _flatness(measured: Measured) -> float:
+    peaks = [measured.rss(case) for case in ("rss100", "rss1000", "rss20000")]
+    return max(peaks) / min(peaks)
+
+
+TARGETS = (
+    Target("CPU of the program / CPU of the bare loop", lambda m: m.cpu("one") / m.cpu("loop"), 1.15),
+    Target("wall of one worker / wall of two", lambda m: m.wall("one") / m.wall("two"), 1.7, at_least=True),
+    Target(
+        "peak memory, one worker", lambda m: max(m.rss(f"rss{size}") for size in (100, 1000, 20000)), 350, unit=" MB"
+    ),
+    Target("largest / smallest peak memory over partition sizes", _flatness, 1.10),
+    Target("parquet bytes / lake bytes", lambda m: m.parquet_bytes / m.stored_bytes, 1.02),
+    Target("reading one ledger, warm", lambda m: m.wall("read") * 1000, 20, unit=" ms"),
+    Target("planning pubnet", lambda m: m.wall("plan"), 5, unit=" s"),
+    Target("peak memory of planning pubnet", lambda m: m.rss("plan"), 300, unit=" MB"),
+    Target("a partition that exists", lambda m: m.wall("skip") / m.medians["skip"]["count"] * 1000, 2, unit=" ms"),
+)

@@ -1,0 +1,75 @@
+"""What is installed elsewhere: a wheel with the compiled reader, and one made without a C compiler.
+
+Both are built from a copy of the tree, as ``pip wheel .`` builds them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pipeline.sample import SampleOptions, write_sample_lake
+
+ROOT = Path(__file__).resolve().parents[2]
+_LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "data", "build", "*.so", "*.egg-info", "__pycache__", ".*_cache")
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def build(folder: Path, **environment: str) -> Path:
+    """Build the wheel of the project; return it."""
+    tree = folder / "tree"
+    shutil.copytree(ROOT, tree, ignore=_LEFT_OUT)
+    command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--wheel-dir", str(folder)]
+    subprocess.run(command, cwd=tree, env=os.environ | environment, check=True, capture_output=True)
+    (wheel,) = folder.glob("bronze_copier-*.whl")
+    return wheel
+
+
+def copy_a_lake(wheel: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Unpack the wheel and copy a small lake with what was in it."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    lake = write_sample_lake(folder / "lake", SampleOptions(ledgers=8, transactions=1))
+    config = folder / "config.yaml"
+    config.write_text(
+        f"era: {{era_id: e1, network: standalone, ledger_start: 2, ledger_end: {lake.last}, partition_size: 4}}\n"
+        f"source: {{local_path: {folder}/lake}}\nstorage: {{local_dir: {folder}/out}}\n"
+        f"checkpoint: {{dir: {folder}/state}}\n",
+        encoding="utf-8",
+    )
+    environment = os.environ | {"PYTHONPATH": str(folder / "site"), "BRONZE_READER": ""}
+    command = [sys.executable, "-m", "pipeline.main", "--config", str(config)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_wheel_has_the_compiled_reader(tmp_path: Path) -> None:
+    wheel = build(tmp_path)
+    names = zipfile.ZipFile(wheel).namelist()
+    assert [name for name in names if name.startswith("bronze/xdr/walker.") and name.endswith(".so")]
+    assert {name.partition("/")[0] for name in names if not name.startswith("bronze_copier-")} == {
+        "bronze",
+        "transforms",
+        "pipeline",
+    }
+    ran = copy_a_lake(wheel, tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "2 written, 0 skipped, 0 failed" in ran.stdout
+    assert "interpreted" not in ran.stderr
+
+
+def test_without_a_compiler_the_reader_is_interpreted_and_says_so_once(tmp_path: Path) -> None:
+    wheel = build(tmp_path, CC="/no/compiler", CXX="/no/compiler")
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
+    ran = copy_a_lake(wheel, tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "2 written, 0 skipped, 0 failed" in ran.stdout
+    (warning,) = [line for line in ran.stderr.splitlines() if "interpreted" in line]
+    assert "WARN" in warning
+    assert "60 times as long" in warning
