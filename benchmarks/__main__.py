@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,12 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {"machine": _machine(), "lakes": {}}
     misses = 0
+    if options.profile:
+        lake = next(_lakes(options, work))
+        recorder = ["py-spy", "record", "--native", "--threads", "--rate", "200", "--output", options.profile, "--"]
+        with tempfile.TemporaryDirectory(dir=work) as scratch:
+            _run("program", lake, Path(scratch) / "p", max(10, lake.ledgers // 16), 1, under=recorder)
+        return 0
     for lake in _lakes(options, work):
         print(f"\n{lake.name}: {lake.ledgers} ledgers, {lake.stored_bytes / 1e6:.0f} MB stored", flush=True)
         measured = _measure(lake, work, options.repeat)
@@ -55,6 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each case (default 3)")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     parser.add_argument("--lakes", default="", metavar="A,B", help="of 2024, 2026, sample; default: what can be had")
+    parser.add_argument("--profile", metavar="FILE.svg", help="instead: a flame graph of one program run, by py-spy")
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of ledgers, for a quick look")
     return parser.parse_args()
 
@@ -99,9 +106,17 @@ def _measure(lake: BenchLake, work: Path, repeat: int) -> Measured:
 
 
 def _run(
-    case: str, lake: BenchLake, out: Path, size: int, workers: int, *, keep: bool = False, chain: bool = True
+    case: str,
+    lake: BenchLake,
+    out: Path,
+    size: int,
+    workers: int,
+    *,
+    keep: bool = False,
+    chain: bool = True,
+    under: Sequence[str] = (),
 ) -> Figures:
-    """Run one case in a process of its own; `keep` what is published before it, with or without a `chain`."""
+    """Run one case in a process of its own, `under` a profiler if asked; `keep` what was published before it."""
     if not keep:
         shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
@@ -125,9 +140,9 @@ def _run(
         "out": str(out),
         "config": str(config),
     }
-    command = [sys.executable, "-m", "benchmarks.cases", case, json.dumps(spec)]
+    command = [*under, sys.executable, "-m", "benchmarks.cases", case, json.dumps(spec)]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
-    figures: Figures = json.loads(result.stdout.splitlines()[-1])
+    figures: Figures = next(json.loads(line) for line in result.stdout.splitlines() if line.startswith("{"))
     return figures
 
 
