@@ -66,6 +66,15 @@ class CheckpointFile:
             found = self._read(self._other, foreign_is_none=self._other == SINGLE)
         return found
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names that the checkpoint may have, its own first."""
+        return self._own, self._other
+
+    def read(self, name: str) -> Checkpoint | None:
+        """The checkpoint in the file `name` alone. Raises `StateError` as `load` does."""
+        return self._read(name, foreign_is_none=name == SINGLE != self._own)
+
     def save(self, partition: Partition, checksum: str) -> None:
         """Replace the checkpoint: everything up to the end of `partition` is committed."""
         document = {
@@ -95,16 +104,22 @@ class CheckpointFile:
             partition = Partition(_ledger(stated["start"]), _ledger(stated["end"])) if stated else None
             checksum = str(stated.get("checksum", ""))
         except KeyError as error:
-            raise StateError(f"checkpoint {where} lacks the key {error}") from error
+            raise StateError(
+                f"checkpoint {where} lacks the key {error}. Restore it, or run `bronze-copier repair`, which makes"
+                " it anew from the event files"
+            ) from error
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise StateError(
-                f"checkpoint {where} cannot be used: {error}. Restore it, or remove it:"
-                " it is rebuilt from the event files"
+                f"checkpoint {where} cannot be used: {error}. Restore it, or run"
+                " `bronze-copier repair`, which makes it anew from the event files"
             ) from error
         if chain != self._era.chain:
             if foreign_is_none:
                 return None
-            raise StateError(f"checkpoint {where} is of the chain {chain}, expected {self._era.chain}")
+            raise StateError(
+                f"checkpoint {where} is of the chain {chain}, expected {self._era.chain}. Name the right"
+                " checkpoint.dir, or run `bronze-copier repair`, which puts the file aside and makes another"
+            )
         return Checkpoint(last_ledger, partition, checksum)
 
 

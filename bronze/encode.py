@@ -6,14 +6,14 @@ Arrow sees slices of it. Memory is bounded by a row group and the largest object
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from bronze.close_meta import BATCH_HEADER_BYTES, CloseMeta
 from bronze.decode import DecodeAhead, FileDecoder
 from bronze.eras import Era
-from bronze.errors import DataError, LakeError, VerificationError
+from bronze.errors import DataError, LakeError, Stopped, VerificationError
 from bronze.frame import Arena
 from bronze.grid import Partition
 from bronze.lake import Lake
@@ -46,12 +46,23 @@ class PartitionEncoder:
         compression: of the parquet file: ``zstd``, ``snappy`` or ``none``.
         max_object: most bytes that one lake file may decode to.
         threads: threads that work on one partition: with more than one, lake files are decoded ahead.
+        stopped: asked before each lake file whether to give up.
     """
 
-    def __init__(self, lake: Lake, *, verify: Verify, compression: str, max_object: int, threads: int = 1) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        *,
+        verify: Verify,
+        compression: str,
+        max_object: int,
+        threads: int = 1,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._lake = lake
         self._verify = verify
         self._compression = compression
+        self._stopped = stopped
         capacity = BATCH_HEADER_BYTES + ROW_GROUP_BYTES + _SLACK
         self._decoder = FileDecoder(lake, verify, capacity=capacity, max_object=max_object)
         self._ahead = DecodeAhead(lake, verify, max_object=max_object, threads=threads - 1) if threads > 1 else None
@@ -69,6 +80,7 @@ class PartitionEncoder:
 
         Raises:
             DataError: a file or a ledger is not what it must be; names the object, the ledger and both values.
+            Stopped: the run was asked to stop.
         """
         expected = self._lake.file_starts(partition.start, partition.end)
         handed = list(files)
@@ -89,6 +101,8 @@ class PartitionEncoder:
         # Closed at once when an error leaves it, so that no thread writes into a buffer that is used again.
         with closing(self._files(rows, starts)) as files:
             for start, (view, metas) in zip(starts, files, strict=True):
+                if self._stopped():
+                    raise Stopped(f"partition {era.chain} {partition} was given up: the run was asked to stop")
                 try:
                     for meta in metas:
                         if meta.sequence < wanted.start:

@@ -12,7 +12,12 @@
     │   └── StateError         a manifest, checkpoint, event file or chain that contradicts itself
     ├── StoreError             a store could not do what it was asked; may help to try again
     │   ├── ObjectMissing      nothing lies at the key
-    │   └── ObjectExists       something lies at the key already
+    │   ├── ObjectExists       something lies at the key already
+    │   └── CatalogError       the catalog refused; trying again cannot help
+    │       └── CatalogUnavailable  the catalog cannot be reached, or does not answer; may pass
+    ├── Stopped                the run was asked to stop; what was begun is given up
+    ├── DeliveryError          an audit event could not be delivered; may pass
+    ├── DeliveryRefused        the endpoint will never take an audit event
     └── ConflictError          what lies at a key differs from what is to be published there
 
 A message names the object, the ledger and both values, and says what to do where that is known.
@@ -102,12 +107,38 @@ class ObjectExists(StoreError):
     """Something lies at the key already."""
 
 
+class CatalogError(StoreError):
+    """The catalog refused what it was asked; trying again cannot help."""
+
+
+class CatalogUnavailable(CatalogError):
+    """The catalog cannot be reached, or does not answer in time; may pass."""
+
+
+class Stopped(BronzeError):
+    """The run was asked to stop; what was begun is given up and nothing of it is published."""
+
+
+class DeliveryError(BronzeError):
+    """An audit event could not be delivered; may pass.
+
+    Attributes:
+        retry_after: seconds the endpoint asked to be left alone for; 0 when it did not.
+    """
+
+    retry_after: float = 0.0
+
+
+class DeliveryRefused(BronzeError):
+    """The endpoint's answer says that it will never take an audit event."""
+
+
 class ConflictError(BronzeError):
     """What lies at a key differs from what is to be published there."""
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether trying the same thing again may succeed."""
-    if isinstance(error, (ObjectMissing, ObjectExists)):
-        return False
-    return isinstance(error, (StoreError, OSError))
+    if isinstance(error, (ObjectMissing, ObjectExists, CatalogError)):
+        return isinstance(error, CatalogUnavailable)
+    return isinstance(error, (StoreError, DeliveryError, OSError))

@@ -5,9 +5,14 @@ Stores are opened from it in each process; nothing that holds a connection or a 
 
 from __future__ import annotations
 
+import os
+import threading
 from dataclasses import dataclass
 
+from bronze.catalog import Catalog
 from bronze.checkpoint import CheckpointFile
+from bronze.delivered import Delivered, Deliverer
+from bronze.delivery import Endpoint
 from bronze.destination import Destination
 from bronze.encode import PartitionEncoder
 from bronze.eras import Era
@@ -15,11 +20,19 @@ from bronze.event_log import EventLog
 from bronze.lake import Lake
 from bronze.lake_keys import LakeLayout
 from bronze.local_store import LocalStore
+from bronze.outward import Outward, Provenance
 from bronze.producer import Producer
 from bronze.publish import Publisher
 from bronze.retry import RetryPolicy
 from bronze.sequencer import Sequencer
 from bronze.verify import Verify
+
+#: Secrets reach the workers of this machine through their environment, never through what is pickled.
+DSN_VARIABLE = "BRONZE_WORKER_CATALOG_DSN"
+ENDPOINT_VARIABLE = "BRONZE_WORKER_PAS_ENDPOINT"
+
+#: A catalog is not to be shared by threads; it is closed when its thread has ended.
+_OF_THREAD = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,9 @@ class CopyJob:
         max_object: most bytes that one lake file may decode to.
         events_root: directory of the audit stream's files; None when no audit stream is written.
         checkpoint_root: directory of the checkpoint; None when it is switched off.
+        catalog_strict, delivery_strict: whether a failure of the catalog, or of the delivery, stops the run.
+        catalog_namespace: what this deployment is called.
+        stop_file: while this file exists, no more is begun.
         threads: threads that work on one partition.
         dry_run: read, verify and encode, write nothing.
     """
@@ -54,6 +70,10 @@ class CopyJob:
     checkpoint_root: str | None
     retry: RetryPolicy
     producer: Producer
+    catalog_strict: bool = False
+    catalog_namespace: str = ""
+    delivery_strict: bool = False
+    stop_file: str = ""
     threads: int = 1
     dry_run: bool = False
 
@@ -69,6 +89,10 @@ class CopyJob:
         """Where partitions go."""
         return Destination(LocalStore(self.destination_root), self.prefix, self.table)
 
+    def is_stopped(self) -> bool:
+        """Whether the run was asked to stop."""
+        return bool(self.stop_file) and os.path.exists(self.stop_file)  # noqa: PTH110 - asked for every lake file
+
     def publisher(self) -> Publisher:
         """A publisher with a buffer of its own: one for each thread."""
         encoder = PartitionEncoder(
@@ -77,8 +101,19 @@ class CopyJob:
             compression=self.compression,
             max_object=self.max_object,
             threads=self.threads,
+            stopped=self.is_stopped,
         )
         return Publisher(self.destination(), encoder, self.producer)
+
+    def events(self, era: Era) -> EventLog | None:
+        """The event files of the era's chain; None when no audit stream is written."""
+        return EventLog(LocalStore(self.events_root), era) if self.events_root else None
+
+    def checkpoint(self, era: Era) -> CheckpointFile | None:
+        """The checkpoint of the era's chain; None when it is switched off."""
+        if not self.checkpoint_root:
+            return None
+        return CheckpointFile(LocalStore(self.checkpoint_root), era, self.copier_id, single=self.single_era)
 
     def sequencer(self, era: Era) -> Sequencer:
         """The sequencer of the era's chain."""
@@ -86,15 +121,52 @@ class CopyJob:
             era,
             self.destination(),
             self.producer,
-            events=EventLog(LocalStore(self.events_root), era) if self.events_root else None,
-            checkpoint=(
-                CheckpointFile(LocalStore(self.checkpoint_root), era, self.copier_id, single=self.single_era)
-                if self.checkpoint_root
-                else None
-            ),
+            events=self.events(era),
+            checkpoint=self.checkpoint(era),
+            outward=self.outward(),
         )
+
+    def outward(self) -> Outward:
+        """The catalog and the endpoint."""
+        return Outward(
+            catalog=self.catalog(),
+            provenance=self.provenance(),
+            catalog_strict=self.catalog_strict,
+            deliverer=self.deliverer if self.delivers else None,
+            delivery_strict=self.delivery_strict,
+        )
+
+    def catalog(self) -> Catalog | None:
+        """Get this thread's connection to the catalog; None when there is no catalog."""
+        dsn = os.environ.get(DSN_VARIABLE, "")
+        return _catalog(dsn, self.catalog_namespace) if dsn else None
+
+    @property
+    def delivers(self) -> bool:
+        """Whether there are events, and an endpoint for them."""
+        return bool(self.events_root and os.environ.get(ENDPOINT_VARIABLE))
+
+    def deliverer(self, era: Era) -> Deliverer:
+        """The deliverer of the era's events; there must be an audit stream and an endpoint."""
+        log = self.events(era)
+        assert log is not None
+        assert self.events_root is not None
+        endpoint = Endpoint(os.environ[ENDPOINT_VARIABLE], self.retry)
+        return Deliverer(log, Delivered(LocalStore(self.events_root), era.chain), endpoint)
+
+    def provenance(self) -> Provenance:
+        """What lineage says of every partition of this run."""
+        root = f"file://{self.destination().store.url}/{self.prefix.strip('/')}".rstrip("/")
+        return Provenance(self.table, f"{root}/", "archive", self.lake_root)
 
     def temporary_roots(self) -> list[LocalStore]:
         """The stores that a dead run may have left temporary files in."""
         roots = dict.fromkeys(root for root in (self.destination_root, self.events_root, self.checkpoint_root) if root)
         return [LocalStore(root) for root in roots]
+
+
+def _catalog(dsn: str, namespace: str) -> Catalog:
+    known: tuple[str, str, Catalog] | None = getattr(_OF_THREAD, "catalog", None)
+    if known is None or known[:2] != (dsn, namespace):
+        _OF_THREAD.catalog = known = (dsn, namespace, Catalog(dsn, namespace))
+    return known[2]

@@ -122,6 +122,8 @@ class Publisher:
             storage_path=self.destination.storage_path(era, manifest.partition),
             raw_bytes=encoded.raw_bytes if encoded else 0,
             files=encoded.files if encoded else 0,
+            producer=f"{manifest.producer.name}@{manifest.producer.version}",
+            git_sha=manifest.producer.git_sha,
         )
 
 

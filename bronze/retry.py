@@ -29,8 +29,14 @@ class RetryPolicy:
     attempts: int
     backoff_ms: int
 
-    def call(self, what: str, function: Callable[[], Result]) -> Result:
-        """Call `function` until it succeeds, fails for good, or the attempts are used up; raises its last error."""
+    def call(
+        self, what: str, function: Callable[[], Result], passes: Callable[[BaseException], bool] = is_transient
+    ) -> Result:
+        """Call `function` until it succeeds, fails for good, or the attempts are used up; raises its last error.
+
+        Args:
+            passes: whether trying again may help after an error.
+        """
 
         def warn(state: tenacity.RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
@@ -41,7 +47,7 @@ class RetryPolicy:
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self.attempts),
             wait=tenacity.wait_random_exponential(multiplier=self.backoff_ms / 1000, max=_LONGEST_WAIT_SECONDS),
-            retry=tenacity.retry_if_exception(is_transient),
+            retry=tenacity.retry_if_exception(passes),
             before_sleep=warn,
             reraise=True,
         )

@@ -3,8 +3,12 @@
 For each partition, once its parquet file and manifest are in the store:
 
 1. the event is fixed: its file is created, create-only, with its final bytes;
-2. the chain head follows;
-3. the checkpoint follows.
+2. the catalog's lineage and quality rows, one transaction;
+3. the event is delivered to the endpoint;
+4. the chain head follows;
+5. the checkpoint follows.
+
+The lock of the event files is held for step 1 and again for steps 4 and 5, never while others are waited for.
 
 Redoing any prefix of that changes nothing: an event file that exists decides what the event is. Chain
 head and checkpoint are caches: where they lag behind the event files, or are gone, these decide; where an
@@ -13,9 +17,9 @@ operator edited the checkpoint, it is obeyed.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 from bronze.checkpoint import Checkpoint, CheckpointFile
 from bronze.destination import Destination
@@ -24,6 +28,7 @@ from bronze.errors import ConflictError, ObjectExists, StateError, VerificationE
 from bronze.event_log import EventLog
 from bronze.events import Event, make_event
 from bronze.grid import Partition
+from bronze.outward import Outward
 from bronze.producer import Producer
 from bronze.summary import Commit, PartitionSummary
 from bronze.times import rfc3339
@@ -37,11 +42,26 @@ class Position:
         next_ledger: first ledger that is not committed.
         head: hash of the chain's last event; empty for a chain without events.
         last: the partition committed last, when it is known.
+        stated_head: what the chain heads say, which may lag behind; empty when they say nothing.
     """
 
     next_ledger: int
     head: str
     last: Partition | None
+    stated_head: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """An event that has its file (None without an audit stream), and the chain's head with it."""
+
+    event: Event | None
+    head: str
+    is_new: bool
+
+    @property
+    def event_hash(self) -> str:
+        return self.event.event_hash if self.event else ""
 
 
 class Sequencer:
@@ -52,6 +72,7 @@ class Sequencer:
     Args:
         events: the chain's event files; None when no audit stream is written.
         checkpoint: the chain's checkpoint; None when it is switched off.
+        outward: the catalog and the endpoint.
     """
 
     def __init__(
@@ -62,6 +83,7 @@ class Sequencer:
         *,
         events: EventLog | None,
         checkpoint: CheckpointFile | None,
+        outward: Outward | None = None,
         clock: Callable[[], str] = rfc3339,
     ) -> None:
         self._era = era
@@ -69,6 +91,7 @@ class Sequencer:
         self._producer = producer
         self._events = events
         self._checkpoint = checkpoint
+        self._outward = outward or Outward()
         self._clock = clock
         self._last_hash: tuple[int, str] | None = None
         self._position: Position | None = None
@@ -84,16 +107,28 @@ class Sequencer:
         checkpoint = self._checkpoint.load() if self._checkpoint else None
         if self._events is None:
             known = self._position if checkpoint is None else None
-            return known or self._after(checkpoint, [], "")
+            return known or self._after(checkpoint, [], "", "")
         head = self._events.head()
         if head is not None and checkpoint is not None and checkpoint.partition is not None:
             event, _ = self._events.latest(checkpoint.partition)
             agreed = event is not None and event.event_hash == head and event.end == checkpoint.last_ledger
             # The next event's file may be there already, when a run died right after creating it: `commit` adopts it.
             if agreed:
-                return Position(checkpoint.last_ledger + 1, head, checkpoint.partition)
+                return Position(checkpoint.last_ledger + 1, head, checkpoint.partition, head)
         chain = self._events.load()
-        return self._after(checkpoint, chain, self._tip(chain, head))
+        if not chain and head is None:
+            return self._from_catalog(checkpoint)
+        return self._after(checkpoint, chain, self._tip(chain, head), head or "")
+
+    def _from_catalog(self, checkpoint: Checkpoint | None) -> Position:
+        """Without event files and chain head: as the catalog remembers the chain, if it does."""
+        last = self._outward.last_event(self._era, needed=checkpoint is not None)
+        if last is None:
+            return self._after(checkpoint, [], "", "")
+        partition, head = last
+        if checkpoint is not None:
+            return self._after(checkpoint, [], head, "")
+        return Position(partition.end + 1, head, partition)
 
     def commit(self, summary: PartitionSummary) -> Commit:
         """Commit the published partition `summary`, or complete its commit.
@@ -103,41 +138,40 @@ class Sequencer:
             ConflictError: its range is committed already, with other content.
             StateError: the files of the chain contradict each other, or it does not follow the position.
         """
-        with self._events.lock() if self._events else contextlib.nullcontext():
+        with self._locked():
             position = self.position()
             if summary.start > position.next_ledger:
                 raise StateError(
                     f"partition {summary.chain} {summary.partition} cannot be committed: the chain goes on at ledger"
                     f" {position.next_ledger}"
                 )
-            ahead = summary.end >= position.next_ledger
-            if ahead:
+            if summary.end >= position.next_ledger:
                 self._check_link(summary, position)
-            event_hash, is_new = self._commit_event(summary, position) if self._events else ("", ahead)
-            if ahead:
-                if self._checkpoint:
-                    self._checkpoint.save(summary.partition, summary.checksum)
-                self._position = Position(summary.end + 1, event_hash, summary.partition)
-                self._last_hash = (summary.end, summary.last_hash)
-            elif position.last == summary.partition and position.next_ledger == summary.end + 1:
-                # Committed last of all and perhaps corrected since: what is remembered of it follows.
-                if self._checkpoint:
-                    self._checkpoint.save(summary.partition, summary.checksum)
-                self._last_hash = (summary.end, summary.last_hash)
-            return Commit(summary.chain, summary.start, summary.end, event_hash, is_new)
+            fixed = self._fix_event(summary, position)
+        self._outward.record(self._era, summary, fixed.event_hash)
+        if fixed.event is not None:
+            self._outward.deliver(self._era, fixed.event)
+        with self._locked():
+            self._advance(summary, position, fixed)
+        return Commit(summary.chain, summary.start, summary.end, fixed.event_hash, fixed.is_new)
 
-    def _commit_event(self, summary: PartitionSummary, position: Position) -> tuple[str, bool]:
-        """Fix the event of `summary` and put the chain head; the event's hash and whether it was made now."""
-        assert self._events is not None
+    def _locked(self) -> AbstractContextManager[None]:
+        return self._events.lock() if self._events else nullcontext()
+
+    def _fix_event(self, summary: PartitionSummary, position: Position) -> _Fixed:
+        """Create the event of `summary`, or find it; and say what the chain's head is then."""
+        if self._events is None:
+            return _Fixed(None, "", summary.end >= position.next_ledger)
         event, revision = self._events.latest(summary.partition)
         if event is not None and event.checksum == summary.checksum:
-            self._adopt(event, position)
-            return event.event_hash, False
+            return _Fixed(event, self._head_with(event, position), is_new=False)
         if event is not None and not self._era.allow_overwrite:
             raise ConflictError(
                 f"partition {summary.chain} {summary.partition} has the checksum {summary.checksum}, but its event in"
                 f" {self._events.where} was published with {event.checksum}"
             )
+        if event is None and self._was_pruned(summary, position):
+            return _Fixed(None, position.head, is_new=False)
         head = position.head
         if head != self._own_head:  # a run that died may have left an event behind it, of any partition
             head = self._tip(self._events.load(), head)
@@ -149,19 +183,45 @@ class Sequencer:
                 f"another copier created the event of {summary.chain} {summary.partition} in {self._events.where} at"
                 " the same time: run again when it has ended"
             ) from error
-        self._events.set_head(event.event_hash)
-        self._own_head = event.event_hash
-        return event.event_hash, True
+        return _Fixed(event, event.event_hash, is_new=True)
 
-    def _adopt(self, event: Event, position: Position) -> None:
-        """Complete the commit of an event whose file is there: the head may lag behind it, or lie beyond it."""
+    def _head_with(self, event: Event, position: Position) -> str:
+        """The chain's head now that `event` has its file: the old one may lag behind it, or lie beyond it."""
         assert self._events is not None
-        head = position.head
-        if event.prev_hash == head:
-            head = event.event_hash
-        elif event.event_hash != head:
-            head = self._tip(self._events.load(), head)
-        self._events.set_head(head)
+        if event.prev_hash == position.head:
+            return event.event_hash
+        if event.event_hash == position.head:
+            return position.head
+        return self._tip(self._events.load(), position.head)
+
+    def _was_pruned(self, summary: PartitionSummary, position: Position) -> bool:
+        """Whether the event of `summary` was made once, though its file is gone.
+
+        What lies before the oldest file left was committed; its event must not be made twice.
+        """
+        if not position.head or summary.end >= position.next_ledger:
+            return False
+        assert self._events is not None
+        chain = self._events.load()
+        return not chain or (bool(chain[0].prev_hash) and summary.end < min(event.start for event in chain))
+
+    def _advance(self, summary: PartitionSummary, position: Position, fixed: _Fixed) -> None:
+        """Let chain head and checkpoint follow, unless another copier has moved them on meanwhile."""
+        if self._events is not None and fixed.head and (self._events.head() or "") in ("", position.stated_head):
+            self._events.set_head(fixed.head)
+            self._own_head = fixed.head
+        ahead = summary.end >= position.next_ledger
+        # Committed last of all and perhaps corrected since: what is remembered of it follows.
+        again = position.last == summary.partition and position.next_ledger == summary.end + 1
+        if not ahead and not again:
+            return
+        if self._checkpoint:
+            now = self._checkpoint.load()
+            if now is None or now.last_ledger <= summary.end or now.last_ledger == position.next_ledger - 1:
+                self._checkpoint.save(summary.partition, summary.checksum)
+        self._last_hash = (summary.end, summary.last_hash)
+        if ahead:
+            self._position = Position(summary.end + 1, fixed.head, summary.partition, fixed.head)
 
     def _tip(self, chain: list[Event], head: str | None) -> str:
         """The chain's real head: of the event files when there are any, else as the chain heads say."""
@@ -176,9 +236,10 @@ class Sequencer:
             )
         return chain[-1].event_hash
 
-    def _after(self, checkpoint: Checkpoint | None, chain: list[Event], head: str) -> Position:
+    def _after(self, checkpoint: Checkpoint | None, chain: list[Event], head: str, stated: str) -> Position:
         if checkpoint is not None:
-            return Position(max(checkpoint.last_ledger + 1, self._era.ledger_start), head, checkpoint.partition)
+            next_ledger = max(checkpoint.last_ledger + 1, self._era.ledger_start)
+            return Position(next_ledger, head, checkpoint.partition, stated)
         next_ledger, last = self._era.ledger_start, None
         ranges = sorted((event.start, event.end) for event in chain)
         if chain and chain[0].prev_hash:  # what lay before was pruned, hence committed
@@ -186,7 +247,7 @@ class Sequencer:
         for start, end in ranges:
             if start <= next_ledger <= end:
                 next_ledger, last = end + 1, Partition(start, end)
-        return Position(next_ledger, head, last)
+        return Position(next_ledger, head, last, stated)
 
     def _check_link(self, summary: PartitionSummary, position: Position) -> None:
         before = summary.start - 1

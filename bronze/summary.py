@@ -36,6 +36,7 @@ class PartitionSummary:
         storage_path: the partition's directory without the store's prefix.
         raw_bytes: bytes of the close metas that were read; 0 when it was skipped.
         files: lake objects that were read; 0 when it was skipped.
+        producer, git_sha: who made the file, ``name@version``, and from which commit, as its manifest says.
     """
 
     chain: str
@@ -53,6 +54,8 @@ class PartitionSummary:
     storage_path: str
     raw_bytes: int = 0
     files: int = 0
+    producer: str = ""
+    git_sha: str = ""
 
     @property
     def partition(self) -> Partition:

@@ -50,6 +50,11 @@ SCHEMA = pa.schema(
 )
 
 
+def schema_text() -> str:
+    """The schema, one line a column: its name, type and whether it is required. The same on every machine."""
+    return "\n".join(f"{field.name} {field.type}{'' if field.nullable else ' required'}" for field in SCHEMA)
+
+
 class Sink(Protocol):
     """Where the file's bytes go."""
 

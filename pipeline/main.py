@@ -9,16 +9,15 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bronze.errors import BronzeError, ConfigError
 from bronze.producer import this_producer
-
-DONE, UNDONE, USAGE = 0, 1, 2
+from pipeline.status import DONE, UNDONE, USAGE
 
 _LOG = logging.getLogger(__name__)
-_COMMANDS = ("run", "plan", "verify", "sample")
+_COMMANDS = ("run", "plan", "verify", "deliver", "repair", "sample")
 _DESCRIPTION = """\
 Copies raw Stellar ledgers from a Galexie lake into verified, immutable parquet partitions and keeps a
 hash-chained audit stream of what it copied.
@@ -27,12 +26,15 @@ commands:
   run      copy what is missing (the default)
   plan     show what a run would do: eras, partitions, ledgers, files; writes nothing
   verify   check events, links, manifests and checksums of what was published
+  deliver  send the audit events that the endpoint has not taken yet
+  repair   put checkpoint, chain heads and delivery record right, from the event files
   sample   make a sample lake, and a configuration that copies it
 
 exit status:
   0  done
   1  something was left undone or does not hold; the last lines say what and why
   2  the configuration or the command line is wrong
+  130, 143  stopped by SIGINT or SIGTERM, after what was being committed was finished
 """
 
 
@@ -109,46 +111,21 @@ def _configured(command: str, options: argparse.Namespace, beam_arguments: list[
         eras = ", ".join(era.chain for era in settings.active(era_ids or None))
         print(f"the configuration is valid: {eras}")
         return DONE
-    from pipeline.prepare import clean_leftovers, prepare
+    from pipeline import commands
 
-    prepared = prepare(
-        settings,
-        era_ids,
-        partial=getattr(options, "publish_partial", False),
-        dry_run=getattr(options, "dry_run", False),
-    )
-    if command == "verify":
-        from bronze.audit import audit_era
-        from pipeline.report_text import audit_lines
-
-        audits = [audit_era(prepared.job, plan.era) for plan in prepared.plans]
-        _print(line for audit in audits for line in audit_lines(audit))
-        return UNDONE if any(audit.problems for audit in audits) else DONE
-
-    from pipeline.report_text import plan_lines, run_lines
-    from pipeline.totals import Finished, Totals
-
+    if command == "run":
+        return commands.run(
+            settings,
+            era_ids,
+            beam_arguments,
+            partial=options.publish_partial,
+            dry_run=options.dry_run,
+        )
     if command == "plan":
-        _print(plan_lines(prepared))
-        return DONE
-    for line in plan_lines(prepared):
-        _LOG.info("%s", line)
-    if not prepared.job.dry_run:
-        clean_leftovers(prepared.job)
-    finished = Finished(Totals(), 0.0)
-    if any(plan.partitions for plan in prepared.plans):
-        from pipeline.run import run_copy  # Beam takes seconds to import
-
-        finished = run_copy(settings, prepared, beam_arguments)
-    positions = [prepared.job.sequencer(plan.era).position() for plan in prepared.plans]
-    _print(run_lines(prepared, finished.totals, finished.seconds, positions))
-    return DONE if finished.totals.is_complete else UNDONE
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(line)
-    sys.stdout.flush()
+        return commands.plan(settings, era_ids, partial=options.publish_partial)
+    return {"verify": commands.verify, "deliver": commands.deliver, "repair": commands.repair}[command](
+        settings, era_ids
+    )
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bronze.eras import Era
 from bronze.errors import ConfigError
-from bronze.job import CopyJob
+from bronze.job import DSN_VARIABLE, ENDPOINT_VARIABLE, CopyJob
 from bronze.lake import Lake, LakeExpectation, Newest, open_lake
+from bronze.lake_keys import LakeLayout
 from bronze.local_store import LocalStore
 from bronze.plan import EraPlan, plan_era
 from bronze.producer import this_producer
@@ -55,8 +57,9 @@ def prepare(
     if problems:
         raise ConfigError("\n".join(problems))
     eras = tuple(settings.active(era_ids or None))
+    _export_secrets(settings)
     lake = _open_lake(settings, eras)
-    job = _job(settings, eras, lake, dry_run=dry_run)
+    job = _job(settings, eras, lake.layout, lake.passphrase, dry_run=dry_run)
     newest = lake.newest() if any(era.ledger_end == 0 for era in eras) else None
     positions = [job.sequencer(era).position() for era in eras]
     plans = [
@@ -70,6 +73,20 @@ def prepare(
         for era, position in zip(eras, positions, strict=True)
     ]
     return Prepared(job, lake, newest, plans, positions)
+
+
+def prepare_state(settings: Settings, era_ids: Sequence[str] = ()) -> CopyJob:
+    """A job that works on what was published and its chains, without a lake.
+
+    Raises:
+        ConfigError: the settings, or what they point at, cannot be used.
+    """
+    problems = [problem for problem in check_places(settings) if not problem.startswith("source.")]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    _export_secrets(settings)
+    eras = tuple(settings.active(era_ids or None))
+    return _job(settings, eras, LakeLayout(), None, dry_run=False)
 
 
 def clean_leftovers(job: CopyJob) -> None:
@@ -91,14 +108,29 @@ def _open_lake(settings: Settings, eras: Sequence[Era]) -> Lake:
     return open_lake(LocalStore(str(local_place(source.local_path))), expected)
 
 
-def _job(settings: Settings, eras: tuple[Era, ...], lake: Lake, *, dry_run: bool) -> CopyJob:
+def _export_secrets(settings: Settings) -> None:
+    """Put the secrets where this process and its workers look for them, and nowhere else."""
+    secrets = {
+        DSN_VARIABLE: settings.catalog.postgres_dsn.get_secret_value(),
+        ENDPOINT_VARIABLE: settings.pas.endpoint if settings.pas.enabled else "",
+    }
+    for variable, value in secrets.items():
+        if value:
+            os.environ[variable] = value
+        else:
+            os.environ.pop(variable, None)
+
+
+def _job(
+    settings: Settings, eras: tuple[Era, ...], layout: LakeLayout, passphrase: str | None, *, dry_run: bool
+) -> CopyJob:
     return CopyJob(
         eras=eras,
         single_era=len(settings.era_table().eras) == 1,
         copier_id=settings.copier_id,
         lake_root=str(local_place(settings.source.local_path)),
-        layout=lake.layout,
-        passphrase=lake.passphrase,
+        layout=layout,
+        passphrase=passphrase,
         verify=Verify(settings.source.verify),
         max_object=settings.source.max_object_mb * _MIB,
         destination_root=str(local_place(settings.storage.local_dir)),
@@ -109,5 +141,8 @@ def _job(settings: Settings, eras: tuple[Era, ...], lake: Lake, *, dry_run: bool
         checkpoint_root=str(local_place(settings.checkpoint.dir)) if settings.checkpoint.enabled else None,
         retry=RetryPolicy(settings.perf.retry_attempts, settings.perf.retry_backoff_ms),
         producer=this_producer(),
+        catalog_strict=settings.catalog.strict,
+        catalog_namespace=settings.catalog.namespace,
+        delivery_strict=settings.pas.strict,
         dry_run=dry_run,
     )

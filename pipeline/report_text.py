@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bronze.audit import Audit
+from bronze.grid import Partition
 from bronze.plan import EraPlan
 from bronze.sequencer import Position
 from bronze.summary import Outcome
@@ -50,8 +51,19 @@ def _layout(prepared: Prepared) -> str:
     )
 
 
-def run_lines(prepared: Prepared, totals: Totals, seconds: float, positions: Sequence[Position]) -> Iterator[str]:
-    """What a run did, where each chain stands, and what is left undone."""
+def run_lines(
+    prepared: Prepared,
+    totals: Totals,
+    seconds: float,
+    positions: Sequence[Position],
+    missing: Mapping[str, Sequence[Partition]] | None = None,
+) -> Iterator[str]:
+    """What a run did, where each chain stands, and what is left undone.
+
+    Args:
+        positions: where each chain of the plans goes on, in their order.
+        missing: by chain, the ledgers that it went past without a partition.
+    """
     counts = ", ".join(
         f"{totals.outcomes[outcome]:,} {outcome}"
         for outcome in Outcome
@@ -76,6 +88,10 @@ def run_lines(prepared: Prepared, totals: Totals, seconds: float, positions: Seq
             yield f"chain        {plan.era.chain}: {_position(prepared, plan, position)}"
             if plan.tail:
                 yield f"left out     {plan.tail} ledgers of {plan.era.chain} that make no whole partition yet"
+            for gap in (missing or {}).get(plan.era.chain, ())[:_LISTED]:
+                yield f"gap          {plan.era.chain}: ledgers {gap} have no partition, the chain went on behind them"
+    for owed in totals.owed:
+        yield f"owed         {owed}"
     yield from _undone(totals)
 
 
@@ -89,6 +105,12 @@ def _position(prepared: Prepared, plan: EraPlan, position: Position) -> str:
 
 
 def _undone(totals: Totals) -> Iterator[str]:
+    if totals.given_up:
+        first = min(totals.given_up, key=lambda failure: (failure.chain, failure.start))
+        yield (
+            f"stopped      {len(totals.given_up):,} partitions were given up, from {first.chain} {first.start} on: run"
+            " again, it resumes"
+        )
     failures = sorted(totals.failures, key=lambda failure: (failure.chain, failure.start))
     for failure in failures[:_LISTED]:
         what = "refused" if failure.published else "failed"

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from bronze.errors import Stopped
 from bronze.summary import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that came to its end; `seconds` is wall time without start-up."""
+    """A run that came to its end; `seconds` is wall time without start-up.
+
+    Attributes:
+        stopped_by: exit status of a run that a signal stopped early, 128 and the signal's number.
+    """
 
     totals: Totals
     seconds: float
+    stopped_by: int | None = None
 
 
 @dataclass(slots=True)
@@ -24,6 +30,8 @@ class Totals:
         ledgers: ledgers read and encoded by this run.
         raw_bytes, parquet_bytes: bytes of close metas read, of parquet files encoded.
         failures: partitions that could not be published, and those that their chain refused.
+        owed: what the catalog or the endpoint still lacks, a sentence each; a later run makes up for it.
+        given_up: partitions that a signal came before.
         measured: what a dry run would have written.
     """
 
@@ -35,7 +43,9 @@ class Totals:
     new_events: int = 0
     failures: list[PartitionFailure] = field(default_factory=list)
     pending: dict[tuple[str, int], Pending] = field(default_factory=dict)
+    given_up: list[PartitionFailure] = field(default_factory=list)
     commits: int = 0
+    owed: list[str] = field(default_factory=list)
     measured: list[PartitionSummary] = field(default_factory=list)
 
     @property
@@ -46,12 +56,12 @@ class Totals:
     @property
     def accounted(self) -> int:
         """Partitions whose outcome is known: published, measured or not publishable."""
-        return self.partitions + sum(not failure.published for failure in self.failures)
+        return self.partitions + len(self.given_up) + sum(not failure.published for failure in self.failures)
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing was left undone."""
-        return not self.failures and not self.pending
+        return not self.failures and not self.pending and not self.given_up
 
     def add(self, found: PartitionSummary | PartitionFailure | Commit | Pending) -> None:
         """Count one outcome."""
@@ -65,7 +75,7 @@ class Totals:
             if found.outcome is Outcome.MEASURED:
                 self.measured.append(found)
         elif isinstance(found, PartitionFailure):
-            self.failures.append(found)
+            (self.given_up if found.kind == Stopped.__name__ else self.failures).append(found)
         elif isinstance(found, Pending):
             self.pending[found.chain, found.start] = found
         else:

@@ -12,7 +12,7 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import GlobalWindow
 
-from bronze.errors import BronzeError
+from bronze.errors import BronzeError, DeliveryError, is_transient
 from bronze.job import CopyJob
 from bronze.sequencer import Sequencer
 from bronze.summary import PartitionFailure, PartitionSummary, Pending
@@ -20,6 +20,11 @@ from transforms.elements import PartitionSummaryCoder
 
 PENDING = "pending"
 REFUSED = "refused"
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether a commit is worth trying again; a delivery was tried patiently enough by itself."""
+    return is_transient(error) and not isinstance(error, DeliveryError)
 
 
 class SequencePartitions(beam.DoFn):
@@ -93,7 +98,7 @@ class SequencePartitions(beam.DoFn):
 
     def _commit(self, sequencer: Sequencer, summary: PartitionSummary) -> Any:
         what = f"commit of {summary.chain} {summary.partition}"
-        return self._job.retry.call(what, lambda: sequencer.commit(summary))
+        return self._job.retry.call(what, lambda: sequencer.commit(summary), _passes)
 
     def _sequencer(self, chain: str) -> Sequencer:
         if chain not in self._sequencers:

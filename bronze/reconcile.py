@@ -1,0 +1,64 @@
+"""Makes up for what the catalog missed: compares manifests with lineage, remembers nothing.
+
+A copy whose catalog could not be reached goes on (unless ``catalog.strict``); the next run that reaches it
+finds what is committed and not recorded, and records it.
+"""
+
+from __future__ import annotations
+
+from bronze.catalog import Catalog, Lineage
+from bronze.eras import Era
+from bronze.event_log import EventLog
+from bronze.grid import Partition
+from bronze.job import CopyJob
+
+
+def reconcile(job: CopyJob, era: Era, catalog: Catalog) -> list[Partition]:
+    """Record every committed partition of `era` whose lineage is missing or other; return them.
+
+    Raises:
+        CatalogError: the catalog cannot be reached, or refuses.
+        StateError: a manifest or an event file is damaged.
+    """
+    destination, provenance = job.destination(), job.provenance()
+    catalog.register(era, provenance.table)
+    recorded = catalog.recorded(era, provenance.table)
+    log = job.events(era)
+    next_ledger = job.sequencer(era).position().next_ledger
+    missed = []
+    for partition in _in_chain_order(destination.ranges(era), log):
+        checksum, event_hash = recorded.get(partition, ("", ""))
+        if partition.end >= next_ledger or (checksum and (event_hash or log is None)):
+            continue
+        manifest = destination.published(era, partition)
+        if manifest is None:
+            continue
+        event = log.latest(partition)[0] if log else None
+        if checksum == manifest.checksum and event is None:
+            continue  # its event was pruned, or never made
+        catalog.record(
+            era,
+            provenance.table,
+            Lineage(
+                partition=partition,
+                row_count=manifest.row_count,
+                byte_size=manifest.byte_size,
+                checksum=manifest.checksum,
+                event_hash=event.event_hash if event else "",
+                storage_path=destination.storage_path(era, partition),
+                storage_uri=provenance.uri(destination.storage_path(era, partition), partition),
+                producer=manifest.producer,
+                source_type=provenance.source_type,
+                source_location=provenance.source_location,
+            ),
+        )
+        missed.append(partition)
+    return missed
+
+
+def _in_chain_order(partitions: list[Partition], log: EventLog | None) -> list[Partition]:
+    """As their events follow each other: what the catalog records last is what it takes for the chain's head."""
+    if log is None:
+        return partitions
+    order = {Partition(event.start, event.end): place for place, event in enumerate(log.load())}
+    return sorted(partitions, key=lambda partition: order.get(partition, -1))

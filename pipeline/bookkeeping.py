@@ -1,0 +1,99 @@
+"""What the launching program does for the catalog and the endpoint around the waves of a run.
+
+The workers record and deliver each partition as they commit it. Here: the chains' locks, failures, and what
+was missed while the other side could not be reached.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from bronze.catalog import Catalog
+from bronze.errors import CatalogError, DeliveryError, DeliveryRefused
+from bronze.grid import Partition
+from bronze.job import CopyJob
+from bronze.reconcile import reconcile
+from bronze.summary import PartitionFailure
+
+_LOG = logging.getLogger(__name__)
+
+
+class Bookkeeping:
+    """Keeps the catalog and the delivery of one run complete."""
+
+    def __init__(self, job: CopyJob) -> None:
+        self._job = job
+        self._catalog: Catalog | None = None if job.dry_run else job.catalog()
+
+    def open(self) -> None:
+        """Lock the chains and record what earlier runs could not.
+
+        Raises:
+            ConflictError: another copier commits to one of the chains.
+            CatalogError: the catalog is strict and cannot be used.
+        """
+        if self._catalog is None:
+            return
+        try:
+            for era in self._job.eras:
+                self._catalog.lock(era.chain)
+            self._reconcile()
+        except CatalogError as error:
+            if self._job.catalog_strict:
+                raise
+            _LOG.warning("%s; the copy goes on, its rows are written later (catalog.strict is false)", error)
+
+    def failed(self, failures: Iterable[PartitionFailure]) -> None:
+        """Record partitions that could not be published, and why."""
+        if self._catalog is None:
+            return
+        try:
+            for failure in failures:
+                if not failure.published:
+                    partition = Partition(failure.start, failure.end)
+                    era = self._job.era(failure.chain)
+                    self._catalog.record_failure(era, self._job.table, partition, failure.message)
+        except CatalogError as error:
+            if self._job.catalog_strict:
+                raise
+            _LOG.warning("%s; that partitions failed is not recorded", error)
+
+    def close(self) -> list[str]:
+        """Make up for what was missed, and let the chains go.
+
+        Returns:
+            What is still owed, a sentence each.
+        """
+        owed = []
+        if self._catalog is not None:
+            try:
+                self._reconcile()
+            except CatalogError as error:
+                owed.append(f"rows in the catalog: {error}")
+            self._catalog.close()
+        if not self._job.dry_run:
+            owed += deliver_all(self._job)[1]
+        return owed
+
+    def _reconcile(self) -> None:
+        assert self._catalog is not None
+        for era in self._job.eras:
+            missed = reconcile(self._job, era, self._catalog)
+            if missed:
+                _LOG.info("recorded %d partitions of %s that the catalog lacked", len(missed), era.chain)
+
+
+def deliver_all(job: CopyJob) -> tuple[int, list[str]]:
+    """Deliver every event that was not, of all eras of the job.
+
+    Returns:
+        How many were sent, and what is still owed, a sentence each.
+    """
+    sent, owed = 0, []
+    for era in job.eras if job.delivers else ():
+        try:
+            sent += job.deliverer(era).deliver()
+        except (DeliveryError, DeliveryRefused) as error:
+            owed.append(f"events of {era.chain} to the endpoint: {error}")
+    return sent, owed

@@ -1,0 +1,8 @@
+"""Exit statuses of the command line."""
+
+#: Everything was done.
+DONE = 0
+#: Something was left undone or does not hold; the last lines say what and why.
+UNDONE = 1
+#: The configuration or the command line is wrong.
+USAGE = 2

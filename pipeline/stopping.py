@@ -1,0 +1,81 @@
+"""Stopping on SIGTERM and SIGINT: the first lets what is being committed end, the second ends at once.
+
+Whichever thread a signal arrives in, its number is written to a pipe at once, and a thread of its own reads
+it there: the main thread may be waiting inside the runner. The signals are blocked in the main thread, and so
+in the worker processes, which inherit that: Ctrl-C at a terminal goes to all processes of a run and stops it
+in order.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+_LOG = logging.getLogger(__name__)
+_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+
+class Stop:
+    """Whether the run is to stop. The file at `path` says so to worker processes.
+
+    Attributes:
+        status: exit status of a run that was stopped (128 and the signal's number); None while it was not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.status: int | None = None
+
+    def request(self, number: int) -> None:
+        """Ask the run to stop because of signal `number`; end the process when it was asked before."""
+        if self.status is not None:
+            os._exit(128 + number)
+        self.status = 128 + number
+        self.path.touch()
+        _LOG.warning(
+            "%s: what is being committed is finished, what is being encoded is given up; a second signal ends at once",
+            signal.Signals(number).name,
+        )
+
+
+@contextmanager
+def stopping(path: Path) -> Iterator[Stop]:
+    """Take SIGTERM and SIGINT until the block ends. Only in the main thread; elsewhere nothing is taken."""
+    stop = Stop(path)
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    handlers = {number: signal.signal(number, _nothing) for number in _SIGNALS}
+    wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def watch() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        while number := os.read(reader, 1)[0]:
+            stop.request(number)
+
+    watcher = threading.Thread(target=watch, name="signals", daemon=True)
+    watcher.start()
+    try:
+        yield stop
+    finally:
+        os.write(writer, b"\0")
+        watcher.join()
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(reader)
+        os.close(writer)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """What Python does in the main thread, some time later; the watcher has acted by then."""

@@ -1,0 +1,272 @@
+"""What a copy tells the world, end to end: a real PostgreSQL, a real HTTP endpoint, either of them away for a while."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tests.e2e.conftest import Copier, Objects
+from tests.support.http_endpoint import EventEndpoint
+from tests.support.postgres_server import PostgresServer, database, postgres
+
+__all__ = ["database", "postgres"]
+
+PARTS = [(8, 15), (16, 23), (24, 31), (32, 39)]
+PASSWORD = "wonderful-secret"
+
+
+@pytest.fixture
+def endpoint() -> Iterator[EventEndpoint]:
+    server = EventEndpoint()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def copy(copier: Callable[..., Copier], sample: Callable[..., Objects]) -> Copier:
+    lake = sample(first=8, ledgers=32)
+    return copier(lake.root, ledger_start=8, ledger_end=39, partition_size=8)
+
+
+def with_password(dsn: str) -> str:
+    return dsn.replace("postgres@", f"postgres:{PASSWORD}@")
+
+
+def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
+    connection = psycopg2.connect(dsn)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall()
+    finally:
+        connection.close()
+
+
+def lineage(dsn: str) -> list[tuple[Any, ...]]:
+    return rows(
+        dsn,
+        "SELECT ledger_start, ledger_end, row_count, checksum, prev_hash, pas_event_hash FROM _meta_lineage"
+        " ORDER BY ledger_start",
+    )
+
+
+def as_published(copy: Copier) -> list[tuple[Any, ...]]:
+    """What lineage must say, by manifests and events."""
+    hashes = {
+        (event["partition"]["ledger_start"], event["partition"]["ledger_end"]): event["chain"]["event_hash"]
+        for event in copy.events()
+    }
+    told, before = [], None
+    for part, manifest in copy.manifests().items():
+        table = manifest["tables"]["ledgers_lcm_raw"]
+        told.append((*part, table["row_count"], table["checksum"], before, hashes[part]))
+        before = table["checksum"]
+    return told
+
+
+def test_everything_reaches_catalog_and_endpoint(copy: Copier, database: str, endpoint: EventEndpoint) -> None:
+    copy.settings["catalog"] = {"postgres_dsn": with_password(database), "strict": True}
+    copy.settings["pas"] |= {"endpoint": endpoint.url, "strict": True}
+    ran = copy.run()
+    assert ran.status == 0, ran.out + ran.err
+    assert lineage(database) == as_published(copy)
+    assert rows(database, "SELECT ledger_start, passed FROM _meta_quality ORDER BY 1") == [
+        (start, True) for start, _ in PARTS
+    ]
+    assert rows(database, "SELECT min_ledger, max_ledger, partition_count, total_rows FROM _meta_coverage") == [
+        (8, 39, 4, 32)
+    ]
+    assert [event["chain"] for event in endpoint.taken] == [event["chain"] for event in copy.events()]
+    again = copy.run()
+    assert again.status == 0
+    assert len(endpoint.requests) == 4
+    assert PASSWORD not in ran.out + ran.err + again.out + again.err
+
+
+def test_a_catalog_that_is_away_for_a_run_is_complete_after_the_next(
+    copy: Copier, database: str, postgres: PostgresServer
+) -> None:
+    copy.settings["catalog"] = {"postgres_dsn": with_password(database)}
+    postgres.stop()
+    ran = copy.run()
+    assert (ran.status, copy.committed()) == (0, PARTS)
+    assert "the catalog cannot be reached" in ran.err
+    assert ran.lines("owed")
+    assert PASSWORD not in ran.out + ran.err
+    postgres.start()
+    again = copy.run()  # nothing is left to copy
+    assert (again.status, again.lines("owed")) == (0, [])
+    assert lineage(database) == as_published(copy)
+
+
+def test_a_strict_catalog_stops_the_run_before_anything_is_committed_past_it(
+    copy: Copier, database: str, postgres: PostgresServer
+) -> None:
+    copy.settings["catalog"] = {"postgres_dsn": database, "strict": True}
+    postgres.stop()
+    ran = copy.run()
+    assert ran.status == 1
+    assert "the catalog cannot be reached" in ran.err + ran.out
+    assert (copy.heads, copy.checkpoint()) == ({}, 0)
+    postgres.start()
+    assert copy.run().status == 0
+    assert lineage(database) == as_published(copy)
+    assert copy.committed() == PARTS
+
+
+def test_a_failed_partition_has_a_quality_row_with_the_reason(
+    copier: Callable[..., Copier], sample: Callable[..., Objects], database: str
+) -> None:
+    lake = sample(first=8, ledgers=32)
+    copy = copier(lake.root, ledger_start=8, ledger_end=39, partition_size=8)
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    missing = next(lake.root.rglob("*--20.xdr.zst"))
+    content = missing.read_bytes()
+    missing.unlink()
+    assert copy.run().status == 1
+    (row,) = rows(database, "SELECT ledger_start, passed, error_message FROM _meta_quality WHERE NOT passed")
+    assert row[:2] == (16, False)
+    assert "--20.xdr.zst is missing" in row[2]
+    missing.write_bytes(content)
+    assert copy.run().status == 0
+    assert rows(database, "SELECT count(*) FROM _meta_quality WHERE passed") == [(4,)]
+    assert lineage(database) == as_published(copy)
+
+
+@pytest.mark.parametrize("fault", [500, "close", 404])
+def test_an_endpoint_that_is_away_for_a_run_has_every_event_after_the_next(
+    copy: Copier, endpoint: EventEndpoint, fault: str | int
+) -> None:
+    copy.settings["pas"]["endpoint"] = endpoint.url
+    endpoint.behaviour = lambda _: fault
+    ran = copy.run()
+    assert (ran.status, copy.committed()) == (0, PARTS)
+    assert ran.lines("owed")
+    assert endpoint.taken == []
+    endpoint.behaviour = lambda _: "ok"
+    assert copy.run().lines("owed") == []
+    assert endpoint.event_ids() == [event["event_id"] for event in copy.events()]
+
+
+def test_events_are_kept_for_the_command_deliver(copy: Copier, endpoint: EventEndpoint) -> None:
+    assert copy.run().status == 0
+    copy.settings["pas"]["endpoint"] = endpoint.url
+    assert copy.run("deliver").out.split() == ["delivered", "4", "events"]
+    assert endpoint.event_ids() == [event["event_id"] for event in copy.events()]
+    assert copy.run("deliver").out.split() == ["delivered", "0", "events"]
+
+
+def test_a_strict_endpoint_stops_the_run(copy: Copier, endpoint: EventEndpoint) -> None:
+    copy.settings["pas"] |= {"endpoint": endpoint.url, "strict": True}
+    endpoint.behaviour = lambda number: "ok" if number == 0 else 503
+    ran = copy.run()
+    assert ran.status == 1
+    assert "answered 503" in ran.out
+    assert copy.checkpoint() == 15  # the first partition alone
+    endpoint.behaviour = lambda _: "ok"
+    assert copy.run().status == 0
+    assert copy.committed() == PARTS
+    assert endpoint.event_ids() == [event["event_id"] for event in copy.events()]
+
+
+def test_the_chain_goes_on_from_the_catalog_when_events_and_heads_are_gone(copy: Copier, database: str) -> None:
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    copy.settings["era"]["ledger_end"] = 31
+    assert copy.run().status == 0
+    last = copy.events()[-1]["chain"]["event_hash"]
+    for path in (copy.root / "pas").glob("*.json"):
+        path.unlink()
+    copy.settings["era"]["ledger_end"] = 39
+    assert copy.run().status == 0
+    (event,) = copy.events()
+    assert event["chain"]["prev_event_hash"] == last
+    assert copy.committed() == PARTS[3:]
+
+
+def test_a_correction_is_on_record(copy: Copier, database: str) -> None:
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    assert copy.run().status == 0
+    copy.settings["era"]["allow_overwrite"] = True
+    copy.settings["bronze"] = {"compression": "snappy"}
+    ran = copy.run()
+    assert ran.status == 0, ran.out
+    assert rows(database, "SELECT change_type, count(*) FROM _meta_changes GROUP BY 1") == [("correction", 4)]
+    assert len(copy.events()) == 8
+    assert copy.verified()
+
+
+def test_a_checkpoint_set_forward_leaves_a_gap_that_is_named_until_it_is_filled(copy: Copier) -> None:
+    copy.settings["era"]["ledger_end"] = 15
+    assert copy.run().status == 0
+    copy.settings["era"]["ledger_end"] = 39
+    path = copy.root / "state" / "checkpoint.json"
+    path.write_text(path.read_text().replace('"last_committed_ledger": 15', '"last_committed_ledger": 31'))
+    ran = copy.run()
+    assert copy.committed() == [PARTS[0], PARTS[3]]
+    assert ran.lines("gap") == ["standalone/e1/v1: ledgers 16-31 have no partition, the chain went on behind them"]
+    assert copy.run().lines("gap") == ran.lines("gap")
+    path.write_text(path.read_text().replace('"last_committed_ledger": 39', '"last_committed_ledger": 15'))
+    filled = copy.run()
+    assert filled.lines("gap") == []
+    assert copy.committed() == [PARTS[0], PARTS[3], PARTS[1], PARTS[2]]
+
+
+@pytest.mark.parametrize("content", ["{", '{"network": "pubnet", "era_id": "x", "version_label": "v1"}', ""])
+def test_a_corrupt_checkpoint_names_its_remedy_which_helps(copy: Copier, content: str) -> None:
+    assert copy.run().status == 0
+    path = copy.root / "state" / "checkpoint.json"
+    path.write_text(content)
+    ran = copy.run()
+    assert ran.status == 1
+    assert "bronze-copier repair" in ran.err
+    assert copy.run("repair").status == 0
+    assert copy.checkpoint() == 39
+    assert path.with_name("checkpoint.json.damaged-1").read_text() == content
+    assert copy.run().status == 0
+    assert copy.committed() == PARTS
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_stops_a_run_in_order(
+    copier: Callable[..., Copier], sample: Callable[..., Objects], number: signal.Signals, status: int
+) -> None:
+    """A named pipe in the lake holds the run where it is known to be encoding until the signal has been sent."""
+    lake = sample(first=8, ledgers=32)
+    copy = copier(lake.root, ledger_start=8, ledger_end=39, partition_size=8)
+    copy.settings["perf"] |= {"wave_partitions": 2}
+    held = next(lake.root.rglob("*--27.xdr.zst"))
+    content = held.read_bytes()
+    held.unlink()
+    os.mkfifo(held)
+    process = copy.start()
+    try:
+        with held.open("wb") as pipe:  # waits until the program reads it
+            process.send_signal(number)
+            until_taken(process, copy)
+            pipe.write(content)
+    finally:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == status, err
+    assert "stopped" in out
+    assert "run again, it resumes" in out
+    assert copy.committed() == PARTS[:2]
+    assert copy.leftovers() == []
+    held.unlink()
+    held.write_bytes(content)
+    assert copy.run().status == 0
+    assert copy.committed() == PARTS
+    assert copy.verified()
+
+
+def until_taken(process: Any, copy: Copier) -> None:
+    """Wait until the program says that it took the signal."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "a second signal ends at once" in line:
+            return
+    raise AssertionError("the program ended without taking the signal")
