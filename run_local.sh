@@ -72,8 +72,14 @@ demo() {
   say "Done. Run it again: it resumes and changes nothing. Next: README.md and docs/configuration.md"
 }
 
+need() { # need PROGRAM_PATTERN PACKAGE: a program that the tests use
+  compgen -G "$1" >/dev/null || command -v "$1" >/dev/null || debian_packages "$2" || die "the tests need $1: install $2"
+}
+
 run_tests() {
   set_up requirements.txt requirements-dev.txt
+  need '/usr/lib/postgresql/*/bin/postgres' postgresql
+  need strace strace
   say "Checks: ruff, mypy"
   .venv/bin/ruff check .
   .venv/bin/ruff format --check .
