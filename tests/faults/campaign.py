@@ -1,0 +1,137 @@
+"""The full campaign: ``python -m tests.faults.campaign --kills 200 --races 50``.
+
+Kills the program at every named step in turn until so many kills have fallen, each resumed and compared with an
+undisturbed run, then races copiers. Prints a table of the steps; exit status 1 when anything does not hold, when
+a step was hit fewer than `--each` times, or when fewer kills fell than were asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.settings_load import VARIABLES
+from tests.faults.harness import STEPS, Bed, Case
+
+#: Cases for each kill that is asked for, at most: one that is aimed by count may run to its end.
+_BOUND = 3
+#: Every so many cases the run that resumes is killed as well.
+_TWICE = 4
+
+
+@dataclass
+class Tally:
+    """What fell so far."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    bad: Counter[str] = field(default_factory=Counter)
+    cases: int = 0
+    complaints: list[str] = field(default_factory=list)
+
+    def add(self, name: str, case: Case) -> None:
+        """Count the kills of a case; a copy that is as it should be is removed."""
+        self.cases += 1
+        steps = [kill.step or "elsewhere" for kill in case.kills]
+        self.kills.update(steps)
+        if case.complaints:
+            self.bad.update(steps or [name])
+            killed = "; ".join(f"{kill.step or 'elsewhere'}: {kill.call[:160]}" for kill in case.kills)
+            self.complaints.append(f"{case.copy.root}: {killed}\n    " + "\n    ".join(case.complaints))
+        else:
+            shutil.rmtree(case.copy.root, ignore_errors=True)
+
+    def wanted(self, each: int) -> list[str]:
+        """The steps that were hit fewer than `each` times."""
+        return [name for name in STEPS if self.kills[name] < each]
+
+
+def _kills(bed: Bed, kills: int, each: int, seed: str, jobs: int) -> Tally:
+    tally = Tally()
+    bound = _BOUND * max(kills, each * len(STEPS))
+
+    def names() -> Iterator[str]:
+        """Those first that were hit least; then all in turn."""
+        while tally.kills.total() < kills or tally.wanted(each):
+            yield from tally.wanted(each) or STEPS
+
+    with ThreadPoolExecutor(jobs) as pool:
+        going: dict[Future[Case], str] = {}
+        turn, started = names(), 0
+        while True:
+            while len(going) < jobs and started < bound and (name := next(turn, None)):
+                twice = started % _TWICE == _TWICE - 1
+                future = pool.submit(bed.case, STEPS[name], f"{seed} {name} {started}", twice=twice)
+                going[future] = name
+                started += 1
+            if not going:
+                return tally
+            for future in wait(going, return_when=FIRST_COMPLETED).done:
+                tally.add(going.pop(future), future.result())
+                if tally.cases % 10 == 0:
+                    print(f"  {tally.kills.total()} kills in {tally.cases} cases", file=sys.stderr, flush=True)
+
+
+def _races(bed: Bed, races: int, seed: str) -> tuple[Counter[str], list[str]]:
+    ends: Counter[str] = Counter()
+    complaints = []
+    for number in range(races):
+        race = bed.race(f"{seed} race {number}")
+        ends[race.ended] += 1
+        if race.complaints:
+            complaints.append(f"{race.copy.root}: {race.ended}\n    " + "\n    ".join(race.complaints))
+        else:
+            shutil.rmtree(race.copy.root, ignore_errors=True)
+    return ends, complaints
+
+
+def main() -> int:
+    """Run the campaign; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.campaign", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--each", type=int, default=5, help="kills at each named step, at least")
+    parser.add_argument("--races", type=int, default=50)
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    for name in (*VARIABLES, "CONFIG_FILE"):
+        os.environ.pop(name, None)
+    folder = Path(tempfile.mkdtemp(prefix="bronze-faults-"))
+    started = time.monotonic()
+    bed = Bed(folder)
+    each = options.each if options.kills else 0
+    tally = _kills(bed, options.kills, each, options.seed, options.jobs)
+    kill_seconds = time.monotonic() - started
+    ends, race_complaints = _races(bed, options.races, options.seed)
+
+    print(f"{'step':24} {'kills':>5}  verdict")
+    for name in [*STEPS, "elsewhere"]:
+        verdict = "DOES NOT HOLD" if tally.bad[name] else "holds" if tally.kills[name] else "-"
+        print(f"{name:24} {tally.kills[name]:>5}  {verdict}")
+    print(f"{'all':24} {tally.kills.total():>5}  {len(tally.complaints)} of {tally.cases} cases do not hold")
+    for end, count in ends.most_common():
+        print(f"race: {end:40} {count:>3}")
+    print(f"races: {ends.total()}, {len(race_complaints)} do not hold")
+    print(f"time: {kill_seconds:.0f} s kills, {time.monotonic() - started - kill_seconds:.0f} s races")
+    problems = [*tally.complaints, *race_complaints]
+    short = [] if tally.kills.total() >= options.kills else [f"only {tally.kills.total()} kills fell"]
+    short += [f"{name} was hit {tally.kills[name]} times, expected {each}" for name in tally.wanted(each)]
+    for problem in [*problems, *short]:
+        print(problem)
+    if problems:
+        print(f"kept: {folder}")
+    else:
+        shutil.rmtree(folder)
+    return 1 if problems or short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

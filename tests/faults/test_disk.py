@@ -1,0 +1,155 @@
+"""A disk that is full, read-only or failing: exit 1 and a message, nothing half published, then it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Copier, Ran
+from tests.faults.harness import PARTITIONS, Bed, check_same, fail_calls, publishes_nothing_half, run
+
+pytestmark = pytest.mark.timeout(180)
+MIDDLE = PARTITIONS[9]
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[..., None]]:
+    """``mount(folder, "size=100k")``: a tmpfs at `folder`; again for other options of it. Unmounted at the end."""
+    mounted: list[Path] = []
+
+    def make(folder: Path, options: str) -> None:
+        kind = ["-t", "tmpfs", "tmpfs"] if folder not in mounted else []
+        folder.mkdir(exist_ok=True)
+        done = subprocess.run(
+            ["mount", *kind, "-o", options if kind else f"remount,{options}", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode and kind:
+            pytest.skip(f"a tmpfs cannot be mounted here: {done.stderr.strip()}")
+        assert done.returncode == 0, done.stderr
+        mounted.append(folder)
+
+    yield make
+    for folder in dict.fromkeys(mounted):
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fails(copy: Copier, says: str, *, under: list[str] = ()) -> Ran:  # type: ignore[assignment]
+    """Run it: it must end with 1, say `says`, and leave nothing half published."""
+    ran = run(copy, under=under)
+    assert ran.status == 1, ran
+    assert says in ran.out + ran.err, ran
+    assert "Traceback" not in ran.err, ran
+    publishes_nothing_half(copy)
+    return ran
+
+
+def goes_on(copy: Copier, bed: Bed) -> None:
+    """The next run completes what an undisturbed one would have left."""
+    ran = run(copy)
+    assert ran.status == 0, ran
+    check_same(copy, bed.undisturbed)
+    with contextlib.suppress(OSError):  # a mount is removed later
+        shutil.rmtree(copy.root)
+
+
+# ------------------------------------------------------------------------------------------------- full disk
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize(
+    ("place", "size"),
+    [
+        pytest.param("data", "160k", id="under the partitions"),
+        pytest.param("pas", "28k", id="under the events"),
+        pytest.param("state", "4k", id="under the checkpoint"),
+    ],
+)
+def test_the_disk_is_full(place: str, size: str, bed: Bed, mount: Callable[..., None]) -> None:
+    copy = bed.copy()
+    mount(copy.root / place, f"size={size}")
+    if place == "state":  # a checkpoint is replaced and never grows: something else fills the disk
+        (copy.root / place / "filler").write_bytes(bytes(4096))
+
+    fails(copy, "No space left on device")
+
+    mount(copy.root / place, "size=20m")
+    (copy.root / place / "filler").unlink(missing_ok=True)
+    goes_on(copy, bed)
+
+
+def test_a_file_may_not_grow_so_large(bed: Bed) -> None:
+    copy = bed.copy()
+    ran = fails(copy, "File too large", under=["prlimit", "--fsize=4096"])
+    assert ran.lines("failed")
+    goes_on(copy, bed)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("place", ["data", "pas", "state"])
+def test_the_disk_is_read_only(place: str, bed: Bed, mount: Callable[..., None]) -> None:
+    copy = bed.copy()
+    mount(copy.root / place, "size=20m")
+    mount(copy.root / place, "ro")
+
+    ran = run(copy)
+
+    assert ran.status in (1, 2), ran
+    assert str(copy.root / place) in ran.out + ran.err, ran
+    assert "Traceback" not in ran.err, ran
+    publishes_nothing_half(copy)
+    mount(copy.root / place, "rw")
+    goes_on(copy, bed)
+
+
+# ------------------------------------------------------------------------------------------- a failing disk
+
+FAULTS = [
+    pytest.param("fsync", "EIO", lambda copy: copy.parquet(MIDDLE).parent, id="fsync of a partition's directory"),
+    pytest.param("link", "EIO", lambda copy: copy.parquet(MIDDLE), id="link of a parquet file"),
+    pytest.param("link", "ENOSPC", lambda copy: copy.parquet(MIDDLE).with_name("_manifest.json"), id="of a manifest"),
+    pytest.param("mkdir", "ENOSPC", lambda copy: copy.parquet(MIDDLE).parent, id="mkdir of a partition's directory"),
+    pytest.param(
+        "link", "ENOSPC", lambda copy: copy.root / "pas" / f"standalone_e1_v1_{MIDDLE[0]}-{MIDDLE[1]}.json", id="event"
+    ),
+    pytest.param("fsync", "EIO", lambda copy: copy.root / "pas", id="fsync of the events' directory"),
+    pytest.param("fsync", "EIO", lambda copy: copy.root / "state", id="fsync of the checkpoint's directory"),
+    pytest.param("mkdir", "ENOSPC", lambda copy: copy.root / "state" / "_temporary", id="a new checkpoint"),
+]
+SAYS = {"EIO": "Input/output error", "ENOSPC": "No space left on device"}
+
+
+@pytest.mark.parametrize(("call", "error", "path"), FAULTS)
+def test_a_call_fails_always(call: str, error: str, path: Callable[[Copier], Path], bed: Bed) -> None:
+    copy = bed.copy()
+    fails(copy, SAYS[error], under=fail_calls(copy, call, error, path=path(copy)))
+    goes_on(copy, bed)
+
+
+@pytest.mark.parametrize(("call", "error", "path"), FAULTS[:3])
+def test_a_call_fails_once_and_is_tried_again(call: str, error: str, path: Callable[[Copier], Path], bed: Bed) -> None:
+    copy = bed.copy()
+    ran = run(copy, under=fail_calls(copy, call, error, path=path(copy), when="1"))
+    assert ran.status == 0, ran
+    check_same(copy, bed.undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("call", "error"), [("fsync", "EIO"), ("rename", "EIO"), ("rename", "ENOSPC")], ids=lambda value: str(value)
+)
+def test_a_kind_of_call_fails_always(call: str, error: str, bed: Bed) -> None:
+    """From the tenth call of a thread on: whatever the runner itself needs fails too."""
+    copy = bed.copy()
+    ran = run(copy, under=fail_calls(copy, call, error, when="10+"))
+    assert ran.status == 1, ran
+    assert SAYS[error] in ran.out + ran.err, ran
+    publishes_nothing_half(copy)
+    goes_on(copy, bed)

@@ -1,0 +1,14 @@
+"""Two copiers of one range at the same time end with one chain, whoever wins what."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.conftest import SCALE
+from tests.faults.harness import Bed
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("number", range(4 * SCALE))
+def test_two_copiers_end_with_one_chain(number: int, bed: Bed) -> None:
+    bed.race(f"race {number}").check()

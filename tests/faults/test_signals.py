@@ -1,0 +1,88 @@
+"""SIGTERM and SIGINT end a run between commits; the run that follows completes it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Copier, Ran, wait_until
+from tests.faults.harness import FIRST, PARTITIONS, Bed, check_same, finish, publishes_nothing_half, run, start, strace
+
+pytestmark = pytest.mark.timeout(180)
+STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
+
+
+def slow(copy: Copier) -> list[str]:
+    """Every link takes a tenth of a second longer: the run cannot end before the signal comes."""
+    return strace(copy.root / "trace", "-e", "inject=link:delay_enter=100000", calls=["link"])
+
+
+def child_of(process: int) -> int:
+    """The program that strace runs."""
+    return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
+
+
+def interrupt(copy: Copier, number: signal.Signals, *, published: int, committed: int, times: int = 1) -> Ran:
+    """Start a slow run and send it the signal when it has come so far."""
+    process = start(copy, under=slow(copy))
+    wait_until(
+        lambda: (
+            process.poll() is not None
+            or (len(copy.partitions()) >= published and len(list((copy.root / "pas").glob("sta*"))) >= committed)
+        ),
+        f"{published} partitions and {committed} events",
+    )
+    assert process.poll() is None, f"it ended before it was sent the signal: {process.communicate()}"
+    for _ in range(times):
+        os.kill(child_of(process.pid), number)
+    return finish(process)
+
+
+@pytest.mark.parametrize("number", STATUS)
+@pytest.mark.parametrize(
+    ("published", "committed"),
+    [pytest.param(2, 0, id="while it encodes"), pytest.param(7, 2, id="while it commits")],
+)
+def test_a_signal_ends_the_run_in_good_order(number: signal.Signals, published: int, committed: int, bed: Bed) -> None:
+    copy = bed.copy()
+
+    ran = interrupt(copy, number, published=published, committed=committed)
+
+    assert ran.status == STATUS[number], ran
+    assert "Traceback" not in ran.err
+    assert copy.leftovers() == []
+    publishes_nothing_half(copy)
+    assert set(copy.partitions()) < set(PARTITIONS), "it did not stop, or boundaries shifted"
+    events = copy.committed()
+    assert events == PARTITIONS[: len(events)]
+    # What was being committed was finished: checkpoint and head stand at the last event.
+    last = events[-1][1] if events else FIRST - 1
+    assert copy.checkpoint() == (last if events else 0)
+    assert str(last + 1) in ran.out + ran.err or str(last) in ran.out + ran.err, "it does not say where it stopped"
+    assert run(copy).status == 0
+    check_same(copy, bed.undisturbed)
+    shutil.rmtree(copy.root)
+
+
+@pytest.mark.parametrize("number", STATUS)
+def test_a_second_signal_ends_it_at_once_and_loses_nothing(number: signal.Signals, bed: Bed) -> None:
+    copy = bed.copy()
+    ran = interrupt(copy, number, published=4, committed=0, times=2)
+    assert ran.status in (STATUS[number], -number), ran
+    publishes_nothing_half(copy)
+    assert run(copy).status == 0
+    check_same(copy, bed.undisturbed)
+    shutil.rmtree(copy.root)
+
+
+def test_a_signal_before_the_run_has_begun(bed: Bed) -> None:
+    copy = bed.copy()
+    process = start(copy)
+    os.kill(process.pid, signal.SIGTERM)
+    assert finish(process).status in (STATUS[signal.SIGTERM], -signal.SIGTERM)
+    assert run(copy).status == 0
+    check_same(copy, bed.undisturbed)
