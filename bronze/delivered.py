@@ -7,19 +7,15 @@ bytes, but none is left out and none overtakes the one before it.
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 
+from bronze.chain_hashes import ChainHashes
 from bronze.delivery import Endpoint
-from bronze.errors import ObjectMissing, StateError
 from bronze.event_log import EventLog
 from bronze.events import Event
 from bronze.store import Store
 
 DELIVERED = "pas-delivered.json"
-_MAX_BYTES = 1 << 20
-_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _LOG = logging.getLogger(__name__)
 
 
@@ -29,6 +25,14 @@ class Delivered:
     def __init__(self, store: Store, chain: str) -> None:
         self._store = store
         self.chain = chain
+        self._record = ChainHashes(
+            store,
+            DELIVERED,
+            what="delivery record",
+            entry="event",
+            remedy="Restore the file, or remove it: every event that has a file is then delivered again (the endpoint"
+            " knows them by their ids)",
+        )
 
     def last(self) -> str | None:
         """Hash of the event delivered last, or None when none was.
@@ -36,7 +40,7 @@ class Delivered:
         Raises:
             StateError: the file is damaged.
         """
-        return self._load().get(self.chain)
+        return self._record.load().get(self.chain)
 
     def advance(self, before: str | None, event_hash: str) -> str | None:
         """Put the record from `before` to `event_hash`; where it is not `before` any more, it stays.
@@ -47,32 +51,12 @@ class Delivered:
             The record as it is now.
         """
         with self._store.lock():
-            record = self._load()
+            record = self._record.load()
             if record.get(self.chain) != before:
                 return record.get(self.chain)
             record[self.chain] = event_hash
-            text = json.dumps(dict(sorted(record.items())), indent=2, ensure_ascii=False)
-            self._store.replace(DELIVERED, text.encode())
+            self._record.save(record)
             return event_hash
-
-    def _load(self) -> dict[str, str]:
-        try:
-            data = self._store.read(DELIVERED)
-        except ObjectMissing:
-            return {}
-        try:
-            if len(data) > _MAX_BYTES:
-                raise ValueError(f"{len(data)} bytes, expected at most {_MAX_BYTES}")
-            record = json.loads(data)
-            for chain, event_hash in record.items():
-                if not _HASH.fullmatch(event_hash):
-                    raise ValueError(f"the event of {chain!r} is {event_hash!r}")
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise StateError(
-                f"delivery record {self._store.url}/{DELIVERED} cannot be used: {error}. Restore the file, or remove"
-                " it: every event that has a file is then delivered again (the endpoint knows them by their ids)"
-            ) from error
-        return dict(record)
 
 
 class Deliverer:

@@ -6,11 +6,11 @@ An event file is created once and never rewritten; the files are the truth, the 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bronze.chain_hashes import ChainHashes
 from bronze.eras import Era
 from bronze.errors import ObjectMissing, StateError
 from bronze.events import Event, parse_event
@@ -18,8 +18,6 @@ from bronze.grid import Partition
 from bronze.local_store import LocalStore
 
 HEADS = "pas-chain-heads.json"
-_MAX_HEADS_BYTES = 1 << 20
-_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class EventLog:
@@ -28,6 +26,13 @@ class EventLog:
     def __init__(self, store: LocalStore, era: Era) -> None:
         self._store = store
         self._era = era
+        self._heads = ChainHashes(
+            store,
+            HEADS,
+            what="chain heads",
+            entry="head",
+            remedy="Restore the file, or remove it: it is rebuilt from the event files",
+        )
         # Event files are never rewritten, so what was read once needs no second look.
         self._seen: dict[str, Event] = {}
         self._name = re.compile(re.escape(era.file_prefix) + r"_\d{1,10}-\d{1,10}(\.[1-9]\d{0,5})?\.json")
@@ -78,35 +83,15 @@ class EventLog:
 
     def head(self) -> str | None:
         """The chain's head as ``pas-chain-heads.json`` has it, or None."""
-        return self._heads().get(self._era.chain)
+        return self._heads.load().get(self._era.chain)
 
     def set_head(self, event_hash: str) -> None:
         """Put the chain's head; those of other chains stay. Needs the lock."""
-        heads = self._heads()
+        heads = self._heads.load()
         if heads.get(self._era.chain) == event_hash:
             return
         heads[self._era.chain] = event_hash
-        self._store.replace(HEADS, json.dumps(dict(sorted(heads.items())), indent=2, ensure_ascii=False).encode())
-
-    def _heads(self) -> dict[str, str]:
-        where = f"{self._store.url}/{HEADS}"
-        try:
-            data = self._store.read(HEADS)
-        except ObjectMissing:
-            return {}
-        try:
-            if len(data) > _MAX_HEADS_BYTES:
-                raise ValueError(f"{len(data)} bytes, expected at most {_MAX_HEADS_BYTES}")
-            heads = json.loads(data)
-            for chain, head in heads.items():
-                if not _HASH.fullmatch(head):
-                    raise ValueError(f"the head of {chain!r} is {head!r}")
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise StateError(
-                f"chain heads {where} cannot be used: {error}. Restore the file, or remove it: it is rebuilt from the"
-                " event files"
-            ) from error
-        return dict(heads)
+        self._heads.save(heads)
 
     def _read(self, name: str) -> Event:
         if name in self._seen:

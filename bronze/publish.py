@@ -21,7 +21,7 @@ from bronze.manifest import Ledgers, Manifest, file_name
 from bronze.producer import Producer
 from bronze.store import Upload
 from bronze.summary import Outcome, PartitionSummary
-from bronze.table import HashingSink
+from bronze.table import HashingSink, Nowhere
 from bronze.times import rfc3339
 
 
@@ -58,7 +58,7 @@ class Publisher:
 
     def measure(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
         """Read, verify and encode `partition` as `publish` would, and write nothing; raises what it raises."""
-        sink = HashingSink(_Nowhere())
+        sink = HashingSink(Nowhere())
         encoded = self.encoder.encode(era, partition, files, sink)
         return self._summary(
             era, self._manifest(era, partition, sink, encoded), encoded.ledgers, Outcome.MEASURED, encoded
@@ -125,13 +125,6 @@ class Publisher:
             producer=f"{manifest.producer.name}@{manifest.producer.version}",
             git_sha=manifest.producer.git_sha,
         )
-
-
-class _Nowhere:
-    """Where the bytes of a dry run go."""
-
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        return len(data)
 
 
 def _ledgers_of(destination: Destination, era: Era, manifest: Manifest) -> Ledgers:

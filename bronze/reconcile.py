@@ -25,16 +25,18 @@ def reconcile(job: CopyJob, era: Era, catalog: Catalog) -> list[Partition]:
     recorded = catalog.recorded(era, provenance.table)
     log = job.events(era)
     next_ledger = job.sequencer(era).position().next_ledger
-    missed = []
-    for partition in _in_chain_order(destination.ranges(era), log):
+    doubtful = []
+    for partition in destination.ranges(era):
         checksum, event_hash = recorded.get(partition, ("", ""))
-        if partition.end >= next_ledger or (checksum and (event_hash or log is None)):
-            continue
+        if partition.end < next_ledger and not (checksum and (event_hash or log is None)):
+            doubtful.append(partition)
+    missed = []
+    for partition in _in_chain_order(doubtful, log):
         manifest = destination.published(era, partition)
         if manifest is None:
             continue
         event = log.latest(partition)[0] if log else None
-        if checksum == manifest.checksum and event is None:
+        if event is None and recorded.get(partition, ("", ""))[0] == manifest.checksum:
             continue  # its event was pruned, or never made
         catalog.record(
             era,
@@ -58,7 +60,7 @@ def reconcile(job: CopyJob, era: Era, catalog: Catalog) -> list[Partition]:
 
 def _in_chain_order(partitions: list[Partition], log: EventLog | None) -> list[Partition]:
     """As their events follow each other: what the catalog records last is what it takes for the chain's head."""
-    if log is None:
+    if log is None or not partitions:  # reading every event file is not for nothing
         return partitions
     order = {Partition(event.start, event.end): place for place, event in enumerate(log.load())}
     return sorted(partitions, key=lambda partition: order.get(partition, -1))
