@@ -86,6 +86,10 @@ class Destination:
             )
         return found
 
+    def settle(self, era: Era, partition: Partition) -> None:
+        """Make sure that a partition that was found published stays so."""
+        self.store.settle(self.manifest_key(era, partition))
+
     def checksum(self, key: str) -> str:
         """``sha256:`` and the hex digest of the object's bytes, read a piece at a time."""
         digest = hashlib.sha256()

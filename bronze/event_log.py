@@ -70,6 +70,10 @@ class EventLog:
         """Create the event's file. Raises `ObjectExists` when its range has one of this revision."""
         self._store.create(self.key(Partition(event.start, event.end), revision), event.to_bytes())
 
+    def settle(self, event: Event) -> None:
+        """Make sure that an event that was found stays: who created its file may have died before that was certain."""
+        self._store.settle(self.key(Partition(event.start, event.end)))
+
     def load(self) -> list[Event]:
         """All events in the order of their links.
 

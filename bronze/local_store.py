@@ -97,6 +97,10 @@ class LocalStore:
             path.unlink()
             _sync_directory(path.parent)
 
+    def settle(self, key: str) -> None:
+        """See `bronze.store.Store`."""
+        _sync_directory(self.path(key).parent)
+
     @contextlib.contextmanager
     def lock(self, prefix: str = "") -> Iterator[None]:
         """Hold the directory `prefix` (made when missing) against every other process and thread.
@@ -125,7 +129,7 @@ class LocalStore:
             path = self.root / TEMPORARY / entry.name
             try:
                 handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
+            except (FileNotFoundError, PermissionError):  # gone, or another user's: theirs to remove
                 continue
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -167,6 +171,8 @@ class LocalUpload:
             try:
                 os.link(self._temporary, self._final)
             except FileExistsError as error:
+                # Whoever takes what lies there for published must be able to rely on it.
+                _sync_directory(self._final.parent)
                 raise ObjectExists(f"{self._final} exists already") from error
             except OSError as error:
                 if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):

@@ -46,6 +46,7 @@ class Publisher:
         """
         found = self.destination.published(era, partition)
         if found is not None and not era.allow_overwrite:
+            self.destination.settle(era, partition)
             return self._summary(era, found, _ledgers_of(self.destination, era, found), Outcome.SKIPPED)
         with self.destination.store.upload(self.destination.parquet_key(era, partition)) as upload:
             sink = HashingSink(upload)
@@ -86,6 +87,7 @@ class Publisher:
         found = destination.published(era, partition)
         if found is not None:
             if found.checksum == manifest.checksum:
+                destination.settle(era, partition)
                 return Outcome.UNCHANGED
             if not era.allow_overwrite:
                 raise ConflictError(

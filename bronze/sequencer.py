@@ -30,7 +30,7 @@ from bronze.events import Event, make_event
 from bronze.grid import Partition
 from bronze.outward import Outward
 from bronze.producer import Producer
-from bronze.summary import Commit, PartitionSummary
+from bronze.summary import Commit, Outcome, PartitionSummary
 from bronze.times import rfc3339
 
 
@@ -130,6 +130,23 @@ class Sequencer:
             return self._after(checkpoint, [], head, "")
         return Position(partition.end + 1, head, partition)
 
+    def restore(self) -> None:
+        """Let chain head and checkpoint follow the event files where they are gone or lag behind.
+
+        Raises:
+            StateError: event files, chain head and checkpoint contradict each other.
+        """
+        with self._locked():
+            position = self.position()
+            if self._events is not None and position.head:
+                self._events.set_head(position.head)
+            if self._checkpoint is None or position.last is None or self._checkpoint.load() is not None:
+                return
+            event = self._events.latest(position.last)[0] if self._events else None
+            manifest = None if event else self._destination.published(self._era, position.last)
+            found = event or manifest
+            self._checkpoint.save(position.last, found.checksum if found else "")
+
     def commit(self, summary: PartitionSummary) -> Commit:
         """Commit the published partition `summary`, or complete its commit.
 
@@ -164,6 +181,7 @@ class Sequencer:
             return _Fixed(None, "", summary.end >= position.next_ledger)
         event, revision = self._events.latest(summary.partition)
         if event is not None and event.checksum == summary.checksum:
+            self._events.settle(event)
             return _Fixed(event, self._head_with(event, position), is_new=False)
         if event is not None and not self._era.allow_overwrite:
             raise ConflictError(
@@ -197,13 +215,17 @@ class Sequencer:
     def _was_pruned(self, summary: PartitionSummary, position: Position) -> bool:
         """Whether the event of `summary` was made once, though its file is gone.
 
-        What lies before the oldest file left was committed; its event must not be made twice.
+        What lies before the oldest event file left is committed, and so is, when all of them are gone and the
+        chain head tells that there were some, what was published before this run. Only a partition that was
+        replaced by another one gets an event again.
         """
-        if not position.head or summary.end >= position.next_ledger:
+        if not position.head or summary.outcome is Outcome.REPLACED:
             return False
         assert self._events is not None
         chain = self._events.load()
-        return not chain or (bool(chain[0].prev_hash) and summary.end < min(event.start for event in chain))
+        if not chain:
+            return summary.end < position.next_ledger or summary.outcome is Outcome.SKIPPED
+        return bool(chain[0].prev_hash) and summary.end < chain[0].start
 
     def _advance(self, summary: PartitionSummary, position: Position, fixed: _Fixed) -> None:
         """Let chain head and checkpoint follow, unless another copier has moved them on meanwhile."""

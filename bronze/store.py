@@ -82,6 +82,10 @@ class Store(Protocol):
         """Remove the object; nothing happens when there is none."""
         ...
 
+    def settle(self, key: str) -> None:
+        """Make sure that what was found at `key` stays: who put it there may have died before that was certain."""
+        ...
+
     def upload(self, key: str) -> Upload:
         """Begin an object too large for memory."""
         ...

@@ -20,7 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.settings_load import VARIABLES
-from tests.faults.harness import STEPS, Bed, Case
+from tests.faults.bed import Bed, Case
+from tests.faults.outside import outside
+from tests.faults.steps import STEPS
 
 #: Cases for each kill that is asked for, at most: one that is aimed by count may run to its end.
 _BOUND = 3
@@ -106,11 +108,12 @@ def main() -> int:
         os.environ.pop(name, None)
     folder = Path(tempfile.mkdtemp(prefix="bronze-faults-"))
     started = time.monotonic()
-    bed = Bed(folder)
-    each = options.each if options.kills else 0
-    tally = _kills(bed, options.kills, each, options.seed, options.jobs)
-    kill_seconds = time.monotonic() - started
-    ends, race_complaints = _races(bed, options.races, options.seed)
+    with outside() as servers:
+        bed = Bed(folder, servers)
+        each = options.each if options.kills else 0
+        tally = _kills(bed, options.kills, each, options.seed, options.jobs)
+        kill_seconds = time.monotonic() - started
+        ends, race_complaints = _races(bed, options.races, options.seed)
 
     print(f"{'step':24} {'kills':>5}  verdict")
     for name in [*STEPS, "elsewhere"]:

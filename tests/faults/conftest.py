@@ -2,29 +2,30 @@
 
 Fixtures:
     own_environment  used by every test: no variable of whoever runs the tests configures the program
-    bed         a lake of 20 partitions, a copy that nobody disturbed, copies to disturb (`harness.Bed`); one a session
+    bed         a lake of 20 partitions, a copy that nobody disturbed, copies to disturb (`bed.Bed`); one a session
 
-BRONZE_FAULTS_SCALE multiplies the number of kills and races (1 unless set); the full campaign is
+A part of them runs by default, all with ``pytest tests/faults -m ""``; the full campaign is
 ``python -m tests.faults.campaign --kills 200 --races 50``.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.conftest import own_environment
-from tests.faults.harness import Bed
+from tests.faults.bed import Bed
+from tests.faults.outside import outside
 
 __all__ = ["own_environment"]
 
-SCALE = int(os.environ.get("BRONZE_FAULTS_SCALE", "1"))
-
 
 @pytest.fixture(scope="session")
-def bed(tmp_path_factory: pytest.TempPathFactory) -> Bed:
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     if shutil.which("strace") is None:
         pytest.fail("fault injection needs strace: apt-get install strace")
-    return Bed(tmp_path_factory.mktemp("faults"))
+    folder = tmp_path_factory.mktemp("faults")
+    with outside() as servers:
+        yield Bed(folder, servers)

@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Copier, Ran
-from tests.faults.harness import PARTITIONS, Bed, check_same, fail_calls, publishes_nothing_half, run
+from tests.faults.bed import Bed
+from tests.faults.compare import publishes_nothing_half
+from tests.faults.program import fail_calls, run
+from tests.faults.steps import PARTITIONS
 
 pytestmark = pytest.mark.timeout(180)
+FULL = pytest.mark.full
 MIDDLE = PARTITIONS[9]
 
 
@@ -56,7 +60,7 @@ def goes_on(copy: Copier, bed: Bed) -> None:
     """The next run completes what an undisturbed one would have left."""
     ran = run(copy)
     assert ran.status == 0, ran
-    check_same(copy, bed.undisturbed)
+    bed.check(copy)
     with contextlib.suppress(OSError):  # a mount is removed later
         shutil.rmtree(copy.root)
 
@@ -114,15 +118,17 @@ def test_the_disk_is_read_only(place: str, bed: Bed, mount: Callable[..., None])
 
 FAULTS = [
     pytest.param("fsync", "EIO", lambda copy: copy.parquet(MIDDLE).parent, id="fsync of a partition's directory"),
-    pytest.param("link", "EIO", lambda copy: copy.parquet(MIDDLE), id="link of a parquet file"),
+    pytest.param("link", "EIO", lambda copy: copy.parquet(MIDDLE), id="link of a parquet file", marks=FULL),
     pytest.param("link", "ENOSPC", lambda copy: copy.parquet(MIDDLE).with_name("_manifest.json"), id="of a manifest"),
-    pytest.param("mkdir", "ENOSPC", lambda copy: copy.parquet(MIDDLE).parent, id="mkdir of a partition's directory"),
+    pytest.param(
+        "mkdir", "ENOSPC", lambda copy: copy.parquet(MIDDLE).parent, id="mkdir of a partition's directory", marks=FULL
+    ),
     pytest.param(
         "link", "ENOSPC", lambda copy: copy.root / "pas" / f"standalone_e1_v1_{MIDDLE[0]}-{MIDDLE[1]}.json", id="event"
     ),
     pytest.param("fsync", "EIO", lambda copy: copy.root / "pas", id="fsync of the events' directory"),
     pytest.param("fsync", "EIO", lambda copy: copy.root / "state", id="fsync of the checkpoint's directory"),
-    pytest.param("mkdir", "ENOSPC", lambda copy: copy.root / "state" / "_temporary", id="a new checkpoint"),
+    pytest.param("mkdir", "ENOSPC", lambda copy: copy.root / "state" / "_temporary", id="a new checkpoint", marks=FULL),
 ]
 SAYS = {"EIO": "Input/output error", "ENOSPC": "No space left on device"}
 
@@ -139,11 +145,13 @@ def test_a_call_fails_once_and_is_tried_again(call: str, error: str, path: Calla
     copy = bed.copy()
     ran = run(copy, under=fail_calls(copy, call, error, path=path(copy), when="1"))
     assert ran.status == 0, ran
-    check_same(copy, bed.undisturbed)
+    bed.check(copy)
 
 
 @pytest.mark.parametrize(
-    ("call", "error"), [("fsync", "EIO"), ("rename", "EIO"), ("rename", "ENOSPC")], ids=lambda value: str(value)
+    ("call", "error"),
+    [("fsync", "EIO"), pytest.param("rename", "EIO", marks=FULL), pytest.param("rename", "ENOSPC", marks=FULL)],
+    ids=str,
 )
 def test_a_kind_of_call_fails_always(call: str, error: str, bed: Bed) -> None:
     """From the tenth call of a thread on: whatever the runner itself needs fails too."""

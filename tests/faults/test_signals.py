@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Copier, Ran, wait_until
-from tests.faults.harness import FIRST, PARTITIONS, Bed, check_same, finish, publishes_nothing_half, run, start, strace
+from tests.faults.bed import Bed
+from tests.faults.compare import publishes_nothing_half
+from tests.faults.program import finish, run, start, strace
+from tests.faults.steps import FIRST, PARTITIONS
 
 pytestmark = pytest.mark.timeout(180)
 STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
@@ -64,7 +67,7 @@ def test_a_signal_ends_the_run_in_good_order(number: signal.Signals, published: 
     assert copy.checkpoint() == (last if events else 0)
     assert str(last + 1) in ran.out + ran.err or str(last) in ran.out + ran.err, "it does not say where it stopped"
     assert run(copy).status == 0
-    check_same(copy, bed.undisturbed)
+    bed.check(copy)
     shutil.rmtree(copy.root)
 
 
@@ -75,7 +78,7 @@ def test_a_second_signal_ends_it_at_once_and_loses_nothing(number: signal.Signal
     assert ran.status in (STATUS[number], -number), ran
     publishes_nothing_half(copy)
     assert run(copy).status == 0
-    check_same(copy, bed.undisturbed)
+    bed.check(copy)
     shutil.rmtree(copy.root)
 
 
@@ -85,4 +88,4 @@ def test_a_signal_before_the_run_has_begun(bed: Bed) -> None:
     os.kill(process.pid, signal.SIGTERM)
     assert finish(process).status in (STATUS[signal.SIGTERM], -signal.SIGTERM)
     assert run(copy).status == 0
-    check_same(copy, bed.undisturbed)
+    bed.check(copy)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Copier
-from tests.faults.harness import CHAIN, LAST, PARTITIONS, Bed, check_same
+from tests.faults.bed import Bed
+from tests.faults.steps import CHAIN, LAST, PARTITIONS
 
 pytestmark = pytest.mark.timeout(120)
 EARLY, HALF = PARTITIONS[4], PARTITIONS[9]
@@ -145,7 +146,7 @@ def test_the_event_files_decide(spoil: Spoil, half: Copier, bed: Bed) -> None:
     ran = half.run()
     assert ran.status == 0, ran
     assert {name: data for name, data in event_bytes(half).items() if name in before} == before
-    check_same(half, bed.undisturbed)
+    bed.check(half)
 
 
 @pytest.mark.parametrize("spoil", [no_checkpoint, no_heads, neither, both_older, set_back])
@@ -169,7 +170,7 @@ def test_a_complete_copy_is_repaired(spoil: Spoil, bed: Bed) -> None:
     ran = copy.run()
     assert ran.status == 0, ran
     assert event_bytes(copy) == before
-    check_same(copy, bed.undisturbed)
+    bed.check(copy)
 
 
 @pytest.mark.parametrize(
@@ -188,13 +189,17 @@ def test_damaged_state_is_a_clear_error(
 
     assert ran.status == 1, ran
     assert str(which(half)) in ran.err, ran
-    assert "remove it" in ran.err, f"it does not say what repairs it: {ran.err}"
+    remedy = "run `bronze-copier repair`" if which is checkpoint else "remove it"
+    assert remedy in ran.err, f"it does not say what repairs it: {ran.err}"
     assert which(half).read_bytes() == content
     assert event_bytes(half) == before
-    # What the message says repairs it.
-    which(half).unlink()
+    # What the message says repairs it; the damaged file is put aside.
+    assert half.run("repair").status == 0
+    aside = which(half).with_name(f"{which(half).name}.damaged-1")
+    assert aside.read_bytes() == content
+    aside.unlink()
     assert half.run().status == 0
-    check_same(half, bed.undisturbed)
+    bed.check(half)
 
 
 def test_a_checkpoint_of_another_chain_is_a_clear_error(half: Copier) -> None:
@@ -251,9 +256,12 @@ def test_a_head_older_than_every_event_left_is_a_clear_error(half: Copier) -> No
     assert half.committed() == PARTITIONS[6:]
 
 
-def test_every_event_pruned_the_chain_goes_on_from_its_head(half: Copier, bed: Bed) -> None:
+@pytest.mark.parametrize("spoil", [None, no_checkpoint, set_back, set_back_to_the_start])
+def test_every_event_pruned_the_chain_goes_on_from_its_head(spoil: Spoil | None, half: Copier, bed: Bed) -> None:
     head = half.heads[CHAIN]
     prune(half, PARTITIONS[:10])
+    if spoil is not None:
+        spoil(half)
 
     ran = half.run()
 
@@ -305,4 +313,4 @@ def test_everything_removed_is_a_fresh_start(half: Copier, bed: Bed) -> None:
     for part in ("data", "pas", "state"):
         shutil.rmtree(half.root / part)
     assert half.run().status == 0
-    check_same(half, bed.undisturbed)
+    bed.check(half)

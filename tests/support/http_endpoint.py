@@ -35,6 +35,9 @@ class EventEndpoint:
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.paths: list[str] = []
         self.taken: list[dict[str, Any]] = []
+        self._taken_at: list[tuple[str, dict[str, Any]]] = []
+        #: Called for each request at a path with its number there (from 0), before the event is taken and after it.
+        self.watchers: dict[str, Callable[[int, str], None]] = {}
         self._lock = threading.Lock()
         self._released = threading.Event()
         endpoint = self
@@ -66,10 +69,16 @@ class EventEndpoint:
         with self._lock:
             number = len(self.requests)
             self.requests.append((dict(request.headers), body))
+            watcher, here = self.watchers.get(request.path), self.paths.count(request.path)
             self.paths.append(request.path)
             what = self.behaviour(number)
+            if watcher:
+                watcher(here, "before")
             if what in ("ok", "late"):
                 self.taken.append(json.loads(body))
+                self._taken_at.append((request.path, self.taken[-1]))
+            if watcher:
+                watcher(here, "after")
         if what == "close":
             request.close_connection = True
             return
@@ -96,6 +105,11 @@ class EventEndpoint:
         while not self._released.wait(0.05):
             request.wfile.write(b"x")
             request.wfile.flush()
+
+    def taken_at(self, path: str) -> list[dict[str, Any]]:
+        """The events taken at one path, in the order they came."""
+        with self._lock:
+            return [event for where, event in self._taken_at if where == path]
 
     def event_ids(self) -> list[str]:
         """The ids of the events taken, each once, in the order they were first taken."""

@@ -1,0 +1,117 @@
+"""Compares a copy that was disturbed with one that nobody disturbed: files, chain, state, catalog, endpoint."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from bronze.audit import audit_era
+from bronze.delivered import DELIVERED
+from pipeline.prepare import prepare
+from pipeline.settings import load
+from tests.e2e.conftest import Copier
+from tests.faults.outside import Outside
+from tests.faults.steps import CHAIN
+
+
+def differences(copy: Copier, undisturbed: Copier, outside: Outside) -> list[str]:
+    """What tells `copy` from a run that nobody disturbed; one line each, none when nothing does."""
+    return [
+        *_files(copy, undisturbed),
+        *_stories(copy, undisturbed),
+        *_state(copy),
+        *_audit(copy),
+        *outside.complaints(copy),
+    ]
+
+
+#: Python tries whether it can write to the temporary directory; killed right there, its four bytes stay.
+_PYTHONS_OWN = re.compile(r"tmp/[a-z0-9_]{8}")
+
+
+def _left(copy: Copier) -> dict[str, Path]:
+    """Everything that lies in the program's directories, its temporary one included; directories by a slash."""
+    found = {
+        f"{path.relative_to(copy.root)}{'/' if path.is_dir() else ''}": path
+        for part in ("data", "pas", "state", "tmp")
+        for path in sorted((copy.root / part).rglob("*"))
+    }
+    return {name: path for name, path in found.items() if not _PYTHONS_OWN.fullmatch(name)}
+
+
+def _files(copy: Copier, undisturbed: Copier) -> Iterator[str]:
+    ours, theirs = _left(copy), _left(undisturbed)
+    if not copy.settings["pas"].get("endpoint"):
+        for found in (ours, theirs):
+            found.pop(f"pas/{DELIVERED}", None)
+    yield from (f"missing: {name}" for name in theirs.keys() - ours.keys())
+    yield from (f"left over: {name}" for name in ours.keys() - theirs.keys())
+    for name in sorted(ours.keys() & theirs.keys()):
+        if name.endswith(".parquet") and ours[name].read_bytes() != theirs[name].read_bytes():
+            yield f"other bytes: {name}"
+
+
+def _stories(copy: Copier, undisturbed: Copier) -> Iterator[str]:
+    ours, theirs = copy.story(), undisturbed.story()
+    for name in sorted((ours.keys() & theirs.keys()) - {DELIVERED}):  # hashes differ; `Outside` looks at them
+        if ours[name] != theirs[name]:
+            yield f"{name} says {ours[name]}, undisturbed {theirs[name]}"
+
+
+def _state(copy: Copier) -> Iterator[str]:
+    """One event for each partition, linked in ledger order; heads and checkpoint at the last of them."""
+    try:
+        events, parts, manifests = copy.events(), copy.partitions(), copy.manifests()
+    except (AssertionError, ValueError, KeyError) as error:
+        yield f"events and manifests cannot be read: {type(error).__name__}: {error}"
+        return
+    spans = [(event["partition"]["ledger_start"], event["partition"]["ledger_end"]) for event in events]
+    if spans != parts:
+        yield f"the chain holds {spans}, published is {parts}"
+    files = len(list((copy.root / "pas").glob("standalone_*.json")))
+    if files != len(events):
+        yield f"{files} event files, {len(events)} of them in the chain"
+    for span, event in zip(spans, events, strict=True):
+        tables = manifests[span]["tables"] if span in manifests else {}
+        for table, stated in event["tables"].items():
+            if stated["checksum"] != tables.get(table, {}).get("checksum"):
+                yield f"the event of {span} says {stated['checksum']}, its manifest {tables.get(table)}"
+    if not events:
+        return
+    head = events[-1]["chain"]["event_hash"]
+    if copy.heads != {CHAIN: head}:
+        yield f"the chain heads are {copy.heads}, the last event is {head}"
+    path = copy.root / "state" / "checkpoint.json"
+    document = json.loads(path.read_bytes()) if path.exists() else {}
+    (start, end), table = spans[-1], next(iter(events[-1]["tables"].values()))
+    expected = {"start": start, "end": end, "checksum": table["checksum"]}
+    if document.get("last_committed_ledger") != end or document.get("last_committed_partition") != expected:
+        yield f"the checkpoint is {document}, expected it at {expected}"
+
+
+def _audit(copy: Copier) -> Iterator[str]:
+    try:
+        prepared = prepare(load(copy.config))
+        for plan in prepared.plans:
+            audit = audit_era(prepared.job, plan.era)
+            yield from (f"audit: {problem}" for problem in audit.problems)
+            yield from (f"audit: gap {gap}" for gap in audit.gaps)
+    except Exception as error:
+        yield f"audit: {type(error).__name__}: {error}"
+
+
+def publishes_nothing_half(copy: Copier) -> None:
+    """After any end: each manifest's parquet file has its checksum, each event is of a published partition."""
+    manifests = copy.manifests()
+    for part, manifest in manifests.items():
+        for stated in manifest["tables"].values():
+            checksum = "sha256:" + sha256(copy.parquet(part).read_bytes()).hexdigest()
+            assert stated["checksum"] == checksum, (
+                f"{copy.parquet(part)}: manifest {stated['checksum']}, has {checksum}"
+            )
+    committed = copy.committed()
+    assert set(committed) <= set(manifests), f"events without a partition: {set(committed) - set(manifests)}"
+    assert len(committed) == len(set(committed)), f"a partition has two events: {committed}"

@@ -1,0 +1,75 @@
+"""Runs the real command line, under strace when a fault is to be injected.
+
+strace injects a signal or an error on entry to a system call, before it takes effect; the program has no hook for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.e2e.conftest import PATIENCE, REPOSITORY, Copier, Ran
+from tests.faults.steps import TRACED
+
+
+def environment(copy: Copier) -> dict[str, str]:
+    """The environment of the program: nothing configures it, and its temporary directory is its own."""
+    folder = copy.root / "tmp"
+    folder.mkdir(exist_ok=True)
+    kept = {"PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "VIRTUAL_ENV"}
+    return {
+        **{name: value for name, value in os.environ.items() if name in kept},
+        "PYTHONPATH": str(REPOSITORY),
+        "TMPDIR": str(folder),
+    }
+
+
+def start(copy: Copier, command: str = "run", *, under: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start the real command line, `under` strace or prlimit when told; in a process group of its own."""
+    return subprocess.Popen(
+        [*under, sys.executable, "-m", "pipeline.main", command, "--config", str(copy.config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=copy.root,
+        env=environment(copy),
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Ran:
+    """Wait for it; all of its group is ended when that takes too long."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    return Ran(process.returncode, out, err)
+
+
+def run(copy: Copier, command: str = "run", *, under: Sequence[str] = ()) -> Ran:
+    """Run the real command line to its end."""
+    return finish(start(copy, command, under=under))
+
+
+def strace(trace: Path | str, *options: str, calls: Sequence[str] = TRACED) -> list[str]:
+    """The command line of strace.
+
+    Not with ``--seccomp-bpf``, which is quicker: strace 6.1 then delivers no signal that it injects.
+    """
+    chosen = ["-e", f"trace={','.join(calls)}", "-e", "signal=none", *options]
+    return ["strace", "-f", "-qq", "-y", "-s", "200", "-o", str(trace), *chosen]
+
+
+def fail_calls(copy: Copier, calls: str, error: str, *, path: Path | None = None, when: str = "") -> list[str]:
+    """The command line of strace that makes `calls` fail with `error`, on `path` only when it is given."""
+    fault = f"inject={calls}:error={error}" + (f":when={when}" if when else "")
+    where = ["-P", str(path)] if path else []
+    return strace(copy.root / "trace", *where, "-e", fault, calls=[calls])

@@ -1,0 +1,107 @@
+"""The catalog or the endpoint goes away in the middle of a run and comes back: nothing is lost, nothing twice."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import Copier, wait_until
+from tests.faults.bed import Bed
+from tests.faults.program import finish, run, start, strace
+from tests.faults.steps import PARTITIONS
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(autouse=True)
+def both_are_there(bed: Bed) -> Iterator[None]:
+    """Whatever a test did to the servers, the next one finds them well."""
+    yield
+    bed.outside.endpoint.behaviour = lambda _: "ok"
+    bed.outside.postgres.start()
+
+
+def under_way(copy: Copier, events: int) -> subprocess.Popen[str]:
+    """A run, slowed down, that has made so many events."""
+    process = start(copy, under=strace(copy.root / "trace", "-e", "inject=link:delay_enter=50000", calls=["link"]))
+    wait_until(lambda: _events(copy) >= events or process.poll() is not None, f"{events} events")
+    assert process.poll() is None, process.communicate()
+    return process
+
+
+def _events(copy: Copier) -> int:
+    return len(list((copy.root / "pas").glob("standalone_*.json")))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [pytest.param(signal.SIGINT, id="stopped", marks=pytest.mark.full), pytest.param(signal.SIGKILL, id="crashed")],
+)
+def test_the_catalog_is_restarted_and_the_copy_goes_on(how: signal.Signals, bed: Bed) -> None:
+    copy = bed.copy(tells=True, strict=False)
+    process = under_way(copy, 3)
+    bed.outside.postgres.stop(how)
+    wait_until(lambda: _events(copy) >= 12 or process.poll() is not None, "the copy to go on without the catalog")
+    bed.outside.postgres.start()
+    ran = finish(process)
+    assert ran.status == 0, ran
+    assert "its rows are written later" in ran.err
+    bed.check(copy)
+    shutil.rmtree(copy.root)
+
+
+def test_a_strict_catalog_that_is_stopped_stops_the_run(bed: Bed) -> None:
+    copy = bed.copy(tells=True)
+    process = under_way(copy, 3)
+    bed.outside.postgres.stop(signal.SIGQUIT)
+    ran = finish(process)
+    assert ran.status == 1, ran
+    assert "catalog" in ran.err + ran.out
+    assert "Traceback" not in ran.err
+    committed = len(copy.committed())
+    assert committed < len(PARTITIONS)
+    bed.outside.postgres.start()
+    database = copy.settings["catalog"]["postgres_dsn"].rpartition("/")[2]
+    rows = bed.outside.postgres.execute("SELECT count(*) FROM _meta_lineage", database)[0][0]
+    assert committed - 1 <= rows <= committed, "it went on past the catalog"
+    assert run(copy).status == 0
+    bed.check(copy)
+    shutil.rmtree(copy.root)
+
+
+@pytest.mark.parametrize(
+    "strict", [pytest.param(True, id="strict"), pytest.param(False, id="not strict", marks=pytest.mark.full)]
+)
+def test_an_endpoint_that_stumbles_all_the_way(strict: bool, bed: Bed) -> None:
+    """Errors, dropped connections, answers that never come though the event was taken: tried again, in order."""
+    copy = bed.copy(tells=True, strict=strict)
+    # Few answers are lost, for each of them is waited for in full.
+    faults: dict[int, str | int] = {2: "late", 5: 500, 7: "close", 8: 503, 11: "late", 14: 429, 17: "close"}
+    seen = len(bed.outside.endpoint.requests)
+    bed.outside.endpoint.behaviour = lambda number: faults.get(number - seen, "ok")
+    ran = run(copy)
+    assert ran.status == 0, ran
+    bed.check(copy)
+    taken = bed.outside.endpoint.taken_at("/" + copy.root.name)
+    assert len(taken) == len(PARTITIONS) + 2, "the events whose answers were lost came twice"
+    shutil.rmtree(copy.root)
+
+
+def test_an_endpoint_that_is_away_for_half_a_run(bed: Bed) -> None:
+    copy = bed.copy(tells=True, strict=False)
+    seen = len(bed.outside.endpoint.requests)
+    bed.outside.endpoint.behaviour = lambda number: "ok" if number - seen < 5 else "close"
+    ran = run(copy)
+    assert ran.status == 0, ran
+    assert ran.lines("owed")
+    assert len(bed.outside.endpoint.taken_at("/" + copy.root.name)) == 5
+    assert copy.committed() == PARTITIONS
+    bed.outside.endpoint.behaviour = lambda _: "ok"
+    again = run(copy, "deliver")
+    assert again.status == 0, again
+    bed.check(copy)
+    shutil.rmtree(copy.root)
