@@ -7,7 +7,7 @@ was missed while the other side could not be reached.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bronze.catalog import Catalog
 from bronze.errors import CatalogError, DeliveryError, DeliveryRefused
@@ -27,22 +27,38 @@ class Bookkeeping:
         self._catalog: Catalog | None = None if job.dry_run else job.catalog()
 
     def open(self) -> None:
-        """Lock the chains and record what earlier runs could not.
+        """Lock the chains, put right what lags behind their event files, and record what earlier runs could not.
 
         Raises:
             ConflictError: another copier commits to one of the chains.
             CatalogError: the catalog is strict and cannot be used.
+            StateError: event files, chain head and checkpoint contradict each other.
         """
-        if self._catalog is None:
+        if self._job.dry_run:
             return
+        reached = self._with_catalog(self._lock)
+        for era in self._job.eras:
+            self._job.sequencer(era).restore()
+        if reached:
+            self._with_catalog(self._reconcile)
+
+    def _with_catalog(self, act: Callable[[], None]) -> bool:
+        """Act; return whether that was possible. Raises what a strict catalog raises."""
+        if self._catalog is None:
+            return False
         try:
-            for era in self._job.eras:
-                self._catalog.lock(era.chain)
-            self._reconcile()
+            act()
+            return True
         except CatalogError as error:
             if self._job.catalog_strict:
                 raise
             _LOG.warning("%s; the copy goes on, its rows are written later (catalog.strict is false)", error)
+            return False
+
+    def _lock(self) -> None:
+        assert self._catalog is not None
+        for era in self._job.eras:
+            self._catalog.lock(era.chain)
 
     def failed(self, failures: Iterable[PartitionFailure]) -> None:
         """Record partitions that could not be published, and why."""

@@ -28,8 +28,6 @@ def run(
         _LOG.info("%s", line)
     if not dry_run:
         clean_leftovers(prepared.job)
-        for era in prepared.job.eras:
-            prepared.job.sequencer(era).restore()
     finished = _copied(settings, prepared, beam_arguments)
     positions = [prepared.job.sequencer(plan.era).position() for plan in prepared.plans]
     missing = {
