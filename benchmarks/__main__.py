@@ -15,13 +15,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.lakes import SHARED, BenchLake, real_lake, sample_lake
-from benchmarks.targets import TARGETS, Measured
+from benchmarks.targets import REMOTE_TARGETS, TARGETS, Measured
 
 Figures = dict[str, float]
 #: Ledgers of the lake on which the skipping of existing partitions is measured, two to a partition.
@@ -43,10 +45,10 @@ def main() -> int:
         return 0
     for lake in _lakes(options, work):
         print(f"\n{lake.name}: {lake.ledgers} ledgers, {lake.stored_bytes / 1e6:.0f} MB stored", flush=True)
-        measured = _measure(lake, work, options.repeat)
+        measured = _measure(lake, work, options.repeat, remote=options.remote)
         report["lakes"][lake.name] = asdict(measured)
         print(measured.table())
-        for target in TARGETS:
+        for target in TARGETS + (REMOTE_TARGETS if options.remote else ()):
             verdict = target.judge(measured)
             misses += verdict.missed
             print(f"  {verdict.line()}")
@@ -62,6 +64,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     parser.add_argument("--lakes", default="", metavar="A,B", help="of 2024, 2026, sample; default: what can be had")
     parser.add_argument("--profile", metavar="FILE.svg", help="instead: a flame graph of one program run, by py-spy")
+    parser.add_argument(
+        "--remote", action="store_true", help="from and to an S3 server on this machine too, 50 ms away (needs Go)"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of ledgers, for a quick look")
     return parser.parse_args()
 
@@ -77,9 +82,9 @@ def _lakes(options: argparse.Namespace, work: Path) -> Iterator[BenchLake]:
             yield sample_lake(work, int(1000 * options.scale))
 
 
-def _measure(lake: BenchLake, work: Path, repeat: int) -> Measured:
+def _measure(lake: BenchLake, work: Path, repeat: int, *, remote: bool) -> Measured:
     runs: dict[str, list[Figures]] = {}
-    half = max(10, lake.ledgers // 16)  # 16 partitions: several for each of two workers
+    half = max(10, -(-lake.ledgers // 16))  # 16 partitions: as many for each of two workers
     shapes = {"one": (half, 1), "two": (half, 2)}
     with tempfile.TemporaryDirectory(dir=work) as scratch:
         for turn in range(repeat):
@@ -95,6 +100,15 @@ def _measure(lake: BenchLake, work: Path, repeat: int) -> Measured:
         for size in (100, 1000, 20_000):
             runs[f"rss{size}"] = [_run("program", lake, Path(scratch) / "r", size, 1)]
         runs["read"] = [_run("read", lake, Path(scratch) / "r", 20_000, 1, keep=True) for _ in range(repeat)]
+        if remote:
+            for workers in (1, 2):
+                with _remote(lake) as places:
+                    name = f"remote{workers}"
+                    found = [
+                        _run("program", lake, Path(scratch) / name, half, workers, places=places(turn))
+                        for turn in range(repeat)
+                    ]
+                    runs[name] = found
         runs["plan"] = [_run("plan", lake, Path(scratch) / "plan", half, 1)]
         tiny = sample_lake(work, _TINY, transactions=1)
         _run("program", tiny, Path(scratch) / "s", 2, 2, chain=False)
@@ -115,8 +129,13 @@ def _run(
     keep: bool = False,
     chain: bool = True,
     under: Sequence[str] = (),
+    places: str = "",
 ) -> Figures:
-    """Run one case in a process of its own, `under` a profiler if asked; `keep` what was published before it."""
+    """Run one case in a process of its own, `under` a profiler if asked; `keep` what was published before it.
+
+    Args:
+        places: the settings of source and storage, when they are not on the disk.
+    """
     if not keep:
         shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
@@ -124,9 +143,12 @@ def _run(
     config.write_text(
         f"era: {{era_id: bench, version_label: v1, network: {lake.network}, ledger_start: {lake.first},"
         f" ledger_end: {lake.last}, partition_size: {size}}}\n"
-        f"source: {{mode: local, local_path: {lake.root}}}\n"
-        f"storage: {{backend: local, local_dir: {out / 'data'}}}\n"
-        f"pas: {{enabled: {chain}, backup_dir: {out / 'pas'}}}\n"
+        + (
+            places
+            or f"source: {{mode: local, local_path: {lake.root}}}\n"
+            f"storage: {{backend: local, local_dir: {out / 'data'}}}\n"
+        )
+        + f"pas: {{enabled: {chain}, backup_dir: {out / 'pas'}}}\n"
         f"checkpoint: {{enabled: {chain}, dir: {out / 'state'}}}\n"
         f"perf: {{workers: {workers}}}\n"
         "logging: {level: warn}\n",
@@ -144,6 +166,34 @@ def _run(
     result = subprocess.run(command, check=True, capture_output=True, text=True)
     figures: Figures = next(json.loads(line) for line in result.stdout.splitlines() if line.startswith("{"))
     return figures
+
+
+@contextmanager
+def _remote(lake: BenchLake) -> Iterator[Callable[[int], str]]:
+    """An S3 server that holds the lake, 50 ms away; gives settings, with a destination of its own for each number."""
+    from tests.support.s3_server import REGION, environment, running_s3_server
+
+    os.environ.update(environment())
+    with running_s3_server() as server:
+        bucket = server.new_bucket()
+        store = server.place(bucket, "lake").open()
+        with ThreadPoolExecutor(8) as pool:
+            paths = [path for path in Path(lake.root).rglob("*") if path.is_file()]
+            list(pool.map(lambda path: store.create(str(path.relative_to(lake.root)), path.read_bytes()), paths))
+        command = [sys.executable, "-m", "benchmarks.latency", str(server.port), "50"]
+        proxy = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert proxy.stdout is not None
+            reached = f"s3_endpoint: 'http://127.0.0.1:{proxy.stdout.readline().strip()}', s3_region: {REGION}"
+            yield (
+                lambda number: (
+                    f"source: {{mode: s3, s3_bucket: {bucket}, s3_prefix: lake, {reached}}}\n"
+                    f"storage: {{backend: s3, s3_bucket: {bucket}, prefix: 'out{number}/', {reached}}}\n"
+                )
+            )
+        finally:
+            proxy.kill()
+            proxy.communicate()
 
 
 def _machine() -> dict[str, Any]:

@@ -33,7 +33,8 @@ class Measured:
     def table(self) -> str:
         """The figures of the cases that copy."""
         lines = [f"  {'case':12} {'CPU ms/ledger':>14} {'ledgers/s':>10} {'peak MB':>8}"]
-        for case in ("primitives", "loop", "one", "two", "alone", "rss100", "rss1000", "rss20000"):
+        cases = ("primitives", "loop", "one", "two", "alone", "rss100", "rss1000", "rss20000", "remote1", "remote2")
+        for case in (case for case in cases if case in self.medians):
             rate = self.medians[case]["count"] / self.wall(case)
             lines.append(f"  {case:12} {self.cpu(case):14.3f} {rate:10.0f} {self.rss(case):8.0f}")
         return "\n".join(lines)
@@ -93,4 +94,10 @@ TARGETS = (
     Target("planning pubnet", lambda m: m.wall("plan"), 5, unit=" s"),
     Target("peak memory of planning pubnet", lambda m: m.rss("plan"), 300, unit=" MB"),
     Target("a partition that exists", lambda m: m.wall("skip") / m.medians["skip"]["count"] * 1000, 2, unit=" ms"),
+)
+
+#: Of a run from and to an object store where each request takes 50 ms.
+REMOTE_TARGETS = (
+    Target("throughput 50 ms away / local, 1 worker", lambda m: m.wall("one") / m.wall("remote1"), 0.9, at_least=True),
+    Target("throughput 50 ms away / local, 2 workers", lambda m: m.wall("two") / m.wall("remote2"), 0.9, at_least=True),
 )

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from bronze.destination import Destination
 from bronze.eras import Era
 from bronze.errors import DataError
-from bronze.event_log import EventLog
 from bronze.events import Event
 from bronze.grid import Partition
 from bronze.job import CopyJob
-from bronze.local_store import LocalStore
 from bronze.manifest import Manifest
 
 
@@ -43,11 +41,11 @@ class Audit:
 def audit_era(job: CopyJob, era: Era) -> Audit:
     """Audit the published partitions and the chain of `era`; problems are collected, not raised."""
     audit, destination = Audit(era.chain), job.destination()
-    if job.events_root is None:
+    log = job.events(era)
+    if log is None:
         published = destination.ranges(era)
         manifests = _manifests(audit, destination, era, [(partition, None) for partition in published])
     else:
-        log = EventLog(LocalStore(job.events_root), era)
         try:
             events = log.load()
             head = log.head()

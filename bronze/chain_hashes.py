@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from bronze.errors import ObjectMissing, StateError
+from bronze.errors import ObjectMissing, ObjectTooLarge, StateError
 from bronze.store import Store
 
 _MAX_BYTES = 1 << 20
@@ -35,9 +36,37 @@ class ChainHashes:
             StateError: the file is damaged.
         """
         try:
-            data = self.store.read(self.name)
+            return self._parsed(self.store.read(self.name, most=_MAX_BYTES))
         except ObjectMissing:
             return {}
+        except ObjectTooLarge as error:
+            raise self._damaged(error) from error
+
+    def put(self, chain: str, event_hash: str, expected: Collection[str | None] | None = None) -> str | None:
+        """Put the hash of `chain`; those of other chains stay, whoever puts them at the same time.
+
+        Args:
+            expected: put it only where the hash is one of these (None: there is none); None: whatever it is.
+
+        Returns:
+            The chain's hash as it is now.
+
+        Raises:
+            StateError: the file is damaged.
+        """
+
+        def change(data: bytes | None) -> bytes | None:
+            hashes = {} if data is None else self._parsed(data)
+            before = hashes.get(chain)
+            if before == event_hash or (expected is not None and before not in expected):
+                return None
+            text = json.dumps(dict(sorted((hashes | {chain: event_hash}).items())), indent=2, ensure_ascii=False)
+            return text.encode()
+
+        now = self.store.update(self.name, change)
+        return None if now is None else self._parsed(now).get(chain)
+
+    def _parsed(self, data: bytes) -> dict[str, str]:
         try:
             if len(data) > _MAX_BYTES:
                 raise ValueError(f"{len(data)} bytes, expected at most {_MAX_BYTES}")
@@ -46,11 +75,8 @@ class ChainHashes:
                 if not _HASH.fullmatch(event_hash):
                     raise ValueError(f"the {self.entry} of {chain!r} is {event_hash!r}")
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            where = f"{self.store.url}/{self.name}"
-            raise StateError(f"{self.what} {where} cannot be used: {error}. {self.remedy}") from error
+            raise self._damaged(error) from error
         return dict(hashes)
 
-    def save(self, hashes: dict[str, str]) -> None:
-        """Replace the file."""
-        text = json.dumps(dict(sorted(hashes.items())), indent=2, ensure_ascii=False)
-        self.store.replace(self.name, text.encode())
+    def _damaged(self, error: Exception) -> StateError:
+        return StateError(f"{self.what} {self.store.url}/{self.name} cannot be used: {error}. {self.remedy}")

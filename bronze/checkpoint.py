@@ -8,10 +8,11 @@ from a ledger: what it says is obeyed.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bronze.eras import Era
-from bronze.errors import ObjectMissing, StateError
+from bronze.errors import ObjectMissing, ObjectTooLarge, StateError
 from bronze.grid import Partition
 from bronze.lake_keys import MAX_LEDGER
 from bronze.store import Store
@@ -62,9 +63,7 @@ class CheckpointFile:
             StateError: it is corrupt, or of another chain.
         """
         found = self._read(self._own)
-        if found is None:
-            found = self._read(self._other, foreign_is_none=self._other == SINGLE)
-        return found
+        return self._read_other() if found is None else found
 
     @property
     def names(self) -> tuple[str, str]:
@@ -75,8 +74,14 @@ class CheckpointFile:
         """The checkpoint in the file `name` alone. Raises `StateError` as `load` does."""
         return self._read(name, foreign_is_none=name == SINGLE != self._own)
 
-    def save(self, partition: Partition, checksum: str) -> None:
-        """Replace the checkpoint: everything up to the end of `partition` is committed."""
+    def save(
+        self, partition: Partition, checksum: str, allowed: Callable[[Checkpoint | None], bool] = lambda _: True
+    ) -> None:
+        """Replace the checkpoint: everything up to the end of `partition` is committed.
+
+        Args:
+            allowed: whether it may be replaced, by what it says now; no other copier comes in between.
+        """
         document = {
             "copier_id": self._copier_id,
             "network": self._era.network,
@@ -86,14 +91,31 @@ class CheckpointFile:
             "last_committed_partition": {"start": partition.start, "end": partition.end, "checksum": checksum},
             "updated_at": rfc3339(),
         }
-        self._store.replace(self._own, json.dumps(document, indent=2, ensure_ascii=False).encode())
+
+        def change(data: bytes | None) -> bytes | None:
+            # Under its other name the checkpoint stays where it is, and counts until this one is there.
+            now = self._parsed(self._own, data) if data is not None else self._read_other()
+            return json.dumps(document, indent=2, ensure_ascii=False).encode() if allowed(now) else None
+
+        self._store.update(self._own, change)
+
+    def _read_other(self) -> Checkpoint | None:
+        return self._read(self._other, foreign_is_none=self._other == SINGLE)
 
     def _read(self, name: str, *, foreign_is_none: bool = False) -> Checkpoint | None:
-        where = f"{self._store.url}/{name}"
         try:
-            data = self._store.read(name)
+            data = self._store.read(name, _MAX_BYTES)
         except ObjectMissing:
             return None
+        except ObjectTooLarge as error:
+            raise StateError(
+                f"checkpoint {self._store.url}/{name} cannot be used: {error}. Restore it, or run `bronze-copier repair`,"
+                " which makes it anew from the event files"
+            ) from error
+        return self._parsed(name, data, foreign_is_none=foreign_is_none)
+
+    def _parsed(self, name: str, data: bytes, *, foreign_is_none: bool = False) -> Checkpoint | None:
+        where = f"{self._store.url}/{name}"
         try:
             if len(data) > _MAX_BYTES:
                 raise ValueError(f"{len(data)} bytes, expected at most {_MAX_BYTES}")

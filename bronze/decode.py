@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 
 from bronze.close_meta import BATCH_HEADER_BYTES, CloseMeta, read_object
 from bronze.errors import DataError, LakeError
+from bronze.fetch import Read
 from bronze.frame import Arena
 from bronze.lake import Lake
 from bronze.lake_keys import FIRST_LEDGER
@@ -22,6 +23,11 @@ from bronze.verify import Verify
 _FILE_BYTES = 2 * 1024 * 1024
 #: Decoded bytes that may wait for their turn, beside one file for each thread.
 _AHEAD_BYTES = 16 * 1024 * 1024
+
+
+def most_stored(max_object: int) -> int:
+    """Bytes that a file of at most `max_object` decoded bytes may have as it is stored: zstd adds little at worst."""
+    return max_object + max_object // 128 + 1024
 
 
 class FileDecoder:
@@ -40,17 +46,21 @@ class FileDecoder:
         self._bare = False
         self.arena = Arena(capacity, max_object)
 
-    def decode(self, start: int, at: int = BATCH_HEADER_BYTES) -> Sequence[CloseMeta]:
+    def decode(self, start: int, at: int = BATCH_HEADER_BYTES, read: Read | None = None) -> Sequence[CloseMeta]:
         """Decode the file named from `start` so that its first close meta comes to lie at `at`.
 
         Bytes before `at` stay. The hashes of the ledgers are computed, not compared.
+
+        Args:
+            read: gives the file's bytes when it was asked for ahead.
 
         Raises:
             DataError: the file is missing, damaged, or not what its name says; names the object.
         """
         key = self._lake.key(start)
         try:
-            return self._decode(self._lake.read(key), start, at)
+            data = read() if read else self._lake.read(key, most_stored(self._max_object))
+            return self._decode(data, start, at)
         except DataError as error:
             raise error.at(f"object {self._lake.describe(key)}") from error.__cause__
 
@@ -89,23 +99,29 @@ class DecodeAhead:
         self._pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._decoders = [FileDecoder(lake, verify, max_object=max_object) for _ in range(2 * threads + 1)]
 
-    def files(self, starts: range) -> Generator[tuple[memoryview, Sequence[CloseMeta]], None, None]:
+    def files(
+        self, starts: range, reads: Iterable[Read | None]
+    ) -> Generator[tuple[memoryview, Sequence[CloseMeta]], None, None]:
         """The decoded files: a view that is valid until the next one is asked for, and the ledgers in it.
+
+        Args:
+            reads: for each file what gives its bytes when it was asked for ahead.
 
         Raises:
             DataError: as of `FileDecoder.decode`, when the file's turn comes.
         """
         free = deque(self._decoders)
         waiting: deque[tuple[FileDecoder, concurrent.futures.Future[Sequence[CloseMeta]]]] = deque()
-        rest = iter(starts)
+        rest = zip(starts, reads, strict=False)
         try:
             while True:
                 while free and _waiting_bytes(waiting) <= _AHEAD_BYTES:
-                    start = next(rest, None)
-                    if start is None:
+                    following = next(rest, None)
+                    if following is None:
                         break
+                    start, read = following
                     decoder = free.popleft()
-                    waiting.append((decoder, self._pool.submit(decoder.decode, start)))
+                    waiting.append((decoder, self._pool.submit(decoder.decode, start, read=read)))
                 if not waiting:
                     return
                 decoder, decoded = waiting.popleft()

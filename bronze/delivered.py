@@ -23,7 +23,6 @@ class Delivered:
     """The record of `chain` below the root of `store`, where its event files are."""
 
     def __init__(self, store: Store, chain: str) -> None:
-        self._store = store
         self.chain = chain
         self._record = ChainHashes(
             store,
@@ -45,18 +44,10 @@ class Delivered:
     def advance(self, before: str | None, event_hash: str) -> str | None:
         """Put the record from `before` to `event_hash`; where it is not `before` any more, it stays.
 
-        Not to be called by who holds the events' lock.
-
         Returns:
             The record as it is now.
         """
-        with self._store.lock():
-            record = self._record.load()
-            if record.get(self.chain) != before:
-                return record.get(self.chain)
-            record[self.chain] = event_hash
-            self._record.save(record)
-            return event_hash
+        return self._record.put(self.chain, event_hash, expected=[before])
 
 
 class Deliverer:

@@ -6,14 +6,16 @@ Arrow sees slices of it. Memory is bounded by a row group and the largest object
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from bronze.close_meta import BATCH_HEADER_BYTES, CloseMeta
-from bronze.decode import DecodeAhead, FileDecoder
+from bronze.decode import DecodeAhead, FileDecoder, most_stored
 from bronze.eras import Era
 from bronze.errors import DataError, LakeError, Stopped, VerificationError
+from bronze.fetch import REQUESTS, FetchAhead, Read
 from bronze.frame import Arena
 from bronze.grid import Partition
 from bronze.lake import Lake
@@ -46,6 +48,7 @@ class PartitionEncoder:
         compression: of the parquet file: ``zstd``, ``snappy`` or ``none``.
         max_object: most bytes that one lake file may decode to.
         threads: threads that work on one partition: with more than one, lake files are decoded ahead.
+        read_ahead: requests to a lake that is not on this machine, at once; 0: chosen.
         stopped: asked before each lake file whether to give up.
     """
 
@@ -57,6 +60,7 @@ class PartitionEncoder:
         compression: str,
         max_object: int,
         threads: int = 1,
+        read_ahead: int = 0,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._lake = lake
@@ -66,11 +70,15 @@ class PartitionEncoder:
         capacity = BATCH_HEADER_BYTES + ROW_GROUP_BYTES + _SLACK
         self._decoder = FileDecoder(lake, verify, capacity=capacity, max_object=max_object)
         self._ahead = DecodeAhead(lake, verify, max_object=max_object, threads=threads - 1) if threads > 1 else None
+        self._fetch = None
+        if lake.is_remote:
+            self._fetch = FetchAhead(lake, most=most_stored(max_object), requests=read_ahead or REQUESTS)
 
     def close(self) -> None:
-        """End the threads that decode ahead."""
-        if self._ahead is not None:
-            self._ahead.close()
+        """End the threads that read and decode ahead."""
+        for ahead in (self._ahead, self._fetch):
+            if ahead is not None:
+                ahead.close()
 
     def encode(self, era: Era, partition: Partition, files: Iterable[int], sink: HashingSink) -> Encoded:
         """Write the parquet file of `partition` into `sink`.
@@ -123,12 +131,21 @@ class PartitionEncoder:
 
     def _files(self, rows: _Rows, starts: range) -> Generator[tuple[memoryview, Sequence[CloseMeta]], None, None]:
         """The decoded files in order: right behind the rows in their buffer, or in buffers of their own."""
-        if self._ahead is not None:
-            yield from self._ahead.files(starts)
+        with closing(self._reads(starts)) as reads:
+            if self._ahead is not None:
+                with closing(self._ahead.files(starts, reads)) as files:
+                    yield from files
+                return
+            for start, read in zip(starts, reads, strict=True):
+                metas = self._decoder.decode(start, rows.at, read)
+                yield self._decoder.arena.view, metas
+
+    def _reads(self, starts: range) -> Generator[Read | None, None, None]:
+        if self._fetch is None:
+            yield from itertools.repeat(None, len(starts))
             return
-        for start in starts:
-            metas = self._decoder.decode(start, rows.at)
-            yield self._decoder.arena.view, metas
+        with closing(self._fetch.reads(map(self._lake.key, starts))) as reads:
+            yield from reads
 
     def _before(self, first: int) -> CloseMeta | None:
         """The ledger before `first`, to link to, when the lake has it and its header holds.

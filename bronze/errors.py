@@ -13,6 +13,8 @@
     ├── StoreError             a store could not do what it was asked; may help to try again
     │   ├── ObjectMissing      nothing lies at the key
     │   ├── ObjectExists       something lies at the key already
+    │   ├── ObjectTooLarge     an object has more bytes than the caller, or the store, takes
+    │   ├── AccessDenied       the credentials are refused, or do not allow what was asked
     │   └── CatalogError       the catalog refused; trying again cannot help
     │       └── CatalogUnavailable  the catalog cannot be reached, or does not answer; may pass
     ├── Stopped                the run was asked to stop; what was begun is given up
@@ -21,7 +23,7 @@
     └── ConflictError          what lies at a key differs from what is to be published there
 
 A message names the object, the ledger and both values, and says what to do where that is known.
-``OSError`` from local files counts as transient too (`is_transient`).
+``OSError`` from local files counts as transient too, except ``PermissionError`` (`is_transient`).
 """
 
 from __future__ import annotations
@@ -107,6 +109,14 @@ class ObjectExists(StoreError):
     """Something lies at the key already."""
 
 
+class ObjectTooLarge(StoreError):
+    """An object has more bytes than the caller, or the store, takes."""
+
+
+class AccessDenied(StoreError):
+    """The credentials are refused, or do not allow what was asked."""
+
+
 class CatalogError(StoreError):
     """The catalog refused what it was asked; trying again cannot help."""
 
@@ -139,6 +149,8 @@ class ConflictError(BronzeError):
 
 def is_transient(error: BaseException) -> bool:
     """Whether trying the same thing again may succeed."""
-    if isinstance(error, (ObjectMissing, ObjectExists, CatalogError)):
+    if isinstance(error, CatalogError):
         return isinstance(error, CatalogUnavailable)
+    if isinstance(error, (ObjectMissing, ObjectExists, ObjectTooLarge, AccessDenied, PermissionError)):
+        return False
     return isinstance(error, (StoreError, DeliveryError, OSError))

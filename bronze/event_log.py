@@ -7,23 +7,26 @@ An event file is created once and never rewritten; the files are the truth, the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 
 from bronze.chain_hashes import ChainHashes
 from bronze.eras import Era
-from bronze.errors import ObjectMissing, StateError
+from bronze.errors import ObjectExists, ObjectMissing, StateError
 from bronze.events import Event, parse_event
 from bronze.grid import Partition
-from bronze.local_store import LocalStore
+from bronze.store import Store
 
 HEADS = "pas-chain-heads.json"
+#: Where events claim their places, by the hash of the event before, in stores that cannot keep others waiting.
+_LINKS = "_links"
+_LISTINGS = 3
 
 
 class EventLog:
     """The audit events of `era`'s chain below the root of `store`."""
 
-    def __init__(self, store: LocalStore, era: Era) -> None:
+    def __init__(self, store: Store, era: Era) -> None:
         self._store = store
         self._era = era
         self._heads = ChainHashes(
@@ -42,9 +45,14 @@ class EventLog:
         """The directory as people look for it."""
         return self._store.url
 
+    @property
+    def excludes(self) -> bool:
+        """Whether `lock` really keeps others waiting."""
+        return self._store.excludes
+
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep every other copier on this machine from appending; ends with the process at the latest."""
+        """Keep every other copier on this machine from appending, if the store can; ends with the process."""
         with self._store.lock():
             yield
 
@@ -67,8 +75,45 @@ class EventLog:
             revision += 1
 
     def append(self, event: Event, revision: int = 1) -> None:
-        """Create the event's file. Raises `ObjectExists` when its range has one of this revision."""
-        self._store.create(self.key(Partition(event.start, event.end), revision), event.to_bytes())
+        """Create the event's file.
+
+        Where the store cannot keep others waiting, the event first claims its place behind the one before it: an
+        object that can be created once, by one of several copiers. Whoever finds the place taken completes the
+        event that took it.
+
+        Raises:
+            ObjectExists: its range has an event of this revision, or another event follows the one before it.
+        """
+        key = self.key(Partition(event.start, event.end), revision)
+        data = event.to_bytes()
+        if self._store.excludes:
+            self._store.create(key, data)
+            return
+        self._claim(event, key)
+        try:
+            self._store.create(key, data)
+        except ObjectExists:  # completed by another copier meanwhile, or another event
+            if self._store.read(key) != data:
+                raise
+
+    def _claim(self, event: Event, key: str) -> None:
+        place = f"{_LINKS}/{self._era.file_prefix}/{event.prev_hash.removeprefix('sha256:') or 'first'}"
+        try:
+            self._store.create(place, f"{key}\n".encode() + event.to_bytes())
+            return
+        except ObjectExists:
+            name, _, data = self._store.read(place).partition(b"\n")
+        where = f"{self._store.url}/{place}"
+        other = parse_event(data, where)
+        stem = self.key(Partition(other.start, other.end)).removesuffix("json").encode()
+        fits = self._name.fullmatch(name.decode(errors="replace")) and name.startswith(stem)
+        if not fits or other.chain != self._era.chain or other.prev_hash != event.prev_hash:
+            raise StateError(f"{where} claims no place for an event of {self._era.chain} behind {event.prev_hash}")
+        if other.event_hash == event.event_hash:
+            return
+        with suppress(ObjectExists):
+            self._store.create(name.decode(), data)
+        raise ObjectExists(f"{where} is taken by the event of {other.start}-{other.end}")
 
     def settle(self, event: Event) -> None:
         """Make sure that an event that was found stays: who created its file may have died before that was certain."""
@@ -82,20 +127,27 @@ class EventLog:
         Raises:
             StateError: a file is damaged, or the links fork, break or run in a circle.
         """
-        names = [entry.name for entry in self._store.children("") if self._name.fullmatch(entry.name)]
-        return in_link_order([self._read(name) for name in names], self.where)
+        for attempt in range(_LISTINGS):
+            names = [entry.name for entry in self._store.children("") if self._name.fullmatch(entry.name)]
+            try:
+                return in_link_order([self._read(name) for name in names], self.where)
+            except StateError:
+                # Unlocked, a listing of several pages may show an event and not the one before, made a moment earlier.
+                if self._store.excludes or attempt == _LISTINGS - 1:
+                    raise
+        raise AssertionError
 
     def head(self) -> str | None:
         """The chain's head as ``pas-chain-heads.json`` has it, or None."""
         return self._heads.load().get(self._era.chain)
 
-    def set_head(self, event_hash: str) -> None:
-        """Put the chain's head; those of other chains stay. Needs the lock."""
-        heads = self._heads.load()
-        if heads.get(self._era.chain) == event_hash:
-            return
-        heads[self._era.chain] = event_hash
-        self._heads.save(heads)
+    def set_head(self, event_hash: str, expected: Collection[str | None] | None = None) -> None:
+        """Put the chain's head; those of other chains stay.
+
+        Args:
+            expected: only where the head is one of these (None: there is none); None: whatever it is.
+        """
+        self._heads.put(self._era.chain, event_hash, expected)
 
     def _read(self, name: str) -> Event:
         if name in self._seen:

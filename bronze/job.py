@@ -19,12 +19,13 @@ from bronze.eras import Era
 from bronze.event_log import EventLog
 from bronze.lake import Lake
 from bronze.lake_keys import LakeLayout
-from bronze.local_store import LocalStore
 from bronze.outward import Outward, Provenance
+from bronze.place import Place
 from bronze.producer import Producer
 from bronze.publish import Publisher
 from bronze.retry import RetryPolicy
 from bronze.sequencer import Sequencer
+from bronze.store import Store
 from bronze.verify import Verify
 
 #: Secrets reach the workers of this machine through their environment, never through what is pickled.
@@ -42,11 +43,12 @@ class CopyJob:
     Attributes:
         eras: the eras that are copied.
         single_era: whether the settings name one era in all (decides the checkpoint's name).
-        lake_root, destination_root: local directories.
+        lake_place, destination_place: where the lake is, and what is published goes.
         prefix: key prefix of all partitions below the destination's root.
         max_object: most bytes that one lake file may decode to.
-        events_root: directory of the audit stream's files; None when no audit stream is written.
-        checkpoint_root: directory of the checkpoint; None when it is switched off.
+        events_place: of the audit stream's files; None when no audit stream is written.
+        checkpoint_place: of the checkpoint; None when it is switched off.
+        read_ahead: lake objects that are asked for at once by each worker; 0: chosen.
         catalog_strict, delivery_strict: whether a failure of the catalog, or of the delivery, stops the run.
         catalog_namespace: what this deployment is called.
         stop_file: while this file exists, no more is begun.
@@ -57,17 +59,17 @@ class CopyJob:
     eras: tuple[Era, ...]
     single_era: bool
     copier_id: str
-    lake_root: str
+    lake_place: Place
     layout: LakeLayout
     passphrase: str | None
     verify: Verify
     max_object: int
-    destination_root: str
+    destination_place: Place
     prefix: str
     table: str
     compression: str
-    events_root: str | None
-    checkpoint_root: str | None
+    events_place: Place | None
+    checkpoint_place: Place | None
     retry: RetryPolicy
     producer: Producer
     catalog_strict: bool = False
@@ -75,6 +77,7 @@ class CopyJob:
     delivery_strict: bool = False
     stop_file: str = ""
     threads: int = 1
+    read_ahead: int = 0
     dry_run: bool = False
 
     def era(self, chain: str) -> Era:
@@ -83,11 +86,11 @@ class CopyJob:
 
     def lake(self) -> Lake:
         """The lake, as it was opened when the run was planned."""
-        return Lake(LocalStore(self.lake_root), self.layout, self.passphrase)
+        return Lake(self.lake_place.open(), self.layout, self.passphrase)
 
     def destination(self) -> Destination:
         """Where partitions go."""
-        return Destination(LocalStore(self.destination_root), self.prefix, self.table)
+        return Destination(self.destination_place.open(), self.prefix, self.table)
 
     def is_stopped(self) -> bool:
         """Whether the run was asked to stop."""
@@ -101,19 +104,20 @@ class CopyJob:
             compression=self.compression,
             max_object=self.max_object,
             threads=self.threads,
+            read_ahead=self.read_ahead,
             stopped=self.is_stopped,
         )
         return Publisher(self.destination(), encoder, self.producer)
 
     def events(self, era: Era) -> EventLog | None:
         """The event files of the era's chain; None when no audit stream is written."""
-        return EventLog(LocalStore(self.events_root), era) if self.events_root else None
+        return EventLog(self.events_place.open(), era) if self.events_place else None
 
     def checkpoint(self, era: Era) -> CheckpointFile | None:
         """The checkpoint of the era's chain; None when it is switched off."""
-        if not self.checkpoint_root:
+        if self.checkpoint_place is None:
             return None
-        return CheckpointFile(LocalStore(self.checkpoint_root), era, self.copier_id, single=self.single_era)
+        return CheckpointFile(self.checkpoint_place.open(), era, self.copier_id, single=self.single_era)
 
     def sequencer(self, era: Era) -> Sequencer:
         """The sequencer of the era's chain."""
@@ -144,25 +148,26 @@ class CopyJob:
     @property
     def delivers(self) -> bool:
         """Whether there are events, and an endpoint for them."""
-        return bool(self.events_root and os.environ.get(ENDPOINT_VARIABLE))
+        return bool(self.events_place and os.environ.get(ENDPOINT_VARIABLE))
 
     def deliverer(self, era: Era) -> Deliverer:
         """The deliverer of the era's events; there must be an audit stream and an endpoint."""
         log = self.events(era)
         assert log is not None
-        assert self.events_root is not None
+        assert self.events_place is not None
         endpoint = Endpoint(os.environ[ENDPOINT_VARIABLE], self.retry)
-        return Deliverer(log, Delivered(LocalStore(self.events_root), era.chain), endpoint)
+        return Deliverer(log, Delivered(self.events_place.open(), era.chain), endpoint)
 
     def provenance(self) -> Provenance:
         """What lineage says of every partition of this run."""
-        root = f"file://{self.destination().store.url}/{self.prefix.strip('/')}".rstrip("/")
-        return Provenance(self.table, f"{root}/", "archive", self.lake_root)
+        place, prefix = self.destination_place, self.prefix.strip("/")
+        root = f"file://{place.path}" if place.scheme == "local" else self.destination().store.url
+        return Provenance(self.table, f"{root}/{prefix}/" if prefix else f"{root}/", "archive", self.lake().store.url)
 
-    def temporary_roots(self) -> list[LocalStore]:
-        """The stores that a dead run may have left temporary files in."""
-        roots = dict.fromkeys(root for root in (self.destination_root, self.events_root, self.checkpoint_root) if root)
-        return [LocalStore(root) for root in roots]
+    def stores(self) -> list[Store]:
+        """The stores that this run writes to, each once."""
+        places = (self.destination_place, self.events_place, self.checkpoint_place)
+        return [place.open() for place in dict.fromkeys(place for place in places if place)]
 
 
 def _catalog(dsn: str, namespace: str) -> Catalog:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bronze.errors import ConfigError, LakeError, ObjectMissing
+from bronze.errors import ConfigError, LakeError, ObjectMissing, ObjectTooLarge
 from bronze.lake_keys import FIRST_LEDGER, LakeLayout, ParsedName, parse_directory, parse_object
 from bronze.networks import known_passphrase, network_of
 from bronze.store import Store, join
@@ -48,20 +48,27 @@ class Lake:
         self.layout = layout
         self.passphrase = passphrase
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether each object costs a request to another machine."""
+        return not self.store.excludes
+
     def key(self, ledger: int) -> str:
         """Key of the object that holds `ledger`."""
         return self.layout.key(ledger)
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, most: int | None = None) -> bytes:
         """The object's bytes as they are stored.
 
         Raises:
-            LakeError: it is missing.
+            LakeError: it is missing, or has more than `most` bytes.
         """
         try:
-            return self.store.read(key)
+            return self.store.read(key, most)
         except ObjectMissing as error:
             raise LakeError(f"object {self.describe(key)} is missing from the lake") from error
+        except ObjectTooLarge as error:
+            raise LakeError(str(error)) from error
 
     def describe(self, key: str) -> str:
         """The object as people look for it."""
@@ -110,12 +117,12 @@ def open_lake(store: Store, expected: LakeExpectation) -> Lake:
 
 def _read_config(store: Store) -> dict[str, object]:
     try:
-        data = store.read(CONFIG_KEY)
+        data = store.read(CONFIG_KEY, _MAX_CONFIG)
     except ObjectMissing:
         return {}
+    except ObjectTooLarge as error:
+        raise LakeError(str(error)) from error
     where = f"{store.url}/{CONFIG_KEY}"
-    if len(data) > _MAX_CONFIG:
-        raise LakeError(f"{where} has {len(data)} bytes, expected at most {_MAX_CONFIG}")
     try:
         config = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -20,8 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from bronze.errors import ObjectExists, ObjectMissing, StoreError
-from bronze.store import TEMPORARY, Entry, checked_key
+from bronze.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StoreError
+from bronze.store import TEMPORARY, Change, Entry, checked_key
 
 #: What the system says where no object is; a directory is none.
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -40,16 +40,22 @@ class LocalStore:
         """The root as a path."""
         return str(self.root)
 
+    @property
+    def excludes(self) -> bool:
+        """Always true."""
+        return True
+
     def path(self, key: str) -> Path:
         """The file of `key`."""
         return self.root / checked_key(key)
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, most: int | None = None) -> bytes:
         """See `bronze.store.Store`."""
-        try:
-            return self.path(key).read_bytes()
-        except _NOTHING_THERE as error:
-            raise ObjectMissing(f"{self.path(key)} does not exist") from error
+        with self.open_read(key) as file:
+            size = os.fstat(file.fileno()).st_size
+            if most is not None and size > most:
+                raise ObjectTooLarge(f"{self.path(key)} has {size} bytes, more than the {most} allowed")
+            return file.read()
 
     def size(self, key: str) -> int | None:
         """See `bronze.store.Store`."""
@@ -90,6 +96,22 @@ class LocalStore:
             upload.write(data)
             upload.publish(replace=replace)
 
+    def update(self, key: str, change: Change) -> bytes | None:
+        """See `bronze.store.Store`."""
+        # The lock is on the directory of temporary files, which nobody can remove while one of ours is in it: so
+        # all updates lock the same directory, and `lock` never meets it.
+        with self.upload(key) as upload, _locked_directory(self.root / TEMPORARY):
+            try:
+                old: bytes | None = self.read(key)
+            except ObjectMissing:
+                old = None
+            new = change(old)
+            if new is None:
+                return old
+            upload.write(new)
+            upload.publish(replace=True)
+            return new
+
     def delete(self, key: str) -> None:
         """See `bronze.store.Store`."""
         path = self.path(key)
@@ -109,18 +131,15 @@ class LocalStore:
         """
         folder = self.path(prefix) if prefix else self.root
         _make_directories(folder)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with _locked_directory(folder):
             yield
-        finally:
-            # Closing is not enough: a process forked meanwhile holds the same open file, and so the lock.
-            fcntl.flock(handle, fcntl.LOCK_UN)
-            os.close(handle)
 
     def upload(self, key: str) -> LocalUpload:
         """See `bronze.store.Store`."""
         return LocalUpload(self.root / TEMPORARY, self.path(key))
+
+    def probe(self) -> None:
+        """See `bronze.store.Store`: every publication finds out by itself."""
 
     def clean(self) -> list[str]:
         """See `bronze.store.Store`."""
@@ -211,6 +230,18 @@ def _locked_file(folder: Path, name: str) -> tuple[Path, int]:
         # A cleaner may have taken the file before it was locked: then it has no name any more.
         if os.fstat(handle).st_nlink:
             return path, handle
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _locked_directory(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        # Closing is not enough: a process forked meanwhile holds the same open file, and so the lock.
+        fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
 
 

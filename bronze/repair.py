@@ -15,7 +15,7 @@ from bronze.errors import ObjectExists, StateError
 from bronze.event_log import HEADS
 from bronze.grid import Partition
 from bronze.job import CopyJob
-from bronze.local_store import LocalStore
+from bronze.store import Store
 
 
 def repair(job: CopyJob, era: Era) -> Iterator[str]:
@@ -26,8 +26,8 @@ def repair(job: CopyJob, era: Era) -> Iterator[str]:
     """
     log = job.events(era)
     chain = log.load() if log else []
-    if log is not None and job.events_root is not None:
-        store = LocalStore(job.events_root)
+    if log is not None and job.events_place is not None:
+        store = job.events_place.open()
         yield from _readable(store, HEADS, log.head)
         yield from _readable(store, DELIVERED, Delivered(store, era.chain).last)
         with log.lock():
@@ -35,9 +35,9 @@ def repair(job: CopyJob, era: Era) -> Iterator[str]:
                 yield f"chain head of {era.chain}: {log.head() or 'none'} became {chain[-1].event_hash}"
                 log.set_head(chain[-1].event_hash)
     checkpoint = job.checkpoint(era)
-    if checkpoint is None or job.checkpoint_root is None:
+    if checkpoint is None or job.checkpoint_place is None:
         return
-    store = LocalStore(job.checkpoint_root)
+    store = job.checkpoint_place.open()
     for name in checkpoint.names:
         yield from _readable(store, name, functools.partial(checkpoint.read, name))
     if checkpoint.load() is None:
@@ -48,7 +48,7 @@ def repair(job: CopyJob, era: Era) -> Iterator[str]:
             yield f"checkpoint of {era.chain}: made anew, committed up to ledger {last.end}"
 
 
-def _readable(store: LocalStore, name: str, read: Callable[[], object]) -> Iterator[str]:
+def _readable(store: Store, name: str, read: Callable[[], object]) -> Iterator[str]:
     """Put the file `name` aside when it cannot be read."""
     try:
         read()

@@ -8,7 +8,8 @@ For each partition, once its parquet file and manifest are in the store:
 4. the chain head follows;
 5. the checkpoint follows.
 
-The lock of the event files is held for step 1 and again for steps 4 and 5, never while others are waited for.
+The lock of the event files is held for step 1 and again for steps 4 and 5, never while others are waited for. On
+object stores, which have no locks, events claim their places (`bronze.event_log`) and the head is compared and swapped.
 
 Redoing any prefix of that changes nothing: an event file that exists decides what the event is. Chain
 head and checkpoint are caches: where they lag behind the event files, or are gone, these decide; where an
@@ -32,6 +33,9 @@ from bronze.outward import Outward
 from bronze.producer import Producer
 from bronze.summary import Commit, Outcome, PartitionSummary
 from bronze.times import rfc3339
+
+#: Times that another copier's event may come first, where locks keep nobody waiting.
+_MOST_RACES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ class Sequencer:
             event = self._events.latest(position.last)[0] if self._events else None
             manifest = None if event else self._destination.published(self._era, position.last)
             found = event or manifest
-            self._checkpoint.save(position.last, found.checksum if found else "")
+            self._checkpoint.save(position.last, found.checksum if found else "", lambda now: now is None)
 
     def commit(self, summary: PartitionSummary) -> Commit:
         """Commit the published partition `summary`, or complete its commit.
@@ -177,31 +181,50 @@ class Sequencer:
 
     def _fix_event(self, summary: PartitionSummary, position: Position) -> _Fixed:
         """Create the event of `summary`, or find it; and say what the chain's head is then."""
+        for _ in range(_MOST_RACES):
+            try:
+                return self._fix_once(summary, position)
+            except ObjectExists:  # another copier was faster: its event counts
+                self._own_head = None
+        raise ConflictError(
+            f"other copiers add to the chain {summary.chain} in {self._events.where if self._events else ''} faster"
+            " than this one: run again when they have ended"
+        )
+
+    def _fix_once(self, summary: PartitionSummary, position: Position) -> _Fixed:
         if self._events is None:
             return _Fixed(None, "", summary.end >= position.next_ledger)
-        event, revision = self._events.latest(summary.partition)
-        if event is not None and event.checksum == summary.checksum:
-            self._events.settle(event)
-            return _Fixed(event, self._head_with(event, position), is_new=False)
-        if event is not None and not self._era.allow_overwrite:
-            raise ConflictError(
-                f"partition {summary.chain} {summary.partition} has the checksum {summary.checksum}, but its event in"
-                f" {self._events.where} was published with {event.checksum}"
-            )
-        if event is None and self._was_pruned(summary, position):
+        found, revision = self._found(self._events, summary, position)
+        if found is not None:
+            return found
+        if revision == 0 and self._was_pruned(summary, position):
             return _Fixed(None, position.head, is_new=False)
         head = position.head
         if head != self._own_head:  # a run that died may have left an event behind it, of any partition
             head = self._tip(self._events.load(), head)
+        if not self._events.excludes:
+            # Only what is not there after the chain's end was read lies behind it: the place there can be claimed once.
+            found, revision = self._found(self._events, summary, position)
+            if found is not None:
+                return found
         event = make_event(summary, self._destination.table, head, self._producer, self._clock())
-        try:
-            self._events.append(event, revision + 1)
-        except ObjectExists as error:
-            raise ConflictError(
-                f"another copier created the event of {summary.chain} {summary.partition} in {self._events.where} at"
-                " the same time: run again when it has ended"
-            ) from error
+        self._events.append(event, revision + 1)
         return _Fixed(event, event.event_hash, is_new=True)
+
+    def _found(self, events: EventLog, summary: PartitionSummary, position: Position) -> tuple[_Fixed | None, int]:
+        """The event of `summary` if it was made, and the number of the range's last revision, 0 for none."""
+        event, revision = events.latest(summary.partition)
+        if event is None:
+            return None, revision
+        if event.checksum == summary.checksum:
+            events.settle(event)
+            return _Fixed(event, self._head_with(event, position), is_new=False), revision
+        if not self._era.allow_overwrite:
+            raise ConflictError(
+                f"partition {summary.chain} {summary.partition} has the checksum {summary.checksum}, but its event in"
+                f" {events.where} was published with {event.checksum}"
+            )
+        return None, revision
 
     def _head_with(self, event: Event, position: Position) -> str:
         """The chain's head now that `event` has its file: the old one may lag behind it, or lie beyond it."""
@@ -229,8 +252,8 @@ class Sequencer:
 
     def _advance(self, summary: PartitionSummary, position: Position, fixed: _Fixed) -> None:
         """Let chain head and checkpoint follow, unless another copier has moved them on meanwhile."""
-        if self._events is not None and fixed.head and (self._events.head() or "") in ("", position.stated_head):
-            self._events.set_head(fixed.head)
+        if self._events is not None and fixed.head:
+            self._events.set_head(fixed.head, expected=[None, position.stated_head])
             self._own_head = fixed.head
         ahead = summary.end >= position.next_ledger
         # Committed last of all and perhaps corrected since: what is remembered of it follows.
@@ -238,9 +261,13 @@ class Sequencer:
         if not ahead and not again:
             return
         if self._checkpoint:
-            now = self._checkpoint.load()
-            if now is None or now.last_ledger <= summary.end or now.last_ledger == position.next_ledger - 1:
-                self._checkpoint.save(summary.partition, summary.checksum)
+            self._checkpoint.save(
+                summary.partition,
+                summary.checksum,
+                lambda now: (
+                    now is None or now.last_ledger <= summary.end or now.last_ledger == position.next_ledger - 1
+                ),
+            )
         self._last_hash = (summary.end, summary.last_hash)
         if ahead:
             self._position = Position(summary.end + 1, fixed.head, summary.partition, fixed.head)

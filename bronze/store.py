@@ -6,7 +6,8 @@ repeat: creating the same object twice is told apart from overwriting another on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,6 +17,11 @@ from bronze.errors import StoreError
 
 #: Everything unfinished lies under this prefix of a store's root: no reader's glob for ``range=`` meets it.
 TEMPORARY = "_temporary"
+
+#: Makes an object's new bytes out of its old ones (None: there is none); None leaves what lies there.
+Change = Callable[[bytes | None], bytes | None]
+
+_NEVER_IN_KEYS = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,21 @@ class Store(Protocol):
         """Where the root is, to be shown to people; holds no secret."""
         ...
 
-    def read(self, key: str) -> bytes:
-        """The whole object. Raises `ObjectMissing`."""
+    @property
+    def excludes(self) -> bool:
+        """Whether `lock` really keeps others waiting."""
+        ...
+
+    def read(self, key: str, most: int | None = None) -> bytes:
+        """The whole object, in memory.
+
+        Args:
+            most: bytes it may have; the size is looked at before anything is read.
+
+        Raises:
+            ObjectMissing: nothing lies there.
+            ObjectTooLarge: it has more than `most` bytes.
+        """
         ...
 
     def size(self, key: str) -> int | None:
@@ -76,6 +95,18 @@ class Store(Protocol):
 
     def replace(self, key: str, data: bytes) -> None:
         """Create or replace a small object, durable and all at once."""
+        ...
+
+    def update(self, key: str, change: Change) -> bytes | None:
+        """Read, change and write a small object in one step; return what lies there afterwards.
+
+        No update of another process or thread comes in between, and none is lost. (`create`, `replace` and
+        `delete` of the same key are no updates: they may.)
+
+        Args:
+            change: called with what lies there, again whenever another update came first; so it has no side
+                effects, and does not update this store itself.
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -95,7 +126,11 @@ class Store(Protocol):
         ...
 
     def lock(self, prefix: str = "") -> AbstractContextManager[None]:
-        """Keep other publishers of the objects right below `prefix` waiting, where the store can do that."""
+        """Keep other publishers of the objects right below `prefix` waiting, where the store `excludes`."""
+        ...
+
+    def probe(self) -> None:
+        """Find out whether the place keeps what is promised here; leaves nothing behind. Raises `ConfigError`."""
         ...
 
     def clean(self) -> list[str]:
@@ -129,9 +164,12 @@ class BinaryReader(Protocol):
 
 
 def checked_key(key: str) -> str:
-    """Return `key`, or raise `StoreError` when it could leave its root or means no object."""
+    """Return `key`, or raise `StoreError` when it could leave its root or means no object.
+
+    Control characters are refused too: object stores cannot list such keys.
+    """
     segments = key.split("/")
-    if any(segment in ("", ".", "..") for segment in segments) or "\0" in key or "\\" in key:
+    if any(segment in ("", ".", "..") for segment in segments) or _NEVER_IN_KEYS.search(key):
         raise StoreError(f"key {key!r} is not a relative path of plain segments")
     return key
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from bronze.coverage import gaps
-from pipeline.prepare import Prepared, clean_leftovers, prepare, prepare_state
+from pipeline.prepare import Prepared, clean_leftovers, prepare, prepare_state, ready_stores
 from pipeline.report_text import audit_lines, plan_lines, run_lines
 from pipeline.settings import Settings
 from pipeline.status import DONE, UNDONE
@@ -27,7 +27,7 @@ def run(
     for line in plan_lines(prepared):
         _LOG.info("%s", line)
     if not dry_run:
-        clean_leftovers(prepared.job)
+        ready_stores(prepared.job)
     finished = _copied(settings, prepared, beam_arguments)
     positions = [prepared.job.sequencer(plan.era).position() for plan in prepared.plans]
     missing = {
@@ -79,6 +79,13 @@ def deliver(settings: Settings, era_ids: Sequence[str]) -> int:
     sent, owed = deliver_all(job)
     _print([f"delivered    {sent:,} events", *(f"owed         {sentence}" for sentence in owed)])
     return UNDONE if owed else DONE
+
+
+def clean(settings: Settings, era_ids: Sequence[str]) -> int:
+    """Remove what dead runs left unfinished."""
+    removed = clean_leftovers(prepare_state(settings, era_ids))
+    _print([f"removed {what}" for what in removed] or ["there is nothing to remove"])
+    return DONE
 
 
 def repair(settings: Settings, era_ids: Sequence[str]) -> int:

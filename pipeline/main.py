@@ -17,7 +17,7 @@ from bronze.producer import this_producer
 from pipeline.status import DONE, UNDONE, USAGE
 
 _LOG = logging.getLogger(__name__)
-_COMMANDS = ("run", "plan", "verify", "deliver", "repair", "sample")
+_COMMANDS = ("run", "plan", "verify", "deliver", "repair", "clean", "sample")
 _DESCRIPTION = """\
 Copies raw Stellar ledgers from a Galexie lake into verified, immutable parquet partitions and keeps a
 hash-chained audit stream of what it copied.
@@ -28,6 +28,7 @@ commands:
   verify   check events, links, manifests and checksums of what was published
   deliver  send the audit events that the endpoint has not taken yet
   repair   put checkpoint, chain heads and delivery record right, from the event files
+  clean    remove what runs that were killed left unfinished (on object stores: more than a day ago)
   sample   make a sample lake, and a configuration that copies it
 
 exit status:
@@ -123,9 +124,13 @@ def _configured(command: str, options: argparse.Namespace, beam_arguments: list[
         )
     if command == "plan":
         return commands.plan(settings, era_ids, partial=options.publish_partial)
-    return {"verify": commands.verify, "deliver": commands.deliver, "repair": commands.repair}[command](
-        settings, era_ids
-    )
+    others = {
+        "verify": commands.verify,
+        "deliver": commands.deliver,
+        "repair": commands.repair,
+        "clean": commands.clean,
+    }
+    return others[command](settings, era_ids)
 
 
 if __name__ == "__main__":

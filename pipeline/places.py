@@ -1,33 +1,15 @@
-"""The directories that the settings name, as the disk sees them. Nothing is created here."""
+"""The directories that the settings name, as the disk sees them. Nothing is created, and no service is asked."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from bronze.errors import ConfigError
-from bronze.redact import redact
+from bronze.place import Place
 from pipeline.settings_model import Settings
-
-
-def local_place(place: str) -> Path:
-    """The path of a local place that is written as a path or as a ``file:///`` URL.
-
-    Raises:
-        ConfigError: it is the URL of something else.
-    """
-    if "://" not in place:
-        return Path(place)
-    parts = urlsplit(place)
-    if parts.scheme != "file":
-        raise ConfigError(f"{redact(place)!r} is not supported yet by this version: use a local directory")
-    if parts.netloc not in ("", "localhost"):
-        raise ConfigError(f"{redact(place)!r} names a host: write file:/// and the absolute path")
-    if "\0" in (path := unquote(parts.path)):
-        raise ConfigError(f"{place!r} holds a NUL character")
-    return Path(path)
+from pipeline.settings_places import checkpoint_place, events_place, lake_place, storage_place
 
 
 def check_places(settings: Settings) -> list[str]:
@@ -40,31 +22,29 @@ def check_places(settings: Settings) -> list[str]:
 
 
 def _problems(settings: Settings) -> Iterator[str]:
-    source, storage = settings.source, settings.storage
-    if source.mode == "local":
-        yield from _checked("source.local_path", source.local_path, _unreadable)
-    else:
-        yield f"source.mode: {source.mode}: this version copies between local directories only"
-    if storage.backend == "local":
-        yield from _checked("storage.local_dir", storage.local_dir, _unwritable)
-    else:
-        yield f"storage.backend: {storage.backend}: this version copies between local directories only"
-    if settings.checkpoint.enabled:
-        yield from _checked("checkpoint.dir", settings.checkpoint.dir, _unwritable)
-    if settings.pas.enabled:
-        yield from _checked("pas.backup_dir", settings.pas.backup_dir, _unwritable)
+    mode, backend = settings.source.mode, settings.storage.backend
+    yield from _checked("source.local_path" if mode == "local" else "source", settings, lake_place, _unreadable)
+    yield from _checked("storage.local_dir" if backend == "local" else "storage", settings, storage_place, _unwritable)
+    yield from _checked("checkpoint.dir", settings, checkpoint_place, _unwritable)
+    yield from _checked("pas.backup_dir", settings, events_place, _unwritable)
 
 
-def _checked(key: str, place: str, flaw: Callable[[Path], str | None]) -> Iterator[str]:
+def _checked(
+    key: str,
+    settings: Settings,
+    place_of: Callable[[Settings], Place | None],
+    flaw: Callable[[Path], str | None],
+) -> Iterator[str]:
     try:
-        found = flaw(local_place(place))
+        place = place_of(settings)
+        found = flaw(Path(place.path)) if place and place.scheme == "local" else None
     except ConfigError as error:
         yield f"{key}: {error}"
     except OSError as error:  # too long a name, a loop of links
-        yield f"{key}: {redact(place)!r} cannot be looked at: {error.strerror}"
+        yield f"{key}: {error.filename!r} cannot be looked at: {error.strerror}"
     else:
-        if found:
-            yield f"{key}: {redact(place)!r} {found}"
+        if place and found:
+            yield f"{key}: {place.path!r} {found}"
 
 
 def _unreadable(path: Path) -> str | None:

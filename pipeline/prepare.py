@@ -12,13 +12,13 @@ from bronze.errors import ConfigError
 from bronze.job import DSN_VARIABLE, ENDPOINT_VARIABLE, CopyJob
 from bronze.lake import Lake, LakeExpectation, Newest, open_lake
 from bronze.lake_keys import LakeLayout
-from bronze.local_store import LocalStore
 from bronze.plan import EraPlan, plan_era
 from bronze.producer import this_producer
 from bronze.retry import RetryPolicy
 from bronze.sequencer import Position
 from bronze.verify import Verify
-from pipeline.settings import Settings, check_places, local_place
+from pipeline.settings import Settings, check_places
+from pipeline.settings_places import checkpoint_place, events_place, lake_place, storage_place, storage_prefix
 
 _LOG = logging.getLogger(__name__)
 _MIB = 1 << 20
@@ -89,11 +89,22 @@ def prepare_state(settings: Settings, era_ids: Sequence[str] = ()) -> CopyJob:
     return _job(settings, eras, LakeLayout(), None, dry_run=False)
 
 
-def clean_leftovers(job: CopyJob) -> None:
-    """Remove the temporary files of dead runs; those of live ones stay."""
-    for store in job.temporary_roots():
-        for key in store.clean():
-            _LOG.info("removed %s/%s, which a run that ended early left", store.url, key)
+def clean_leftovers(job: CopyJob) -> list[str]:
+    """Remove what dead runs left unfinished (on object stores: more than a day ago); return what was removed."""
+    return [f"{store.url}/{key}" for store in job.stores() for key in store.clean()]
+
+
+def ready_stores(job: CopyJob) -> None:
+    """Make sure that the stores a run writes to can be relied on, and free local ones of what dead runs left.
+
+    Raises:
+        ConfigError: an object store does not heed conditions.
+    """
+    for store in job.stores():
+        store.probe()
+        if store.excludes:  # elsewhere nothing tells a dead run's leftovers from a live one's: see `clean_leftovers`
+            for key in store.clean():
+                _LOG.info("removed %s/%s, which a run that ended early left", store.url, key)
 
 
 def _open_lake(settings: Settings, eras: Sequence[Era]) -> Lake:
@@ -105,7 +116,7 @@ def _open_lake(settings: Settings, eras: Sequence[Era]) -> Lake:
         files_per_directory=source.files_per_directory or None,
         extension=source.extension or None,
     )
-    return open_lake(LocalStore(str(local_place(source.local_path))), expected)
+    return open_lake(lake_place(settings).open(), expected)
 
 
 def _export_secrets(settings: Settings) -> None:
@@ -128,21 +139,22 @@ def _job(
         eras=eras,
         single_era=len(settings.era_table().eras) == 1,
         copier_id=settings.copier_id,
-        lake_root=str(local_place(settings.source.local_path)),
+        lake_place=lake_place(settings),
         layout=layout,
         passphrase=passphrase,
         verify=Verify(settings.source.verify),
         max_object=settings.source.max_object_mb * _MIB,
-        destination_root=str(local_place(settings.storage.local_dir)),
-        prefix=settings.storage.prefix,
+        destination_place=storage_place(settings),
+        prefix=storage_prefix(settings),
         table=settings.bronze.primary_table,
         compression=settings.bronze.compression,
-        events_root=str(local_place(settings.pas.backup_dir)) if settings.pas.enabled else None,
-        checkpoint_root=str(local_place(settings.checkpoint.dir)) if settings.checkpoint.enabled else None,
+        events_place=events_place(settings),
+        checkpoint_place=checkpoint_place(settings),
         retry=RetryPolicy(settings.perf.retry_attempts, settings.perf.retry_backoff_ms),
         producer=this_producer(),
         catalog_strict=settings.catalog.strict,
         catalog_namespace=settings.catalog.namespace,
         delivery_strict=settings.pas.strict,
+        read_ahead=settings.perf.queue_size,
         dry_run=dry_run,
     )

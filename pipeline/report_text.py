@@ -22,7 +22,7 @@ def plan_lines(prepared: Prepared) -> Iterator[str]:
     yield f"lake         {prepared.lake.store.url} ({_layout(prepared)})"
     if prepared.newest:
         yield f"newest       ledger {prepared.newest.ledger} ({prepared.newest.key})"
-    yield f"destination  {job.destination_root}/{job.prefix}".rstrip("/")
+    yield f"destination  {job.destination().store.url}/{job.prefix}".rstrip("/")
     for plan in prepared.plans:
         yield f"era {plan.era.era_id} ({plan.era.chain})"
         if not plan.partitions:
@@ -96,7 +96,7 @@ def run_lines(
 
 
 def _position(prepared: Prepared, plan: EraPlan, position: Position) -> str:
-    if prepared.job.events_root is None and prepared.job.checkpoint_root is None:
+    if prepared.job.events_place is None and prepared.job.checkpoint_place is None:
         return "not kept (no audit stream, no checkpoint)"
     if position.next_ledger <= plan.era.ledger_start:
         return "nothing committed"

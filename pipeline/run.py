@@ -90,8 +90,8 @@ def _refuse_other_runners(beam_arguments: Sequence[str]) -> None:
             runner = value if equals else next(arguments, "")
             if runner.lower() not in LOCAL_NAMES:
                 raise ConfigError(
-                    f"--runner={runner}: this version copies between local directories, which workers on other"
-                    " machines cannot reach; allowed are DirectRunner and FnApiRunner"
+                    f"--runner={runner}: this version runs on this machine alone; allowed are DirectRunner"
+                    " and FnApiRunner"
                 )
 
 

@@ -9,13 +9,15 @@
         ...
 
 ``docs/configuration.md`` lists every key. `pipeline.settings_model` holds them, `pipeline.settings_load` puts
-file and environment together, `pipeline.places` looks at the directories they name. None of these import Beam.
+file and environment together, `pipeline.settings_places` says which places they mean,
+`pipeline.places` looks at the directories among them. None of these import Beam.
 """
 
 from __future__ import annotations
 
-from pipeline.places import check_places, local_place
+from pipeline.places import check_places
 from pipeline.settings_load import VARIABLES, known_keys, load
 from pipeline.settings_model import EraSettings, Settings
+from pipeline.settings_places import local_place
 
 __all__ = ["VARIABLES", "EraSettings", "Settings", "check_places", "known_keys", "load", "local_place"]

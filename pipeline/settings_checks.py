@@ -81,6 +81,14 @@ _MEANING = {
 
 
 def _place_problems(settings: Settings) -> Iterator[Problem]:
+    source, lock = settings.source, settings.storage.object_lock
+    scheme = source.datastore_path.partition("://")[0] if "://" in source.datastore_path else ""
+    if source.datastore_type and scheme and scheme != {"GCS": "gs", "S3": "s3"}[source.datastore_type]:
+        both = ("source", "datastore_path"), ("source", "datastore_type")
+        yield Problem(both, f"{source.datastore_path!r} is not of datastore_type {source.datastore_type}")
+    if bool(lock.mode) != bool(lock.days):
+        pair = ("storage", "object_lock", "mode"), ("storage", "object_lock", "days")
+        yield Problem(pair, "object_lock needs both a mode (GOVERNANCE or COMPLIANCE) and days")
     for kind, needed_by in _NEEDED.items():
         section_name, switch = kind.split(".")
         section = getattr(settings, section_name)

@@ -80,15 +80,29 @@ def _name(value: object) -> str:
     return text
 
 
-def _bucket(value: object) -> str:
-    text = _text(value)
-    if "://" in text:
-        raise ValueError("must be a bucket's bare name, without gs:// or s3://")
-    if "/" in text:
-        raise ValueError("must be a bucket's bare name: what follows the slash belongs in the prefix")
-    if text and not _BUCKET.fullmatch(text):
-        raise ValueError("must be a bucket's name: 3 to 222 letters, digits, '.', '_' and '-'")
-    return text
+def _bucket_of(scheme: str) -> BeforeValidator:
+    """A bucket's name, or ``scheme://bucket/prefix``, which becomes ``bucket/prefix``."""
+
+    def parse(value: object) -> str:
+        text = _text(value)
+        if text.startswith(f"{scheme}://"):
+            return _bucket_and_prefix(text.removeprefix(f"{scheme}://"))
+        if "://" in text:
+            raise ValueError(f"must be a bucket's bare name, or {scheme}://bucket/prefix")
+        if "/" in text:
+            raise ValueError("must be a bucket's bare name: what follows the slash belongs in the prefix")
+        if text and not _BUCKET.fullmatch(text):
+            raise ValueError("must be a bucket's name: 3 to 222 letters, digits, '.', '_' and '-'")
+        return text
+
+    return BeforeValidator(parse)
+
+
+def _bucket_and_prefix(text: str) -> str:
+    bucket, _, prefix = text.partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise ValueError("must be bucket/prefix, beginning with a bucket's name")
+    return f"{bucket}/{clean_prefix(prefix.lstrip('/'))}".rstrip("/")
 
 
 def clean_prefix(text: str) -> str:
@@ -111,12 +125,12 @@ def _prefix(value: object) -> str:
 
 def _datastore_path(value: object) -> str:
     text = _text(value)
-    if "://" in text:
-        raise ValueError("must be bucket/prefix, without gs:// or s3://")
-    bucket, _, prefix = text.partition("/")
-    if text and not _BUCKET.fullmatch(bucket):
-        raise ValueError("must be bucket/prefix, beginning with a bucket's name")
-    return f"{bucket}/{clean_prefix(prefix.lstrip('/'))}".rstrip("/")
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return _bucket_and_prefix(text) if text else ""
+    if scheme not in ("gs", "s3"):
+        raise ValueError("must be bucket/prefix, gs://bucket/prefix or s3://bucket/prefix")
+    return f"{scheme}://{_bucket_and_prefix(rest)}"
 
 
 def _url(value: object) -> str:
@@ -190,7 +204,8 @@ def _url_path(value: object) -> str:
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Text: TypeAlias = Annotated[str, BeforeValidator(_text)]
 Name: TypeAlias = Annotated[str, BeforeValidator(_name)]
-Bucket: TypeAlias = Annotated[str, BeforeValidator(_bucket)]
+GcsBucket: TypeAlias = Annotated[str, _bucket_of("gs")]
+S3Bucket: TypeAlias = Annotated[str, _bucket_of("s3")]
 Prefix: TypeAlias = Annotated[str, BeforeValidator(_prefix)]
 DatastorePath: TypeAlias = Annotated[str, BeforeValidator(_datastore_path)]
 Url: TypeAlias = Annotated[str, BeforeValidator(_url)]

@@ -17,14 +17,15 @@ from bronze.errors import ConfigError
 from bronze.redact import redact, secrets_in
 from pipeline.settings_fields import (
     Address,
-    Bucket,
     DatastorePath,
     Dsn,
     Endpoint,
     Flag,
+    GcsBucket,
     Ledger,
     Name,
     Prefix,
+    S3Bucket,
     Size,
     Text,
     Url,
@@ -80,14 +81,16 @@ class SourceSettings(Section):
 
     mode: Annotated[Literal["local", "gcs", "s3", "datastore"], choice("local", "gcs", "s3", "datastore")] = "local"
     local_path: Text = ""
-    gcs_bucket: Bucket = ""
+    gcs_bucket: GcsBucket = ""
     gcs_prefix: Prefix = ""
-    s3_bucket: Bucket = ""
+    s3_bucket: S3Bucket = ""
     s3_prefix: Prefix = ""
     s3_endpoint: Endpoint = ""
     s3_region: Text = ""
     datastore_type: Annotated[Literal["", "GCS", "S3"], choice("", "GCS", "S3", upper=True)] = ""
     datastore_path: DatastorePath = ""
+    anonymous: Flag = False
+    requester_pays: Flag = False
     verify: Annotated[Literal["full", "header"], choice("full", "header")] = "full"
     ledgers_per_file: Ledger = 0
     files_per_directory: Ledger = 0
@@ -96,16 +99,27 @@ class SourceSettings(Section):
     max_object_mb: Annotated[int, whole(1, 2047, "MiB")] = 1024
 
 
+class ObjectLockSettings(Section):
+    """How long what is published must not be changed or removed; 0 days: not at all."""
+
+    mode: Annotated[Literal["", "GOVERNANCE", "COMPLIANCE"], choice("", "GOVERNANCE", "COMPLIANCE", upper=True)] = ""
+    days: Annotated[int, whole(0, 36_500)] = 0
+
+
 class StorageSettings(Section):
     """Where partitions are published."""
 
     backend: Annotated[Literal["local", "gcs", "s3"], choice("local", "gcs", "s3")] = "local"
     local_dir: Text = "./data"
-    gcs_bucket: Bucket = ""
-    s3_bucket: Bucket = ""
+    gcs_bucket: GcsBucket = ""
+    s3_bucket: S3Bucket = ""
     s3_endpoint: Endpoint = ""
     s3_region: Text = ""
     prefix: Prefix = "bronze/"
+    storage_class: Text = ""
+    kms_key: Text = ""
+    object_lock: ObjectLockSettings = ObjectLockSettings()
+    allow_unconditional: Flag = False
 
 
 class CatalogSettings(Section):
@@ -142,6 +156,8 @@ class PerfSettings(Section):
     retry_attempts: Annotated[int, whole(0, 100), AfterValidator(lambda count: count or 3)] = 3
     retry_backoff_ms: Annotated[int, whole(0, 600_000, "milliseconds"), AfterValidator(lambda ms: ms or 1000)] = 1000
     wave_partitions: Annotated[int, whole(0, 1_000_000)] = 0
+    max_upload_mb_s: Annotated[int, whole(0, 1_000_000, "MB a second; 0: no limit")] = 0
+    max_download_mb_s: Annotated[int, whole(0, 1_000_000, "MB a second; 0: no limit")] = 0
 
 
 class LoggingSettings(Section):

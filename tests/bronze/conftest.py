@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 
+from bronze import place as places
 from bronze.audit import Audit, audit_era
 from bronze.checkpoint import CheckpointFile
 from bronze.destination import Destination
@@ -101,17 +102,17 @@ class Place:
 
     @property
     def data(self) -> Path:
-        return Path(self.job.destination_root)
+        return Path(self.job.destination_place.path)
 
     @property
     def events(self) -> Path:
-        assert self.job.events_root
-        return Path(self.job.events_root)
+        assert self.job.events_place
+        return Path(self.job.events_place.path)
 
     @property
     def state(self) -> Path:
-        assert self.job.checkpoint_root
-        return Path(self.job.checkpoint_root)
+        assert self.job.checkpoint_place
+        return Path(self.job.checkpoint_place.path)
 
     @property
     def log(self) -> EventLog:
@@ -163,17 +164,17 @@ def place_at(root: Path, lake: Path, options: SampleOptions = OPTIONS, **changes
         eras=(ERA,),
         single_era=True,
         copier_id="test-copier",
-        lake_root=str(lake),
+        lake_place=places.Place(str(lake)),
         layout=options.layout,
         passphrase=options.passphrase,
         verify=Verify.FULL,
         max_object=1 << 26,
-        destination_root=str(root / "data"),
+        destination_place=places.Place(str(root / "data")),
         prefix="bronze/",
         table=PRIMARY_TABLE,
         compression="zstd",
-        events_root=str(root / "events"),
-        checkpoint_root=str(root / "state"),
+        events_place=places.Place(str(root / "events")),
+        checkpoint_place=places.Place(str(root / "state")),
         retry=RetryPolicy(1, 1),
         producer=PRODUCER,
     )

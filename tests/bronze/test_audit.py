@@ -140,7 +140,7 @@ def test_a_correction_holds(published: Place) -> None:
 
 
 def test_without_an_audit_stream(published: Place) -> None:
-    silent = published.but(events_root=None)
+    silent = published.but(events_place=None)
     assert silent.audit().problems == []
     assert silent.audit().partitions == 6
     flip(published.parquet(SECOND), 1000)

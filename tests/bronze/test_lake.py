@@ -124,7 +124,7 @@ K1 = LakeLayout(1, 64)
         (b"\xff\xfe\xfd", [], STANDALONE, LakeError, ".config.json is no JSON"),
         (b"[" * 60_000, [], STANDALONE, LakeError, ".config.json is no JSON"),
         (b"[1]", [], STANDALONE, LakeError, "no JSON object"),
-        (b" " * 65_537, [], STANDALONE, LakeError, "has 65537 bytes, expected at most 65536"),
+        (b" " * 65_537, [], STANDALONE, LakeError, "has 65537 bytes, more than the 65536 allowed"),
         (config(ledgersPerBatch="1"), [], STANDALONE, LakeError, "ledgersPerBatch is '1', expected int"),
         (config(ledgersPerBatch=True), [], STANDALONE, LakeError, "ledgersPerBatch is True, expected int"),
         (config(ledgersPerBatch=0), [], STANDALONE, LakeError, "ledgersPerBatch is 0, expected 1 to 4294967295"),

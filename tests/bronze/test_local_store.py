@@ -362,3 +362,21 @@ def test_many_files_fit_the_usual_limit_of_open_files(store: LocalStore) -> None
             store.create(f"{number}/a", b"x")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_update_of_many_processes_is_lost(store: LocalStore) -> None:
+    code = """
+print("ready", flush=True); sys.stdin.readline()
+for number in range(30):
+    with LocalStore(a[0]).lock(""):
+        LocalStore(a[0]).update("counter", lambda old: b"%d" % (int(old or b"0") + 1))
+        LocalStore(a[0]).clean()
+"""
+    with contextlib.ExitStack() as stack:
+        racers = [stack.enter_context(python(code, store.root)) for _ in range(4)]
+        assert {line(racer) for racer in racers} == {"ready"}
+        for racer in racers:
+            tell(racer)
+        assert [racer.wait() for racer in racers] == [0] * 4
+    assert store.read("counter") == b"120"
+    assert below(store.root) == ["counter"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bronze import place as places
 from bronze.errors import ConflictError, DataError, FrameError, ObjectMissing, StateError, VerificationError
 from bronze.grid import Partition
 from bronze.local_store import LocalStore
@@ -24,7 +25,7 @@ FIRST, SECOND = GRID[:2]
 def with_other_lake(place: Place, tmp_path: Path) -> Place:
     """The same destination, but the lake has another history."""
     options = SampleOptions(first=2, ledgers=62, transactions=3, seed=1)
-    return place.but(lake_root=str(write_sample_lake(tmp_path / "other-lake", options).root))
+    return place.but(lake_place=places.Place(str(write_sample_lake(tmp_path / "other-lake", options).root)))
 
 
 def stamps(place: Place) -> dict[str, tuple[int, int]]:
@@ -61,14 +62,14 @@ def test_what_is_published(place: Place, chain: list[SampleLedger]) -> None:
 
 
 def test_the_same_in_another_place(place: Place, tmp_path: Path) -> None:
-    other = place.but(destination_root=str(tmp_path / "elsewhere"), prefix="", copier_id="other")
+    other = place.but(destination_place=places.Place(str(tmp_path / "elsewhere")), prefix="", copier_id="other")
     assert place.publish(FIRST) == other.publish(FIRST)
     assert place.parquet(FIRST).read_bytes() == other.parquet(FIRST).read_bytes()
 
 
 def test_again_is_skipped_without_reading_the_lake(published: Place) -> None:
     before = stamps(published)
-    made = published.but(lake_root="/nowhere").publish(FIRST)
+    made = published.but(lake_place=places.Place("/nowhere")).publish(FIRST)
     assert made.outcome is Outcome.SKIPPED
     assert (made.files, made.raw_bytes) == (0, 0)
     assert stamps(published) == before
@@ -176,11 +177,11 @@ def test_bad_input_publishes_nothing(
 
 
 def test_a_refused_correction_leaves_what_is_published(published: Place, tmp_path: Path) -> None:
-    root = shutil.copytree(published.job.lake_root, tmp_path / "lake")
+    root = shutil.copytree(published.job.lake_place.path, tmp_path / "lake")
     (root / published.lake.key(5)).unlink()
     before = stamps(published)
     with pytest.raises(DataError):
-        published.of(allow_overwrite=True).but(lake_root=str(root)).publish(FIRST)
+        published.of(allow_overwrite=True).but(lake_place=places.Place(str(root))).publish(FIRST)
     with pytest.raises(VerificationError):
         published.of(allow_overwrite=True, protocol_min=99).publish(FIRST)
     assert stamps(published) == before

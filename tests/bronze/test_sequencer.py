@@ -330,7 +330,7 @@ def test_links_within_one_run(place: Place) -> None:
 
 @pytest.mark.parametrize("checkpoint", [True, False])
 def test_without_an_audit_stream(place: Place, checkpoint: bool) -> None:
-    place = place.but(events_root=None, **({} if checkpoint else {"checkpoint_root": None}))
+    place = place.but(events_place=None, **({} if checkpoint else {"checkpoint_place": None}))
     sequencer = place.sequencer()
     commits = [sequencer.commit(one) for one in FOUR]
     assert [(one.event_hash, one.is_new) for one in commits] == [("", True)] * 4
@@ -343,7 +343,7 @@ def test_without_an_audit_stream(place: Place, checkpoint: bool) -> None:
 
 
 def test_without_a_checkpoint(place: Place) -> None:
-    place = place.but(checkpoint_root=None)
+    place = place.but(checkpoint_place=None)
     commit(place, *FOUR[:2])
     assert place.sequencer().position().next_ledger == 22
     commit(place, *FOUR[2:])
@@ -399,7 +399,7 @@ print(sum(sequencer.commit(summary(start, start + 9)).is_new for start in range(
 
 
 def test_processes_that_commit_the_same_make_one_chain(place: Place, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PROCESS, str(tmp_path), place.job.lake_root]
+    command = [sys.executable, "-c", PROCESS, str(tmp_path), place.job.lake_place.path]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": Path(__file__).parents[2]}
     racers = [subprocess.Popen(command, **pipes) for _ in range(2)]  # type: ignore[call-overload]
     try:

@@ -146,7 +146,7 @@ def test_a_run_that_leaves_something_undone_ends_with_1(copy: Copier) -> None:
         pytest.param(["plan", "--", "--runner=X"], "plan takes no Beam options", id="Beam options for plan"),
         pytest.param(
             ["--", "--runner=DataflowRunner"],
-            "--runner=DataflowRunner: this version copies between local directories",
+            "--runner=DataflowRunner: this version runs on this machine",
             id="a runner on other machines",
         ),
         pytest.param(["--", "--runner", "FlinkRunner"], "allowed are DirectRunner and FnApiRunner", id="in two words"),

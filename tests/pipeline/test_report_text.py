@@ -80,13 +80,13 @@ def test_a_run_names_all_its_numbers() -> None:
         pytest.param(Position(10, HEAD, None), {}, f"committed up to ledger 9, head {HEAD}", id="with events"),
         pytest.param(
             Position(10, "", None),
-            {"events_root": None},
+            {"events_place": None},
             "committed up to ledger 9, no audit stream",
             id="a checkpoint alone",
         ),
         pytest.param(
             Position(0, "", None),
-            {"events_root": None, "checkpoint_root": None},
+            {"events_place": None, "checkpoint_place": None},
             "not kept (no audit stream, no checkpoint)",
             id="nothing is kept of the chain",
         ),

@@ -331,10 +331,17 @@ def test_metrics_address_and_port(load_text: Load, file: str, environ: dict[str,
         ("source: {local_path: x, gcs_prefix: ../x}", "source.gcs_prefix (line 1): '../x' must be"),
         ("source: {local_path: x, s3_prefix: /x}", "source.s3_prefix (line 1): '/x' must be"),
         ("source: {local_path: x, datastore_path: bucket/../x}", "source.datastore_path (line 1)"),
-        ("source: {local_path: x, datastore_path: 'gs://bucket/x'}", "must be bucket/prefix, without gs://"),
+        (
+            "source: {mode: datastore, datastore_type: S3, datastore_path: 'gs://bucket/x'}",
+            "'gs://bucket/x' is not of datastore_type S3",
+        ),
+        ("source: {local_path: x, datastore_path: 'ftp://bucket/x'}", "must be bucket/prefix, gs://bucket/prefix or"),
+        ("source: {local_path: x, gcs_bucket: 's3://bucket/x'}", "must be a bucket's bare name, or gs://bucket/prefix"),
+        ("storage: {object_lock: {days: 3}}", "object_lock needs both a mode"),
+        ("storage: {object_lock: {mode: forever}}", "storage.object_lock.mode"),
         ('checkpoint: {dir: "a\\0b"}', "checkpoint.dir (line 1): 'a\\x00b' must not hold control characters"),
         # buckets
-        ("storage: {gcs_bucket: 'gs://b'}", "storage.gcs_bucket (line 1): 'gs://b' must be a bucket's bare name"),
+        ("storage: {gcs_bucket: 'gs://b'}", "storage.gcs_bucket (line 1): 'gs://b' must be bucket/prefix"),
         ("storage: {s3_bucket: bucket/x}", "what follows the slash belongs in the prefix"),
         ("storage: {s3_bucket: b}", "must be a bucket's name: 3 to 222"),
         # URLs
@@ -656,14 +663,13 @@ def places(tmp_path: Path) -> Callable[..., list[str]]:
         ({"PAS_BACKUP_DIR": "{tmp}/file", "PAS_ENABLED": "false"}, []),
         ({"CHECKPOINT_DIR": "{tmp}/file", "CHECKPOINT_ENABLED": "false"}, []),
         # what later versions will do
-        ({"CHECKPOINT_DIR": "gs://bucket/state"}, ["checkpoint.dir: 'gs://bucket/state' is not supported yet"]),
-        ({"PAS_BACKUP_DIR": "s3://bucket/pas"}, ["pas.backup_dir: 's3://bucket/pas' is not supported yet"]),
+        ({"CHECKPOINT_DIR": "gs://bucket/state"}, []),
+        ({"CHECKPOINT_DIR": "gs://b/state"}, ["checkpoint.dir: 'gs://b/state' does not name a bucket"]),
+        ({"PAS_BACKUP_DIR": "s3://bucket/../pas"}, ["pas.backup_dir: 's3://bucket/../pas' has empty, '.' or '..'"]),
+        ({"PAS_BACKUP_DIR": "ftp://bucket/pas"}, ["pas.backup_dir: 'ftp://bucket/pas' is no place"]),
         ({"PAS_BACKUP_DIR": "file://host/pas"}, ["'file://host/pas' names a host"]),
-        (
-            {"SOURCE_MODE": "gcs", "SOURCE_GCS_BUCKET": "bucket"},
-            ["source.mode: gcs: this version copies between local"],
-        ),
-        ({"STORAGE_BACKEND": "s3", "STORAGE_S3_BUCKET": "bucket"}, ["storage.backend: s3: this version copies"]),
+        ({"SOURCE_MODE": "gcs", "SOURCE_GCS_BUCKET": "bucket"}, []),
+        ({"STORAGE_BACKEND": "s3", "STORAGE_S3_BUCKET": "s3://bucket/a"}, []),
         # all at once
         (
             {"SOURCE_LOCAL_PATH": "{tmp}/none", "STORAGE_LOCAL_DIR": "{tmp}/file"},

@@ -25,6 +25,7 @@ from bronze.grid import Partition
 from bronze.job import CopyJob
 from bronze.lake_keys import LakeLayout
 from bronze.manifest import Ledgers, Manifest, file_name
+from bronze.place import Place
 from bronze.producer import Producer
 from bronze.retry import RetryPolicy
 from bronze.summary import Outcome, PartitionSummary
@@ -47,17 +48,17 @@ def make_job(root: Path, **changes: Any) -> CopyJob:
         "eras": (ERA, OTHER),
         "single_era": False,
         "copier_id": "test",
-        "lake_root": str(root / "lake"),
+        "lake_place": Place(str(root / "lake")),
         "layout": LakeLayout(),
         "passphrase": None,
         "verify": Verify.FULL,
         "max_object": 1 << 24,
-        "destination_root": str(root / "data"),
+        "destination_place": Place(str(root / "data")),
         "prefix": "",
         "table": "ledgers_lcm_raw",
         "compression": "zstd",
-        "events_root": str(root / "pas"),
-        "checkpoint_root": str(root / "state"),
+        "events_place": Place(str(root / "pas")),
+        "checkpoint_place": Place(str(root / "state")),
         "retry": RetryPolicy(2, 1),
         "producer": PRODUCER,
     }

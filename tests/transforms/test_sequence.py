@@ -25,6 +25,12 @@ from transforms.sequence import PENDING, REFUSED, SequencePartitions
 Published = Callable[..., list[PartitionSummary]]
 
 
+def events_of(job: CopyJob) -> Path:
+    """The directory of its event files."""
+    assert job.events_place is not None
+    return Path(job.events_place.path)
+
+
 class Bag:
     """A BagState or ReadModifyWriteState of one key."""
 
@@ -119,14 +125,14 @@ def test_a_bundle_that_is_tried_again_commits_nothing_twice(job: CopyJob, publis
     """The runner forgets what the bundle did to its state; the files remember."""
     arrivals = published(ERA, 100, 110, 120)
     once = Key(job).bundle(arrivals)
-    before = {path.name: path.read_bytes() for path in Path(job.events_root or "").iterdir() if path.is_file()}
+    before = {path.name: path.read_bytes() for path in events_of(job).iterdir() if path.is_file()}
 
     again = Key(job).bundle(arrivals)
 
     assert starts(again) == starts(once) == [100, 110, 120]
     assert [one.is_new for one in again] == [False, False, False]
     assert [one.event_hash for one in again] == [one.event_hash for one in once]
-    assert {path.name: path.read_bytes() for path in Path(job.events_root or "").iterdir() if path.is_file()} == before
+    assert {path.name: path.read_bytes() for path in events_of(job).iterdir() if path.is_file()} == before
 
 
 @pytest.mark.parametrize("dies_at", [1, 2, 3])
@@ -218,7 +224,7 @@ def test_what_passes_is_tried_again(job: CopyJob, published: Published, monkeypa
 
 def test_an_operators_checkpoint_is_obeyed(job: CopyJob, published: Published) -> None:
     """It says that everything up to 119 is committed, whoever did it."""
-    state = Path(job.checkpoint_root or "")
+    state = Path(job.checkpoint_place.path if job.checkpoint_place else "")
     state.mkdir()
     document = {"network": "net", "era_id": "e1", "version_label": "v1", "last_committed_ledger": 119}
     (state / "checkpoint_net_e1_v1.json").write_text(json.dumps(document))
@@ -268,7 +274,7 @@ def test_partitions_in_a_graph_are_committed_in_ledger_order(
 
 
 def test_a_job_without_state_is_sequenced_too(tmp_path: Path) -> None:
-    job = make_job(tmp_path, events_root=None, checkpoint_root=None, retry=RetryPolicy(1, 1))
+    job = make_job(tmp_path, events_place=None, checkpoint_place=None, retry=RetryPolicy(1, 1))
     out = Key(job).bundle([publish(job, summary(ERA, start)) for start in (110, 100, 120)])
     assert starts(out) == [100, 110, 120]
     assert {one.event_hash for one in out} == {""}

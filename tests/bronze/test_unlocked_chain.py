@@ -1,0 +1,122 @@
+"""Chains in stores that keep nobody waiting, as object stores are: what can be created once decides.
+
+The store is a directory whose locks do nothing, so that copiers meet wherever they can.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bronze.checkpoint import CheckpointFile
+from bronze.destination import Destination
+from bronze.errors import ObjectExists, StateError
+from bronze.event_log import EventLog
+from bronze.events import make_event
+from bronze.local_store import LocalStore
+from bronze.sequencer import Sequencer
+from bronze.table import PRIMARY_TABLE
+from tests.bronze.conftest import ERA, PRODUCER, summary
+from tests.bronze.store_suite import race
+
+LINKS = "_links/standalone_e1_v1"
+
+
+class Unlocked(LocalStore):
+    excludes = False  # type: ignore[assignment]
+
+    @contextmanager
+    def lock(self, prefix: str = "") -> Iterator[None]:
+        yield
+
+
+def log_at(root: Path) -> EventLog:
+    return EventLog(Unlocked(root / "pas"), ERA)
+
+
+def sequencer(root: Path, state: str = "state") -> Sequencer:
+    checkpoint = CheckpointFile(Unlocked(root / state), ERA, "test", single=True)
+    destination = Destination(LocalStore(root / "data"), "bronze", PRIMARY_TABLE)
+    return Sequencer(ERA, destination, PRODUCER, events=log_at(root), checkpoint=checkpoint)
+
+
+def test_a_place_is_claimed_once_and_its_event_is_completed(tmp_path: Path) -> None:
+    log = log_at(tmp_path)
+    one = make_event(summary(2, 11), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z")
+    other = make_event(summary(22, 31), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:01Z")
+    log.append(one)
+    file = tmp_path / "pas" / "standalone_e1_v1_2-11.json"
+    file.unlink()  # as if the copier had died in between
+    with pytest.raises(ObjectExists, match="2-11"):
+        log.append(other)
+    assert log_at(tmp_path).load() == [one]
+    assert file.read_bytes() == one.to_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"../x\n{}", b"x.json\n{"])
+def test_a_damaged_claim_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
+    store = Unlocked(tmp_path / "pas")
+    store.create(f"{LINKS}/first", content)
+    with pytest.raises(StateError, match="first"):
+        log_at(tmp_path).append(make_event(summary(2, 11), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z"))
+    assert sorted(path.name for path in (tmp_path / "pas").iterdir()) == ["_links"]
+
+
+def test_a_claim_that_names_another_file_than_its_events_is_refused(tmp_path: Path) -> None:
+    store = Unlocked(tmp_path / "pas")
+    one = make_event(summary(2, 11), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z")
+    store.create(f"{LINKS}/first", b"standalone_e1_v1_12-21.json\n" + one.to_bytes())
+    with pytest.raises(StateError, match="first"):
+        log_at(tmp_path).append(make_event(summary(22, 31), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z"))
+
+
+def test_a_run_that_died_behind_its_claim_is_gone_on_with(tmp_path: Path) -> None:
+    first = sequencer(tmp_path).commit(summary(2, 11))
+    second = sequencer(tmp_path).commit(summary(12, 21))
+    (tmp_path / "pas" / "standalone_e1_v1_12-21.json").unlink()
+    (tmp_path / "pas" / "pas-chain-heads.json").write_text(json.dumps({ERA.chain: first.event_hash}))
+    document = json.loads((tmp_path / "state" / "checkpoint.json").read_bytes())
+    document["last_committed_ledger"] = 11
+    del document["last_committed_partition"]
+    (tmp_path / "state" / "checkpoint.json").write_text(json.dumps(document))
+
+    again = sequencer(tmp_path).commit(summary(12, 21))
+
+    assert again.event_hash == second.event_hash
+    assert [event.end for event in log_at(tmp_path).load()] == [11, 21]
+
+
+def test_copiers_of_one_range_make_one_chain(tmp_path: Path) -> None:
+    many = [summary(start, start + 9) for start in range(2, 102, 10)]
+
+    def run(_: int) -> int:
+        own = sequencer(tmp_path)
+        return sum(own.commit(one).is_new for one in many)
+
+    new = race(4, run)
+    assert not [one for one in new if isinstance(one, Exception)]
+
+    assert sum(new) == len(many), new  # type: ignore[arg-type]
+    assert [event.end for event in log_at(tmp_path).load()] == [one.end for one in many]
+
+
+def test_copiers_of_different_ranges_do_not_fork_the_chain(tmp_path: Path) -> None:
+    """One of them fills what another, set forward, leaves out."""
+    ranges = {"low": range(2, 102, 10), "high": range(102, 202, 10), "higher": range(202, 302, 10)}
+    for state, own in ranges.items():
+        CheckpointFile(Unlocked(tmp_path / state), ERA, "test", single=True).save(summary(0, own[0] - 1).partition, "")
+
+    def run(number: int) -> int:
+        state = list(ranges)[number % 3]
+        own = sequencer(tmp_path, state)
+        return sum(own.commit(summary(start, start + 9)).is_new for start in ranges[state])
+
+    new = race(6, run)
+    assert not [one for one in new if isinstance(one, Exception)]
+
+    assert sum(new) == 30, new  # type: ignore[arg-type]
+    assert sorted(event.start for event in log_at(tmp_path).load()) == list(range(2, 302, 10))
