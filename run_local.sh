@@ -80,6 +80,7 @@ run_tests() {
   set_up requirements.txt requirements-dev.txt
   need '/usr/lib/postgresql/*/bin/postgres' postgresql
   need strace strace
+  .venv/bin/python -m tests.support.s3_server # built once where Go is, for some minutes
   say "Checks: ruff, mypy"
   .venv/bin/ruff check .
   .venv/bin/ruff format --check .

@@ -66,6 +66,7 @@ setup(
             "pytest-timeout>=2.4,<3",
             "pytest-xdist>=3.6,<4",
             "hypothesis>=6.130,<7",
+            "moto[server,s3]>=5.2.5,<6",  # the S3 server of the tests where Go is not there to build a better one
             "duckdb>=1.3",
             "pip>=25",
         ],

@@ -109,8 +109,8 @@ class CheckpointFile:
             return None
         except ObjectTooLarge as error:
             raise StateError(
-                f"checkpoint {self._store.url}/{name} cannot be used: {error}. Restore it, or run `bronze-copier repair`,"
-                " which makes it anew from the event files"
+                f"checkpoint {self._store.url}/{name} cannot be used: {error}. Restore it, or run"
+                " `bronze-copier repair`, which makes it anew from the event files"
             ) from error
         return self._parsed(name, data, foreign_is_none=foreign_is_none)
 

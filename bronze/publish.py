@@ -100,10 +100,33 @@ class Publisher:
         try:
             upload.publish()
         except ObjectExists:
-            if destination.checksum(destination.parquet_key(era, partition)) != manifest.checksum:
-                upload.publish(replace=True)
-        destination.store.create(manifest_key, manifest.to_bytes())
+            self._publish_over(era, manifest, upload, anyway=found is not None)
+        try:
+            destination.store.create(manifest_key, manifest.to_bytes())
+        except ObjectExists:  # another copier's, where nothing keeps the two apart
+            other = destination.published(era, partition)
+            if other is None or other.checksum != manifest.checksum:
+                raise ConflictError(
+                    f"{destination.describe(manifest_key)} was created by another copier at the same time with the"
+                    f" checksum {other.checksum if other else 'of nothing'}, this one made {manifest.checksum}"
+                ) from None
+            return Outcome.UNCHANGED
         return Outcome.REPLACED if found is not None else Outcome.WRITTEN
+
+    def _publish_over(self, era: Era, manifest: Manifest, upload: Upload, *, anyway: bool) -> None:
+        """Put the parquet file where one without a manifest lies; `anyway`: that one is to be replaced."""
+        destination = self.destination
+        key = destination.parquet_key(era, manifest.partition)
+        there = destination.checksum(key)
+        if there == manifest.checksum:
+            return
+        if not (anyway or destination.store.excludes):
+            # It may be another copier's, about to create its manifest: nothing keeps the two apart.
+            raise ConflictError(
+                f"{destination.describe(key)} has the checksum {there} and no manifest, but the lake gives"
+                f" {manifest.checksum}: another version's copier is at work, or died. When none is, remove the file"
+            )
+        upload.publish(replace=True)
 
     def _summary(
         self, era: Era, manifest: Manifest, ledgers: Ledgers, outcome: Outcome, encoded: Encoded | None = None

@@ -63,6 +63,8 @@ def test_what_lies_in_the_bucket(s3_server: S3Server, s3_bucket: str, store: Obj
 def test_publishers_of_one_key_leave_nothing_unfinished(
     s3_server: S3Server, s3_bucket: str, store: ObjectStore
 ) -> None:
+    if s3_server.kind == "moto":
+        pytest.skip(f"lets several publish one object: {s3_server.why}")
     outcomes = race(8, lambda racer: upload(store, "a", 9 << 20))
     assert outcomes.count(None) == 1
     assert all(isinstance(outcome, ObjectExists) for outcome in outcomes if outcome is not None), outcomes

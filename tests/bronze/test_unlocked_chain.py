@@ -1,10 +1,11 @@
-"""Chains in stores that keep nobody waiting, as object stores are: what can be created once decides.
+"""Chains and partitions in stores that keep nobody waiting, as object stores are: what can be created once decides.
 
 The store is a directory whose locks do nothing, so that copiers meet wherever they can.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,15 @@ import pytest
 
 from bronze.checkpoint import CheckpointFile
 from bronze.destination import Destination
-from bronze.errors import ObjectExists, StateError
+from bronze.errors import ConflictError, ObjectExists, StateError
 from bronze.event_log import EventLog
 from bronze.events import make_event
 from bronze.local_store import LocalStore
+from bronze.publish import Publisher
 from bronze.sequencer import Sequencer
+from bronze.summary import Outcome
 from bronze.table import PRIMARY_TABLE
-from tests.bronze.conftest import ERA, PRODUCER, summary
+from tests.bronze.conftest import ERA, GRID, PRODUCER, Place, summary
 from tests.bronze.store_suite import race
 
 LINKS = "_links/standalone_e1_v1"
@@ -120,3 +123,52 @@ def test_copiers_of_different_ranges_do_not_fork_the_chain(tmp_path: Path) -> No
 
     assert sum(new) == 30, new  # type: ignore[arg-type]
     assert sorted(event.start for event in log_at(tmp_path).load()) == list(range(2, 302, 10))
+
+
+# ----------------------------------------------------------------------------------------------------- partitions
+
+
+@pytest.fixture
+def publisher(place: Place) -> Publisher:
+    destination = Destination(Unlocked(place.data), "bronze", PRIMARY_TABLE)
+    return dataclasses.replace(place.job.publisher(), destination=destination)
+
+
+def publish(place: Place, publisher: Publisher) -> Outcome:
+    mine = dataclasses.replace(publisher, encoder=place.job.publisher().encoder)
+    return mine.publish(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end)).outcome
+
+
+def test_copiers_of_one_partition_agree(place: Place, publisher: Publisher) -> None:
+    outcomes = race(6, lambda _: publish(place, publisher))
+    assert set(outcomes) <= {Outcome.WRITTEN, Outcome.UNCHANGED, Outcome.SKIPPED}, outcomes
+    assert outcomes.count(Outcome.WRITTEN) == 1
+    assert publisher.destination.published(ERA, GRID[0]) is not None
+
+
+def test_another_file_without_a_manifest_is_not_written_over(place: Place, publisher: Publisher) -> None:
+    """It may be another copier's, which is about to create its manifest."""
+    key = publisher.destination.parquet_key(ERA, GRID[0])
+    publisher.destination.store.create(key, b"another version's")
+    with pytest.raises(ConflictError, match="remove the file"):
+        publish(place, publisher)
+    assert publisher.destination.store.read(key) == b"another version's"
+    assert publisher.destination.published(ERA, GRID[0]) is None
+
+
+def test_another_manifest_that_comes_first_is_a_conflict(
+    place: Place, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = publisher.destination.manifest_key(ERA, GRID[0])
+    created = Unlocked.create
+
+    def create(store: Unlocked, name: str, data: bytes) -> None:
+        if name == key:  # the other copier's, just before ours
+            document = json.loads(data)
+            document["tables"][PRIMARY_TABLE]["checksum"] = f"sha256:{'0' * 64}"
+            created(store, name, json.dumps(document).encode())
+        created(store, name, data)
+
+    monkeypatch.setattr(Unlocked, "create", create)
+    with pytest.raises(ConflictError, match="another copier at the same time"):
+        publish(place, publisher)

@@ -1,5 +1,7 @@
 """A real S3 server for tests: versitygw, built once for this user where Go is installed, else moto.
 
+``python -m tests.support.s3_server`` builds it, which takes three minutes once.
+
 Fixtures, to be imported by a conftest or a test module:
     s3_server   the session's server
     s3_bucket   an empty bucket of the test's own, with its credentials in the environment
@@ -170,3 +172,8 @@ def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
     return s3_server.new_bucket()
+
+
+if __name__ == "__main__":  # builds it, which takes too long for a test
+    built, missing = gateway()
+    print(f"S3 server of the tests: {built or f'moto, because {missing}'}")
