@@ -97,6 +97,7 @@ def _measure(lake: BenchLake, work: Path, repeat: int, *, remote: bool) -> Measu
                     parquet = sum(path.stat().st_size for path in out.rglob("*.parquet"))
             # A single partition: its decoding is spread over the cores.
             runs.setdefault("alone", []).append(_run("program", lake, Path(scratch) / "a", lake.ledgers, 2))
+        runs["four"] = [_run("program", lake, Path(scratch) / "f", half, 4)]
         for size in (100, 1000, 20_000):
             runs[f"rss{size}"] = [_run("program", lake, Path(scratch) / "r", size, 1)]
         runs["read"] = [_run("read", lake, Path(scratch) / "r", 20_000, 1, keep=True) for _ in range(repeat)]

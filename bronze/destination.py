@@ -49,8 +49,11 @@ class Destination:
         """The object as people look for it."""
         return f"{self.store.url}/{key}"
 
-    def published(self, era: Era, partition: Partition) -> Manifest | None:
+    def published(self, era: Era, partition: Partition, *, file: bool = True) -> Manifest | None:
         """The manifest of the partition, or None when it is not published.
+
+        Args:
+            file: look at the size of its parquet file too, which on object stores is a request more.
 
         Raises:
             StateError: the manifest is of another partition or a short one, or its parquet file is missing
@@ -72,6 +75,8 @@ class Destination:
                 f"manifest {self.describe(key)} is of a short partition: it says {found.row_count} rows, {partition}"
                 f" has {rows} ledgers. Remove the manifest to have the partition made again"
             )
+        if not file:
+            return found
         parquet = self.parquet_key(era, partition)
         size = self.store.size(parquet)
         if size is None:

@@ -44,7 +44,7 @@ class Publisher:
             ConflictError: another partition with other content lies there.
             StoreError, OSError: it may help to try again.
         """
-        found = self.destination.published(era, partition)
+        found = self.destination.published(era, partition, file=self.destination.store.excludes)
         if found is not None and not era.allow_overwrite:
             self.destination.settle(era, partition)
             return self._summary(era, found, _ledgers_of(self.destination, era, found), Outcome.SKIPPED)

@@ -110,7 +110,9 @@ def test_other_content_is_a_conflict(place: Place, tmp_path: Path, monkeypatch: 
     looks = iter([None])
     find = type(publisher.destination).published
     monkeypatch.setattr(
-        type(publisher.destination), "published", lambda *of: next(looks) if looks.__length_hint__() else find(*of)
+        type(publisher.destination),
+        "published",
+        lambda *of, **how: next(looks) if looks.__length_hint__() else find(*of, **how),
     )
     with pytest.raises(ConflictError) as caught:
         publisher.publish(ERA, FIRST, range(2, 12))

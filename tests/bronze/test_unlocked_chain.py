@@ -172,3 +172,20 @@ def test_another_manifest_that_comes_first_is_a_conflict(
     monkeypatch.setattr(Unlocked, "create", create)
     with pytest.raises(ConflictError, match="another copier at the same time"):
         publish(place, publisher)
+
+
+def test_a_partition_that_exists_costs_one_request(
+    place: Place, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(place, publisher)
+    asked: list[str] = []
+    for name in ("read", "size", "children", "create"):
+        real = getattr(Unlocked, name)
+
+        def counted(store: Unlocked, key: str, *rest: object, real: object = real, name: str = name) -> object:
+            asked.append(f"{name} {key.rpartition('/')[2]}")
+            return real(store, key, *rest)  # type: ignore[operator]
+
+        monkeypatch.setattr(Unlocked, name, counted)
+    assert publish(place, publisher) is Outcome.SKIPPED
+    assert asked == ["read _manifest.json"]
