@@ -134,7 +134,7 @@ class LocalStore:
         with _locked_directory(folder):
             yield
 
-    def upload(self, key: str) -> LocalUpload:
+    def upload(self, key: str, *, hashed: bool = False) -> LocalUpload:
         """See `bronze.store.Store`."""
         return LocalUpload(self.root / TEMPORARY, self.path(key))
 
@@ -180,7 +180,7 @@ class LocalUpload:
             at += os.write(self._handle, view[at:])
         return at
 
-    def publish(self, *, replace: bool = False) -> None:
+    def publish(self, *, replace: bool = False, checksum: str = "") -> None:
         """See `bronze.store.Upload`."""
         os.fsync(self._handle)
         _make_directories(self._final.parent)

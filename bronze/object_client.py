@@ -44,6 +44,8 @@ class Clients:
         self.largest = S3_LARGEST if place.scheme == "s3" else GCS_LARGEST
         #: Repeats by itself what fails: for reading, and for writing where the last writer wins.
         self.patient = self._make(place, _RETRIES, {})
+        #: Like `patient`, for large objects: what arrived is compared afterwards, so S3 requests leave out its hash.
+        self.bulk = self._make(place, _RETRIES, {}, unsigned=True)
         #: Sends each request once: for writing on a condition, where an answer lost must be noticed.
         self.once = self._make(place, 0, {})
 
@@ -103,7 +105,7 @@ def _final_headers(place: Place, now: float) -> dict[str, str]:
     return headers
 
 
-def _s3(place: Place, retries: int, headers: dict[str, str]) -> Client:
+def _s3(place: Place, retries: int, headers: dict[str, str], *, unsigned: bool = False) -> Client:
     options: dict[str, Any] = {}
     if endpoint := endpoint_of(place):
         options |= {"endpoint": endpoint, "aws_endpoint_url_s3": endpoint}
@@ -111,6 +113,8 @@ def _s3(place: Place, retries: int, headers: dict[str, str]) -> Client:
         options["region"] = place.region
     if place.requester_pays:
         options["request_payer"] = True
+    if unsigned:
+        options["unsigned_payload"] = True
     if place.anonymous:
         options["skip_signature"] = True
     if place.kms_key:
@@ -129,7 +133,7 @@ def _s3(place: Place, retries: int, headers: dict[str, str]) -> Client:
     )
 
 
-def _gcs(place: Place, retries: int, headers: dict[str, str]) -> Client:
+def _gcs(place: Place, retries: int, headers: dict[str, str], *, unsigned: bool = False) -> Client:
     options: dict[str, Any] = {}
     if endpoint := endpoint_of(place):
         options["base_url"] = endpoint

@@ -266,9 +266,9 @@ class ObjectStore:
     def settle(self, key: str) -> None:
         """See `bronze.store.Store`: what the service shows, it keeps."""
 
-    def upload(self, key: str) -> ObjectUpload:
+    def upload(self, key: str, *, hashed: bool = False) -> ObjectUpload:
         """See `bronze.store.Store`."""
-        return ObjectUpload(self, checked_key(key))
+        return ObjectUpload(self, checked_key(key), hashed=hashed)
 
     def abort(self, key: str) -> None:
         """Abort the unfinished uploads to `key`."""

@@ -62,14 +62,16 @@ class Content:
 class _Hashes:
     """Follows the bytes as they are written."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hashed: bool) -> None:
         self.size = 0
-        self._sha256 = hashlib.sha256()
+        # SHA-256 costs more than all the rest of an upload, and who writes has often computed it.
+        self._sha256 = None if hashed else hashlib.sha256()
         self._part = hashlib.md5(usedforsecurity=False)
         self._parts: list[bytes] = []
 
     def update(self, data: memoryview) -> None:
-        self._sha256.update(data)
+        if self._sha256 is not None:
+            self._sha256.update(data)
         while len(data):
             taken = data[: PART - self.size % PART]
             self._part.update(taken)
@@ -79,28 +81,35 @@ class _Hashes:
                 self._parts.append(self._part.digest())
                 self._part = hashlib.md5(usedforsecurity=False)
 
-    def content(self) -> Content:
+    def content(self, checksum: str) -> Content:
+        """What was written; `checksum` as of `bronze.store.Upload.publish`."""
+        if self._sha256 is not None:
+            sha256 = self._sha256.digest()
+        else:
+            sha256 = bytes.fromhex(checksum.removeprefix("sha256:"))
+            if len(sha256) != hashlib.sha256().digest_size:
+                raise ValueError(f"an upload that is hashed by its writer needs a SHA-256 checksum, not {checksum!r}")
         parts = [*self._parts, self._part.digest()] if self.size % PART or not self.size else self._parts
         of_parts = hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()
         e_tags = {f"{of_parts}-{len(parts)}"} | ({parts[0].hex()} if len(parts) == 1 else set())
         # A copy is made as an upload of one part, the whole object.
         if len(parts) == 1:
             e_tags.add(f"{hashlib.md5(parts[0], usedforsecurity=False).hexdigest()}-1")
-        return Content(self.size, self._sha256.digest(), frozenset(e_tags))
+        return Content(self.size, sha256, frozenset(e_tags))
 
 
 class ObjectUpload:
     """An upload in parts on its way to `key`; see `bronze.store.Upload`. For one thread at a time."""
 
-    def __init__(self, store: ObjectStore, key: str) -> None:
+    def __init__(self, store: ObjectStore, key: str, *, hashed: bool = False) -> None:
         self._store, self._key = store, key
         self._temporary = store.temporary_key(key.rsplit("/", 1)[-1])
         self._where = f"{store.url}/{key}"
-        self._hashes = _Hashes()
+        self._hashes = _Hashes(hashed=hashed)
         self._content: Content | None = None
         self._completing = self._copy_failed = self._published = False
         self._writer: WritableFile | None = obstore.open_writer(
-            store.clients.patient, store.path(self._temporary), buffer_size=PART, max_concurrency=_CONCURRENCY
+            store.clients.bulk, store.path(self._temporary), buffer_size=PART, max_concurrency=_CONCURRENCY
         )
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
@@ -132,14 +141,14 @@ class ObjectUpload:
         self._hashes.update(piece)
         self._writer = writer
 
-    def publish(self, *, replace: bool = False) -> None:
+    def publish(self, *, replace: bool = False, checksum: str = "") -> None:
         """See `bronze.store.Upload`; after an error in copying it may be called again.
 
         Raises:
             StoreError: what lies there may be the whole object or nothing, never a part or a mixture.
         """
         if self._content is None:
-            self._content = self._complete()
+            self._content = self._complete(checksum)
         try:
             self._copy(self._content, replace=replace)
         finally:
@@ -151,11 +160,11 @@ class ObjectUpload:
         except BronzeError as error:  # it is published all the same, and a cleaner takes the rest one day
             _LOG.warning("A temporary object stays: %s", error)
 
-    def _complete(self) -> Content:
+    def _complete(self, checksum: str) -> Content:
         writer, self._writer = self._writer, None
         if writer is None:
             raise ValueError(f"the upload of {self._where} has ended")
-        content = self._hashes.content()
+        content = self._hashes.content(checksum)
         self._completing = True
         try:
             call(self._where, writer.close)

@@ -48,7 +48,7 @@ class Publisher:
         if found is not None and not era.allow_overwrite:
             self.destination.settle(era, partition)
             return self._summary(era, found, _ledgers_of(self.destination, era, found), Outcome.SKIPPED)
-        with self.destination.store.upload(self.destination.parquet_key(era, partition)) as upload:
+        with self.destination.store.upload(self.destination.parquet_key(era, partition), hashed=True) as upload:
             sink = HashingSink(upload)
             encoded = self.encoder.encode(era, partition, files, sink)
             manifest = self._manifest(era, partition, sink, encoded)
@@ -98,7 +98,7 @@ class Publisher:
             # Without its manifest the partition does not exist while its file changes.
             destination.store.delete(manifest_key)
         try:
-            upload.publish()
+            upload.publish(checksum=manifest.checksum)
         except ObjectExists:
             self._publish_over(era, manifest, upload, anyway=found is not None)
         try:
@@ -126,7 +126,7 @@ class Publisher:
                 f"{destination.describe(key)} has the checksum {there} and no manifest, but the lake gives"
                 f" {manifest.checksum}: another version's copier is at work, or died. When none is, remove the file"
             )
-        upload.publish(replace=True)
+        upload.publish(replace=True, checksum=manifest.checksum)
 
     def _summary(
         self, era: Era, manifest: Manifest, ledgers: Ledgers, outcome: Outcome, encoded: Encoded | None = None

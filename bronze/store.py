@@ -39,8 +39,11 @@ class Upload(Protocol):
         """Append `data`; return how many bytes that were (all of them)."""
         ...
 
-    def publish(self, *, replace: bool = False) -> None:
+    def publish(self, *, replace: bool = False, checksum: str = "") -> None:
         """Make the whole object durable and visible under its key, at once.
+
+        Args:
+            checksum: ``sha256:`` and the hex digest of all that was written; needed if `Store.upload` was told so.
 
         Raises:
             ObjectExists: something lies there and `replace` is false; the upload stays unpublished.
@@ -117,8 +120,12 @@ class Store(Protocol):
         """Make sure that what was found at `key` stays: who put it there may have died before that was certain."""
         ...
 
-    def upload(self, key: str) -> Upload:
-        """Begin an object too large for memory."""
+    def upload(self, key: str, *, hashed: bool = False) -> Upload:
+        """Begin an object too large for memory.
+
+        Args:
+            hashed: the caller hashes what it writes, and gives `Upload.publish` the checksum; so the store need not.
+        """
         ...
 
     def open_read(self, key: str) -> BinaryReader:

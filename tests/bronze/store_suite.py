@@ -10,6 +10,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from typing import ClassVar
 
 import pytest
@@ -220,6 +221,13 @@ class StoreSuite:
 
         assert race(4, run) == [None] * 4
         assert open_store().read("p/counter") == b"20"
+
+    def test_an_upload_that_its_writer_hashes(self, store: Store) -> None:
+        data = b"0123456789" * 1_000_000  # more than one part
+        with store.upload("a/b", hashed=True) as upload:
+            upload.write(data)
+            upload.publish(checksum=f"sha256:{sha256(data).hexdigest()}")
+        assert store.read("a/b") == data
 
     def test_upload_is_seen_when_it_is_published_and_not_before(self, store: Store) -> None:
         with store.upload("a/b") as upload:

@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,7 @@ def test_two_copiers_make_one_chain(
 UPLOADS = "answers of completed uploads lost"
 FAULTS = {
     "a storm": [],
+    "50 ms for each request": [Fault("slow", times=1_000_000, seconds=0.05)],
     "answers of creates lost": [Fault("lost", r"^PUT .*(_manifest\.json|_links|standalone_)", times=4)],
     "answers of copies lost": [Fault("lost", r"^(PUT|POST) .*/range=.*part-.*\.parquet", times=2)],
     UPLOADS: [Fault("lost", r"^POST .*uploadId=", times=2)],
@@ -249,7 +251,7 @@ def test_between_client_and_server(
         copy.settings["perf"] |= {"workers": 2, "retry_backoff_ms": 10, "retry_attempts": 5}
         copy.settings["source"] = through.source()
         through.write_to(copy)
-        proxy.faults.extend(Fault(one.kind, one.pattern, one.times) for one in FAULTS[fault])
+        proxy.faults.extend(replace(one) for one in FAULTS[fault])
         if not proxy.faults:
             proxy.storm(7, 0.07, "busy", "busy", "busy", "busy", "busy", "drop", "drop")
         ran = copy.process()

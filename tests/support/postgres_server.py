@@ -38,6 +38,17 @@ def binaries() -> Path | None:
     return Path(path).resolve().parent if path else None
 
 
+def _children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class PostgresServer:
     """One server with one database cluster on a free port of loopback. Runs as nobody when the tests run as root."""
 
@@ -101,9 +112,14 @@ class PostgresServer:
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT in order, SIGQUIT at once, SIGKILL as a crash."""
         if self._process is not None:
+            backends = _children(self._process.pid)
             self._process.send_signal(how)
             self._process.wait(60)
             self._process = None
+            # One that outlives a killed server for a moment would still answer.
+            deadline = time.monotonic() + 60
+            while any(_lives(backend) for backend in backends) and time.monotonic() < deadline:
+                time.sleep(0.005)  # polling, with a deadline
 
     def execute(self, statement: str, database: str = "postgres", parameters: tuple[Any, ...] = ()) -> list[Any]:
         """Run a statement as the superuser, outside of any transaction; its rows."""
