@@ -108,10 +108,7 @@ class CheckpointFile:
         except ObjectMissing:
             return None
         except ObjectTooLarge as error:
-            raise StateError(
-                f"checkpoint {self._store.url}/{name} cannot be used: {error}. Restore it, or run"
-                " `bronze-copier repair`, which makes it anew from the event files"
-            ) from error
+            raise self._damaged(name, f"cannot be used: {error}") from error
         return self._parsed(name, data, foreign_is_none=foreign_is_none)
 
     def _parsed(self, name: str, data: bytes, *, foreign_is_none: bool = False) -> Checkpoint | None:
@@ -126,15 +123,9 @@ class CheckpointFile:
             partition = Partition(_ledger(stated["start"]), _ledger(stated["end"])) if stated else None
             checksum = str(stated.get("checksum", ""))
         except KeyError as error:
-            raise StateError(
-                f"checkpoint {where} lacks the key {error}. Restore it, or run `bronze-copier repair`, which makes"
-                " it anew from the event files"
-            ) from error
+            raise self._damaged(name, f"lacks the key {error}") from error
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise StateError(
-                f"checkpoint {where} cannot be used: {error}. Restore it, or run"
-                " `bronze-copier repair`, which makes it anew from the event files"
-            ) from error
+            raise self._damaged(name, f"cannot be used: {error}") from error
         if chain != self._era.chain:
             if foreign_is_none:
                 return None
@@ -143,6 +134,12 @@ class CheckpointFile:
                 " checkpoint.dir, or run `bronze-copier repair`, which puts the file aside and makes another"
             )
         return Checkpoint(last_ledger, partition, checksum)
+
+    def _damaged(self, name: str, flaw: str) -> StateError:
+        return StateError(
+            f"checkpoint {self._store.url}/{name} {flaw}. Restore it, or run `bronze-copier repair`, which makes it"
+            " anew from the event files"
+        )
 
 
 def _ledger(value: object) -> int:

@@ -17,7 +17,15 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
-from bronze.errors import AccessDenied, BronzeError, ConfigError, ObjectExists, ObjectMissing, StoreError
+from bronze.errors import (
+    AccessDenied,
+    BronzeError,
+    ConfigError,
+    ObjectExists,
+    ObjectMissing,
+    StoreError,
+    is_transient,
+)
 from bronze.redact import redact
 
 #: How often a request is sent in all that must not be repeated blindly, and the waits in between (seconds).
@@ -83,6 +91,17 @@ def attempts(most: int = ATTEMPTS) -> Iterator[int]:
         if number:
             pause(number)
         yield number
+
+
+def repeated(function: Callable[[], Result], passes: Callable[[StoreError], bool] = is_transient) -> Result:
+    """Call `function` until it succeeds, fails in a way that does not pass, or has failed `ATTEMPTS` times."""
+    for attempt in attempts():
+        try:
+            return function()
+        except StoreError as error:
+            if not passes(error) or attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def pause(failures: int) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import obstore
 
-from bronze.errors import ConfigError, ObjectExists, StoreError, is_transient
+from bronze.errors import ConfigError, ObjectExists
 from bronze.object_client import version_of
-from bronze.object_errors import ATTEMPTS, attempts, call
+from bronze.object_errors import call, repeated
 
 if TYPE_CHECKING:
     from bronze.object_store import ObjectStore
@@ -25,17 +25,7 @@ def probe(store: ObjectStore, *, allow_unconditional: bool) -> None:
         ConfigError: the service ignores a condition (only a warning with `allow_unconditional`), or has no such bucket.
         AccessDenied: the credentials do not allow to write.
     """
-    for attempt in attempts():
-        keys = [store.temporary_key("probe") for _ in range(2)]
-        try:
-            ignored = _ignored(store, *keys)
-            break
-        except StoreError as error:  # once more with other keys: an answer that is lost leaves open what lies there
-            if not is_transient(error) or attempt == ATTEMPTS - 1:
-                raise
-        finally:
-            for key in keys:
-                store.delete(key)
+    ignored = repeated(lambda: _try(store))
     if not ignored:
         return
     message = (
@@ -45,6 +35,16 @@ def probe(store: ObjectStore, *, allow_unconditional: bool) -> None:
     if not allow_unconditional:
         raise ConfigError(message)
     _LOG.warning(message)
+
+
+def _try(store: ObjectStore) -> list[str]:
+    """The conditions that are ignored; with keys of its own: an answer that is lost leaves open what lies there."""
+    keys = [store.temporary_key("probe") for _ in range(2)]
+    try:
+        return _ignored(store, *keys)
+    finally:
+        for key in keys:
+            store.delete(key)
 
 
 def _ignored(store: ObjectStore, one: str, other: str) -> list[str]:

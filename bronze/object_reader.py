@@ -9,7 +9,7 @@ import obstore
 
 from bronze.bandwidth import Bandwidth
 from bronze.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StoreError, is_transient
-from bronze.object_errors import ATTEMPTS, attempts, call, gave_up_after_retries
+from bronze.object_errors import call, gave_up_after_retries, repeated
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult
@@ -35,18 +35,16 @@ def get(
         ObjectTooLarge: the object has more than `most` bytes; none of them is read.
         ObjectMissing, ObjectExists: nothing lies there, or another version than the one asked for.
     """
-    for attempt in attempts():
-        try:
-            found = call(where, lambda: obstore.get(client, path, options=options))
-            size = found.meta["size"]
-            if most is not None and size > most:
-                raise ObjectTooLarge(f"{where} has {size} bytes, more than the {most} allowed")
-            return found, call(where, lambda found=found: memoryview(found.bytes()))  # type: ignore[misc]
-        except StoreError as error:
-            # The client goes on after a cut, but gives up at once when the object was replaced since.
-            if not is_transient(error) or gave_up_after_retries(error) or attempt == ATTEMPTS - 1:
-                raise
-    raise AssertionError("the last attempt returns or raises")
+
+    def once() -> tuple[GetResult, memoryview]:
+        found = call(where, lambda: obstore.get(client, path, options=options))
+        size = found.meta["size"]
+        if most is not None and size > most:
+            raise ObjectTooLarge(f"{where} has {size} bytes, more than the {most} allowed")
+        return found, call(where, lambda: memoryview(found.bytes()))
+
+    # The client goes on after a cut, but gives up at once when the object was replaced since.
+    return repeated(once, lambda error: is_transient(error) and not gave_up_after_retries(error))
 
 
 class _Ranges(io.RawIOBase):

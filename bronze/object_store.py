@@ -28,7 +28,7 @@ from bronze.errors import (
     is_transient,
 )
 from bronze.object_client import Clients, version_of
-from bronze.object_errors import ATTEMPTS, attempts, call, pause
+from bronze.object_errors import ATTEMPTS, attempts, call, pause, repeated
 from bronze.object_probe import probe
 from bronze.object_reader import get, open_reader
 from bronze.object_unfinished import unfinished_uploads
@@ -142,13 +142,7 @@ class ObjectStore:
 
     def _level(self, base: str, start: int) -> list[Entry]:
         where = f"{self.place.scheme}://{join(self.place.bucket, base)}"
-        for attempt in attempts():
-            try:
-                found = call(where, lambda: obstore.list_with_delimiter(self.clients.patient, base or None))
-                break
-            except StoreError as error:
-                if not is_transient(error) or attempt == ATTEMPTS - 1:
-                    raise
+        found = repeated(lambda: call(where, lambda: obstore.list_with_delimiter(self.clients.patient, base or None)))
         entries = [Entry(meta["path"][start:], False) for meta in found["objects"]]
         entries += [Entry(path[start:], True) for path in found["common_prefixes"]]
         return sorted((entry for entry in entries if entry.name), key=lambda entry: entry.name)

@@ -18,7 +18,7 @@ from bronze.eras import Era
 from bronze.errors import CatalogError, DeliveryError, DeliveryRefused
 from bronze.events import Event
 from bronze.grid import Partition
-from bronze.manifest import file_name
+from bronze.manifest import Manifest, file_name
 from bronze.producer import Producer
 from bronze.summary import PartitionSummary
 
@@ -44,17 +44,19 @@ class Provenance:
         """The partition's parquet file, in full."""
         return f"{self.storage_root}{storage_path}/{file_name(partition)}"
 
-    def lineage(self, summary: PartitionSummary, event_hash: str) -> Lineage:
-        """The catalog's row of a partition that this run committed."""
+    def lineage(
+        self, found: PartitionSummary | Manifest, storage_path: str, producer: Producer, event_hash: str
+    ) -> Lineage:
+        """The catalog's row of a published partition, by its summary or its manifest."""
         return Lineage(
-            partition=summary.partition,
-            row_count=summary.row_count,
-            byte_size=summary.byte_size,
-            checksum=summary.checksum,
+            partition=found.partition,
+            row_count=found.row_count,
+            byte_size=found.byte_size,
+            checksum=found.checksum,
             event_hash=event_hash,
-            storage_path=summary.storage_path,
-            storage_uri=self.uri(summary.storage_path, summary.partition),
-            producer=Producer(*summary.producer.partition("@")[::2], summary.git_sha),
+            storage_path=storage_path,
+            storage_uri=self.uri(storage_path, found.partition),
+            producer=producer,
             source_type=self.source_type,
             source_location=self.source_location,
         )
@@ -87,7 +89,9 @@ class Outward:
         if self._catalog is None or self._provenance is None:
             return
         try:
-            self._catalog.record(era, self._provenance.table, self._provenance.lineage(summary, event_hash))
+            producer = Producer(*summary.producer.partition("@")[::2], summary.git_sha)
+            row = self._provenance.lineage(summary, summary.storage_path, producer, event_hash)
+            self._catalog.record(era, self._provenance.table, row)
         except CatalogError as error:
             if self._catalog_strict:
                 raise

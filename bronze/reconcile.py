@@ -6,7 +6,7 @@ finds what is committed and not recorded, and records it.
 
 from __future__ import annotations
 
-from bronze.catalog import Catalog, Lineage
+from bronze.catalog import Catalog
 from bronze.eras import Era
 from bronze.event_log import EventLog
 from bronze.grid import Partition
@@ -38,22 +38,10 @@ def reconcile(job: CopyJob, era: Era, catalog: Catalog) -> list[Partition]:
         event = log.latest(partition)[0] if log else None
         if event is None and recorded.get(partition, ("", ""))[0] == manifest.checksum:
             continue  # its event was pruned, or never made
-        catalog.record(
-            era,
-            provenance.table,
-            Lineage(
-                partition=partition,
-                row_count=manifest.row_count,
-                byte_size=manifest.byte_size,
-                checksum=manifest.checksum,
-                event_hash=event.event_hash if event else "",
-                storage_path=destination.storage_path(era, partition),
-                storage_uri=provenance.uri(destination.storage_path(era, partition), partition),
-                producer=manifest.producer,
-                source_type=provenance.source_type,
-                source_location=provenance.source_location,
-            ),
-        )
+        storage_path = destination.storage_path(era, partition)
+        event_hash = event.event_hash if event else ""
+        row = provenance.lineage(manifest, storage_path, manifest.producer, event_hash)
+        catalog.record(era, provenance.table, row)
         missed.append(partition)
     return missed
 

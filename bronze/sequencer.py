@@ -101,6 +101,8 @@ class Sequencer:
         self._position: Position | None = None
         # The head that this sequencer made itself: no event file can follow it unseen.
         self._own_head: str | None = None
+        # Appending does not change it, so it is looked for once.
+        self._oldest: Event | None = None
 
     def position(self) -> Position:
         """Where the chain goes on, as the files say now.
@@ -245,10 +247,11 @@ class Sequencer:
         if not position.head or summary.outcome is Outcome.REPLACED:
             return False
         assert self._events is not None
-        chain = self._events.load()
-        if not chain:
+        if self._oldest is None:
+            self._oldest = next(iter(self._events.load()), None)
+        if self._oldest is None:
             return summary.end < position.next_ledger or summary.outcome is Outcome.SKIPPED
-        return bool(chain[0].prev_hash) and summary.end < chain[0].start
+        return bool(self._oldest.prev_hash) and summary.end < self._oldest.start
 
     def _advance(self, summary: PartitionSummary, position: Position, fixed: _Fixed) -> None:
         """Let chain head and checkpoint follow, unless another copier has moved them on meanwhile."""
