@@ -126,7 +126,8 @@ def running_s3_server(*options: str) -> Iterator[S3Server]:
         if program:
             command = [
                 str(program), "--port", f"127.0.0.1:{port}", "--access", ACCESS_KEY, "--secret", SECRET_KEY,
-                "--region", REGION, "--quiet", "--health", "/health", "--iam-dir", str(folder / "iam"), *options,
+                "--region", REGION, "--quiet", "--keep-alive", "--health", "/health",
+                "--iam-dir", str(folder / "iam"), *options,
                 "posix", "--versioning-dir", str(folder / "versions"), str(folder / "data"),
             ]  # fmt: skip
         else:
