@@ -7,8 +7,8 @@ Arrow sees slices of it. Memory is bounded by a row group and the largest object
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from bronze.close_meta import BATCH_HEADER_BYTES, CloseMeta
@@ -105,9 +105,13 @@ class PartitionEncoder:
 
     def _read_into(self, rows: _Rows, era: Era, partition: Partition, starts: range) -> None:
         wanted = range(rows.next_ledger, partition.end + 1)
-        previous = self._before(wanted.start) if starts.start == wanted.start else None
+        links = starts.start == wanted.start > FIRST_LEDGER
+        before = [self._lake.layout.file_start(wanted.start - 1)] if links else []
         # Closed at once when an error leaves it, so that no thread writes into a buffer that is used again.
-        with closing(self._files(rows, starts)) as files:
+        with ExitStack() as stack:
+            reads = stack.enter_context(closing(self._reads([*before, *starts])))
+            previous = self._before(before[0], next(reads)) if before else None
+            files = stack.enter_context(closing(self._files(rows, starts, reads)))
             for start, (view, metas) in zip(starts, files, strict=True):
                 if self._stopped():
                     raise Stopped(f"partition {era.chain} {partition} was given up: the run was asked to stop")
@@ -129,33 +133,32 @@ class PartitionEncoder:
                 except DataError as error:
                     raise error.at(f"object {self._lake.describe(self._lake.key(start))}") from error.__cause__
 
-    def _files(self, rows: _Rows, starts: range) -> Generator[tuple[memoryview, Sequence[CloseMeta]], None, None]:
+    def _files(
+        self, rows: _Rows, starts: range, reads: Iterator[Read | None]
+    ) -> Generator[tuple[memoryview, Sequence[CloseMeta]], None, None]:
         """The decoded files in order: right behind the rows in their buffer, or in buffers of their own."""
-        with closing(self._reads(starts)) as reads:
-            if self._ahead is not None:
-                with closing(self._ahead.files(starts, reads)) as files:
-                    yield from files
-                return
-            for start, read in zip(starts, reads, strict=True):
-                metas = self._decoder.decode(start, rows.at, read)
-                yield self._decoder.arena.view, metas
+        if self._ahead is not None:
+            with closing(self._ahead.files(starts, reads)) as files:
+                yield from files
+            return
+        for start, read in zip(starts, reads, strict=True):
+            metas = self._decoder.decode(start, rows.at, read)
+            yield self._decoder.arena.view, metas
 
-    def _reads(self, starts: range) -> Generator[Read | None, None, None]:
+    def _reads(self, starts: Sequence[int]) -> Generator[Read | None, None, None]:
         if self._fetch is None:
             yield from itertools.repeat(None, len(starts))
             return
         with closing(self._fetch.reads(map(self._lake.key, starts))) as reads:
             yield from reads
 
-    def _before(self, first: int) -> CloseMeta | None:
-        """The ledger before `first`, to link to, when the lake has it and its header holds.
+    def _before(self, start: int, read: Read | None) -> CloseMeta | None:
+        """The ledger before the partition, to link to, when the lake's file `start` has it and its header holds.
 
         Where it does not, the partition that it belongs to fails by itself.
         """
-        if first <= FIRST_LEDGER:
-            return None
         try:
-            return self._trusted(self._decoder.decode(self._lake.layout.file_start(first - 1))[-1])
+            return self._trusted(self._decoder.decode(start, read=read)[-1])
         except DataError:
             return None
 

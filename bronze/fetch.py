@@ -6,11 +6,9 @@ largest that came lately, fit the budget. At least one is always on its way.
 
 from __future__ import annotations
 
-import concurrent.futures
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 
 from bronze.lake import Lake
 
@@ -22,40 +20,6 @@ BUDGET = 24 * 1024 * 1024
 _FORGET = 1 / 64
 
 Read = Callable[[], bytes]
-
-
-class _Window:
-    """Bytes that have come and were not taken yet, and requests on their way."""
-
-    def __init__(self, requests: int, budget: int) -> None:
-        self._lock = threading.Lock()
-        self._requests = requests
-        self._budget = budget
-        self._come = 0
-        self._coming = 0
-        self._largest = float(1 << 20)
-
-    def asks(self, *, always: bool) -> bool:
-        """Whether one more may be asked for (`always`: it may); it counts then."""
-        with self._lock:
-            coming = self._coming + 1
-            fits = coming <= self._requests and self._come + coming * self._largest <= self._budget
-            if not fits and not always:
-                return False
-            self._coming = coming
-            return True
-
-    def comes(self, size: int) -> None:
-        """One has come, or failed, with so many bytes."""
-        with self._lock:
-            self._coming -= 1
-            self._come += size
-            self._largest = max(size, self._largest * (1 - _FORGET))
-
-    def taken(self, size: int) -> None:
-        """So many bytes are not waiting any more."""
-        with self._lock:
-            self._come -= size
 
 
 class FetchAhead:
@@ -72,44 +36,101 @@ class FetchAhead:
         self._most = most
         self._budget = budget
         self._requests = requests
-        self._pool = concurrent.futures.ThreadPoolExecutor(requests, thread_name_prefix="fetch")
+        self._pool = ThreadPoolExecutor(requests, thread_name_prefix="fetch")
 
     def reads(self, keys: Iterable[str]) -> Generator[Read, None, None]:
-        """For each key in order a function that returns the object's bytes, or raises as `Lake.read` does."""
-        window = _Window(self._requests, self._budget)
+        """For each key in order a function that returns the object's bytes, or raises as `Lake.read` does.
 
-        def read(key: str) -> bytes:
-            size = 0
-            try:
-                data = self._lake.read(key, self._most)
-                size = len(data)
-                return data
-            finally:
-                window.comes(size)
-
-        def taker(found: concurrent.futures.Future[bytes]) -> Read:
-            def take() -> bytes:
-                data = found.result()
-                window.taken(len(data))
-                return data
-
-            return take
-
-        waiting: deque[concurrent.futures.Future[bytes]] = deque()
-        rest = iter(keys)
-        key = next(rest, None)
+        Each is to be called once, by any thread. Closing the generator waits for the requests on their way.
+        """
+        wanted = list(keys)
+        run = _Run(wanted, lambda key: self._lake.read(key, self._most), self._budget)
+        # A thread for each request, from the first key to the last: nothing is handed over for each object.
+        working = [self._pool.submit(run.work) for _ in range(min(self._requests, len(wanted)))]
         try:
-            while key is not None or waiting:
-                while key is not None and window.asks(always=not waiting):
-                    waiting.append(self._pool.submit(read, key))
-                    key = next(rest, None)
-                yield taker(waiting.popleft())
+            for number in range(len(wanted)):
+                yield run.taker(number)
         finally:
-            for left in waiting:
-                if not left.cancel():
-                    with suppress(Exception):
-                        left.result()
+            run.end()
+            for thread in working:
+                thread.result()
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(cancel_futures=True)
+
+
+class _Run:
+    """The objects of one call of `FetchAhead.reads`: which one is asked for next, and what has come."""
+
+    def __init__(self, keys: list[str], read: Callable[[str], bytes], budget: int) -> None:
+        self._keys, self._read, self._budget = keys, read, budget
+        self._next = 0
+        #: What has come and was not taken, by the key's number, and the bytes of it.
+        self._there: dict[int, bytes | Exception] = {}
+        self._bytes = 0
+        #: Requests on their way.
+        self._coming = 0
+        self._largest = float(1 << 20)
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._came = threading.Condition(self._lock)
+
+    def work(self) -> None:
+        """Ask for one object after the other; ends with the keys."""
+        while (number := self._ask()) is not None:
+            found: bytes | Exception
+            try:
+                found = self._read(self._keys[number])
+            except Exception as error:  # the taker's
+                found = error
+            self._come(number, found)
+
+    def taker(self, number: int) -> Read:
+        """What takes the object of that number."""
+
+        def take() -> bytes:
+            with self._lock:
+                while number not in self._there:
+                    self._came.wait()
+                found = self._there.pop(number)
+                self._bytes -= _size(found)
+                self._room.notify()
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        return take
+
+    def end(self) -> None:
+        """Ask for nothing more."""
+        with self._lock:
+            self._next = len(self._keys)
+            self._room.notify_all()
+
+    def _ask(self) -> int | None:
+        """Wait until there is room for one more; its number, or None when there is none."""
+        with self._lock:
+            while self._next < len(self._keys) and not self._fits():
+                self._room.wait()
+            if self._next == len(self._keys):
+                return None
+            self._next += 1
+            self._coming += 1
+            return self._next - 1
+
+    def _fits(self) -> bool:
+        return not (self._coming or self._there) or self._bytes + (self._coming + 1) * self._largest <= self._budget
+
+    def _come(self, number: int, found: bytes | Exception) -> None:
+        with self._lock:
+            self._there[number] = found
+            self._coming -= 1
+            size = _size(found)
+            self._bytes += size
+            self._largest = max(size, self._largest * (1 - _FORGET))
+            self._came.notify_all()
+
+
+def _size(found: bytes | Exception) -> int:
+    return 0 if isinstance(found, Exception) else len(found)

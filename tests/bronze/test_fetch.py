@@ -1,0 +1,143 @@
+"""Reading ahead: in order, within its bounds, errors where they belong, and nothing left behind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from bronze.errors import LakeError
+from bronze.fetch import FetchAhead
+
+WAIT = 20
+
+
+class Gates:
+    """As much of a lake as is asked for objects: each answer waits until the test opens its gate.
+
+    Objects are named by the number of their bytes; those whose names begin with ``x`` are missing.
+    """
+
+    def __init__(self, *, opened: bool) -> None:
+        self.changed = threading.Condition()
+        self.asked: list[str] = []
+        self.open: set[str] = set()
+        self.all_open = opened
+        self.coming = self.most_coming = 0
+
+    def read(self, key: str, most: int | None = None) -> bytes:
+        with self.changed:
+            self.asked.append(key)
+            self.coming += 1
+            self.most_coming = max(self.most_coming, self.coming)
+            self.changed.notify_all()
+            assert self.changed.wait_for(lambda: self.all_open or key in self.open, WAIT)
+            self.coming -= 1
+        if key.startswith("x"):
+            raise LakeError(f"object {key} is missing")
+        return bytes(int(key))
+
+    def let(self, *keys: str) -> None:
+        with self.changed:
+            self.open.update(keys)
+            self.changed.notify_all()
+
+    def wait_for(self, asked: int) -> None:
+        """Wait until so many were asked for."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.asked) >= asked, WAIT), self.asked
+
+
+@pytest.fixture
+def opened() -> Gates:
+    return Gates(opened=True)
+
+
+@pytest.fixture
+def shut() -> Gates:
+    return Gates(opened=False)
+
+
+def ahead(lake: Gates, requests: int = 4, budget: int = 1 << 30) -> FetchAhead:
+    return FetchAhead(lake, most=1 << 20, requests=requests, budget=budget)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def fetched(opened: Gates) -> Iterator[FetchAhead]:
+    with closing(ahead(opened)) as fetch:
+        yield fetch
+
+
+def test_objects_come_in_order_whatever_comes_first(shut: Gates) -> None:
+    keys = ["1", "2", "3", "4"]
+    with closing(ahead(shut)) as fetch, closing(fetch.reads(keys)) as reads:
+        first = next(reads)
+        shut.wait_for(4)
+        shut.let("4", "3", "2")
+        shut.let("1")
+        assert [len(first()), *(len(read()) for read in reads)] == [1, 2, 3, 4]
+
+
+def test_no_more_requests_at_once_than_allowed(opened: Gates) -> None:
+    with closing(ahead(opened, requests=3)) as fetch, closing(fetch.reads(["5"] * 200)) as reads:
+        assert sum(len(read()) for read in reads) == 1000
+    assert 1 <= opened.most_coming <= 3
+    assert len(opened.asked) == 200
+
+
+def test_what_has_come_and_is_not_taken_fills_the_budget(opened: Gates) -> None:
+    # The first objects are taken for 1 MiB each, until their size is known.
+    with closing(ahead(opened, budget=3 << 20)) as fetch, closing(fetch.reads([str(1 << 20)] * 10)) as reads:
+        taken = [next(reads)]
+        opened.wait_for(3)
+        for number in range(9):
+            taken[-1]()
+            taken.append(next(reads))
+            opened.wait_for(min(10, number + 4))
+            assert len(opened.asked) <= number + 4  # one more for each that was taken
+        taken[-1]()
+
+
+def test_an_object_larger_than_the_budget_comes_alone(opened: Gates) -> None:
+    with closing(ahead(opened, budget=10)) as fetch, closing(fetch.reads(["100", "200", "300"])) as reads:
+        assert [len(read()) for read in reads] == [100, 200, 300]
+    assert opened.most_coming == 1
+
+
+def test_an_error_is_raised_where_its_object_is_taken(fetched: FetchAhead) -> None:
+    with closing(fetched.reads(["1", "x", "3"])) as reads:
+        one, missing, three = reads
+        assert len(one()) == 1
+        with pytest.raises(LakeError, match="object x is missing"):
+            missing()
+        assert len(three()) == 3
+
+
+def test_objects_may_be_taken_by_several_threads(fetched: FetchAhead) -> None:
+    keys = [str(size) for size in range(300)]
+    with closing(fetched.reads(keys)) as reads, ThreadPoolExecutor(4) as pool:
+        assert [len(data) for data in pool.map(lambda read: read(), list(reads))] == list(range(300))
+
+
+def test_giving_up_waits_for_what_is_on_its_way_and_asks_for_nothing_more(shut: Gates) -> None:
+    size = str(1 << 20)
+    with closing(ahead(shut, requests=2, budget=2 << 20)) as fetch:
+        reads = fetch.reads([size] * 50)
+        next(reads)
+        shut.wait_for(2)
+        with ThreadPoolExecutor(1) as pool:
+            closed = pool.submit(reads.close)
+            assert not closed.done()
+            shut.let(size)  # with both in memory there is no room for a third
+            closed.result(WAIT)
+        assert (len(shut.asked), shut.coming) == (2, 0)
+        with closing(fetch.reads([size])) as others:
+            assert [len(read()) for read in others] == [1 << 20]
+
+
+def test_nothing_is_asked_for_where_no_keys_are(fetched: FetchAhead, opened: Gates) -> None:
+    assert list(fetched.reads([])) == []
+    assert opened.asked == []
