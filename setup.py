@@ -51,6 +51,8 @@ setup(
         "stellar-sdk>=16.1,<17",
         "zstandard>=0.25,<0.26",
         "obstore>=0.12.1,<0.13",
+        "boto3>=1.42",  # for what obstore cannot ask S3
+        "awscrt>=0.30,<1",  # checksums as object stores state them
         "psycopg2-binary>=2.9.10,<3",
         "google-cloud-logging>=3.12,<4",
         "prometheus-client>=0.22,<1",

@@ -58,7 +58,10 @@ def _ignored(store: ObjectStore, one: str, other: str) -> list[str]:
         "create-only copying": lambda: obstore.copy(client, store.path(other), path, overwrite=False),
         "writing over a known version only (If-Match)": lambda: obstore.put(client, path, b"5", mode=version_of(stale)),
     }
-    return [name for name, trial in trials.items() if not _refused(where, trial)]
+    ignored = [name for name, trial in trials.items() if not _refused(where, trial)]
+    # Not a condition, but uploads need to know from the first one on whether they are to compute MD5.
+    store.checksums.of(path, where)
+    return ignored
 
 
 def _refused(where: str, trial: Callable[[], object]) -> bool:

@@ -12,7 +12,7 @@ from bronze.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StoreErro
 from bronze.object_errors import call, gave_up_after_retries, repeated
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, GetResult
+    from obstore import GetOptions, GetResult, ObjectMeta
     from obstore.store import ObjectStore as Client
     from typing_extensions import Buffer
 
@@ -28,20 +28,20 @@ def open_reader(client: Client, path: str, where: str, bandwidth: Bandwidth) -> 
 
 def get(
     client: Client, path: str, where: str, options: GetOptions | None = None, most: int | None = None
-) -> tuple[GetResult, memoryview]:
-    """What is known of an object, and its bytes or the range asked for.
+) -> tuple[GetResult, ObjectMeta, memoryview]:
+    """An answer, what it says of the object, and the object's bytes or the range asked for.
 
     Raises:
         ObjectTooLarge: the object has more than `most` bytes; none of them is read.
         ObjectMissing, ObjectExists: nothing lies there, or another version than the one asked for.
     """
 
-    def once() -> tuple[GetResult, memoryview]:
+    def once() -> tuple[GetResult, ObjectMeta, memoryview]:
         found = call(where, lambda: obstore.get(client, path, options=options))
-        size = found.meta["size"]
-        if most is not None and size > most:
-            raise ObjectTooLarge(f"{where} has {size} bytes, more than the {most} allowed")
-        return found, call(where, lambda: memoryview(found.bytes()))
+        meta = found.meta  # made anew each time it is asked for
+        if most is not None and meta["size"] > most:
+            raise ObjectTooLarge(f"{where} has {meta['size']} bytes, more than the {most} allowed")
+        return found, meta, call(where, lambda: memoryview(found.bytes()))
 
     # The client goes on after a cut, but gives up at once when the object was replaced since.
     return repeated(once, lambda error: is_transient(error) and not gave_up_after_retries(error))
@@ -96,7 +96,7 @@ class _Ranges(io.RawIOBase):
     def _range(self, start: int, end: int) -> memoryview:
         options: GetOptions = {"range": (start, end), "if_match": self._e_tag}
         try:
-            _, data = get(self._client, self._path, self._where, options)
+            _, _, data = get(self._client, self._path, self._where, options)
         except (ObjectExists, ObjectMissing):
             raise StoreError(f"{self._where} was replaced or removed while it was read") from None
         if len(data) != end - start:

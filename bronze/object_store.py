@@ -27,17 +27,19 @@ from bronze.errors import (
     StoreError,
     is_transient,
 )
+from bronze.object_checksum import ObjectChecksums
 from bronze.object_client import Clients, version_of
 from bronze.object_errors import ATTEMPTS, attempts, call, pause, repeated
 from bronze.object_probe import probe
 from bronze.object_reader import get, open_reader
+from bronze.object_service import GcsService, S3Service
 from bronze.object_unfinished import unfinished_uploads
 from bronze.object_upload import ObjectUpload
 from bronze.place import Place
 from bronze.store import TEMPORARY, Change, Entry, checked_key, join
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta, PutMode
+    from obstore import GetResult, ObjectMeta, PutMode
     from obstore.store import ObjectStore as Client
 
 _LOG = logging.getLogger(__name__)
@@ -78,7 +80,9 @@ class ObjectStore:
         self.upload_bandwidth = Bandwidth(place.max_upload_mb_s)
         self.download_bandwidth = Bandwidth(place.max_download_mb_s)
         self._clock = clock
-        self._unfinished = unfinished_uploads(place)
+        service = S3Service(place) if place.scheme == "s3" else GcsService(place)
+        self.checksums = ObjectChecksums(service, self.clients.patient)
+        self._unfinished = unfinished_uploads(service)
 
     def __repr__(self) -> str:
         return f"ObjectStore({self.place!r})"
@@ -100,14 +104,13 @@ class ObjectStore:
         """See `bronze.store.Store`."""
         return self._get(key, most)[0]
 
-    def _get(self, key: str, most: int | None = None) -> tuple[bytes, ObjectMeta, str | None]:
-        """The object, what is known of it, and the token of its writer."""
+    def _get(self, key: str, most: int | None = None) -> tuple[bytes, ObjectMeta, GetResult]:
         where, path = self._where(key), self.path(key)
-        found, data = get(self.clients.patient, path, where, most=most)
+        found, meta, data = get(self.clients.patient, path, where, most=most)
         self.download_bandwidth.take(len(data))
-        if len(data) != found.meta["size"]:
-            raise StoreError(f"{where}: {len(data)} bytes came instead of {found.meta['size']}")
-        return bytes(data), found.meta, found.attributes.get(_WRITER)
+        if len(data) != meta["size"]:
+            raise StoreError(f"{where}: {len(data)} bytes came instead of {meta['size']}")
+        return bytes(data), meta, found
 
     def size(self, key: str) -> int | None:
         """See `bronze.store.Store`; None too where the bucket does not exist, which the service does not tell apart."""
@@ -196,9 +199,10 @@ class ObjectStore:
         Where the service keeps no tokens, an equal object will do.
         """
         try:
-            found, _, writer = self._get(key)
+            found, _, answer = self._get(key)
         except ObjectMissing:
             return None
+        writer = answer.attributes.get(_WRITER)
         return writer == token if writer else found == data
 
     def replace(self, key: str, data: bytes) -> None:
@@ -217,11 +221,11 @@ class ObjectStore:
             mode: PutMode = "create"
             old: bytes | None = None
             try:
-                old, meta, writer = self._get(key)
+                old, meta, answer = self._get(key)
             except ObjectMissing:
                 pass
             else:
-                if writer in tokens:
+                if answer.attributes.get(_WRITER) in tokens:
                     return old
                 mode = version_of(meta)
             new = change(old)

@@ -4,8 +4,8 @@ An object store writes in parts without asking any condition, and with a conditi
 written in parts under a temporary key that nobody else has; copying it, which the service does by itself, is
 create-only.
 
-What lies at the temporary key is compared with what was written before it is copied: by its ETag where that is made of
-MD5 checksums, else (encrypted objects, most of Google's) by reading it once more.
+What lies at the temporary key is compared with what was written before it is copied: by the checksum that the service
+states of it, else by its ETag where that is made of MD5 checksums, else by reading it once more.
 
 One upload keeps at most `_CONCURRENCY` parts on their way and one that fills, 40 MiB, in memory.
 """
@@ -30,6 +30,7 @@ from bronze.errors import (
     ObjectTooLarge,
     StoreError,
 )
+from bronze.object_checksum import ObjectChecksums
 from bronze.object_client import PART
 from bronze.object_errors import attempts, call
 from bronze.object_reader import LARGEST
@@ -43,6 +44,8 @@ _LOG = logging.getLogger(__name__)
 _CONCURRENCY = 4
 #: Bytes handed to the client at once: a limit on bandwidth is kept within a second or so.
 _PIECE = 1 << 20
+#: Pieces below this are put together first: each one that the client is handed costs as much as hashing it.
+_SMALL = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +53,34 @@ class Content:
     """What was written.
 
     Attributes:
+        checksum: the one that the service may state.
         e_tags: what the object's ETag is when the service makes it from MD5 checksums: of the whole object, or of its
-            parts. Services that encrypt have others, which say nothing.
+            parts. Services that encrypt have others, which say nothing. Empty when they were not computed.
     """
 
     size: int
     sha256: bytes
+    checksum: int
     e_tags: frozenset[str]
 
 
 class _Hashes:
-    """Follows the bytes as they are written."""
+    """Follows the bytes as they are written; MD5 only where no `checksums` are stated."""
 
-    def __init__(self, *, hashed: bool) -> None:
+    def __init__(self, checksums: ObjectChecksums, *, hashed: bool) -> None:
         self.size = 0
+        self._checksums = checksums
+        self._checksum = 0
         # SHA-256 costs more than all the rest of an upload, and who writes has often computed it.
         self._sha256 = None if hashed else hashlib.sha256()
-        self._part = hashlib.md5(usedforsecurity=False)
-        self._parts: list[bytes] = []
+        self._parts = None if checksums.are_stated else _PartHashes()
 
     def update(self, data: memoryview) -> None:
-        if self._sha256 is not None:
-            self._sha256.update(data)
-        while len(data):
-            taken = data[: PART - self.size % PART]
-            self._part.update(taken)
-            self.size += len(taken)
-            data = data[len(taken) :]
-            if self.size % PART == 0:
-                self._parts.append(self._part.digest())
-                self._part = hashlib.md5(usedforsecurity=False)
+        self._checksum = self._checksums.extend(self._checksum, data)
+        for hashes in (self._sha256, self._parts):
+            if hashes is not None:
+                hashes.update(data)
+        self.size += len(data)
 
     def content(self, checksum: str) -> Content:
         """What was written; `checksum` as of `bronze.store.Upload.publish`."""
@@ -89,13 +90,37 @@ class _Hashes:
             sha256 = bytes.fromhex(checksum.removeprefix("sha256:"))
             if len(sha256) != hashlib.sha256().digest_size:
                 raise ValueError(f"an upload that is hashed by its writer needs a SHA-256 checksum, not {checksum!r}")
-        parts = [*self._parts, self._part.digest()] if self.size % PART or not self.size else self._parts
+        e_tags = self._parts.e_tags() if self._parts is not None else frozenset[str]()
+        return Content(self.size, sha256, self._checksum, e_tags)
+
+
+class _PartHashes:
+    """MD5 checksums of the parts that an upload is cut into."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._part = hashlib.md5(usedforsecurity=False)
+        self._parts: list[bytes] = []
+
+    def update(self, data: memoryview) -> None:
+        while len(data):
+            taken = data[: PART - self._size % PART]
+            self._part.update(taken)
+            self._size += len(taken)
+            data = data[len(taken) :]
+            if self._size % PART == 0:
+                self._parts.append(self._part.digest())
+                self._part = hashlib.md5(usedforsecurity=False)
+
+    def e_tags(self) -> frozenset[str]:
+        """What services make of them."""
+        parts = [*self._parts, self._part.digest()] if self._size % PART or not self._size else self._parts
         of_parts = hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()
         e_tags = {f"{of_parts}-{len(parts)}"} | ({parts[0].hex()} if len(parts) == 1 else set())
         # A copy is made as an upload of one part, the whole object.
         if len(parts) == 1:
             e_tags.add(f"{hashlib.md5(parts[0], usedforsecurity=False).hexdigest()}-1")
-        return Content(self.size, sha256, frozenset(e_tags))
+        return frozenset(e_tags)
 
 
 class ObjectUpload:
@@ -105,7 +130,8 @@ class ObjectUpload:
         self._store, self._key = store, key
         self._temporary = store.temporary_key(key.rsplit("/", 1)[-1])
         self._where = f"{store.url}/{key}"
-        self._hashes = _Hashes(hashed=hashed)
+        self._hashes = _Hashes(store.checksums, hashed=hashed)
+        self._gathered = bytearray()
         self._content: Content | None = None
         self._completing = self._copy_failed = self._published = False
         self._writer: WritableFile | None = obstore.open_writer(
@@ -119,10 +145,23 @@ class ObjectUpload:
             ObjectTooLarge: more bytes than the store publishes at once. The upload can only be given up then, as after
                 every error.
         """
+        if self._writer is None:
+            raise ValueError(f"the upload of {self._where} has ended")
         view = memoryview(data).cast("B")
-        for start in range(0, len(view), _PIECE):
-            self._write_piece(view[start : start + _PIECE])
+        if len(view) < _SMALL:
+            self._gathered += view
+            if len(self._gathered) >= _SMALL:
+                self._flush()
+        else:
+            self._flush()
+            for start in range(0, len(view), _PIECE):
+                self._write_piece(view[start : start + _PIECE])
         return len(view)
+
+    def _flush(self) -> None:
+        gathered, self._gathered = self._gathered, bytearray()
+        if gathered:
+            self._write_piece(memoryview(gathered))
 
     def _write_piece(self, piece: memoryview) -> None:
         writer = self._writer
@@ -161,6 +200,7 @@ class ObjectUpload:
             _LOG.warning("A temporary object stays: %s", error)
 
     def _complete(self, checksum: str) -> Content:
+        self._flush()
         writer, self._writer = self._writer, None
         if writer is None:
             raise ValueError(f"the upload of {self._where} has ended")
@@ -210,13 +250,14 @@ class ObjectUpload:
             _LOG.warning("A copy cut short stays: %s", error)
 
     def _holds(self, key: str, content: Content) -> bool:
-        """Whether just that content lies at `key`: by its ETag where that tells, else by reading it."""
-        where = f"{self._store.url}/{key}"
+        """Whether just that content lies at `key`: by its checksum or ETag where they tell, else by reading it."""
         try:
-            meta = call(where, lambda: obstore.head(self._store.clients.patient, self._store.path(key)))
-            if meta["size"] != content.size:
+            stated = self._store.checksums.of(self._store.path(key), f"{self._store.url}/{key}")
+            if stated.size != content.size:
                 return False
-            if (meta["e_tag"] or "").strip('"') in content.e_tags:
+            if stated.checksum is not None:
+                return stated.checksum == content.checksum
+            if stated.e_tag in content.e_tags:
                 return True
             sha256 = hashlib.sha256()
             with self._store.open_read(key) as file:

@@ -20,6 +20,9 @@ from bronze.redact import MASK, names_a_secret, redact
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
+#: At debug these tell every request with its signature, and what is signed.
+_TELLING = ("botocore", "boto3", "urllib3")
+
 #: Attributes that every record has: whatever else a record has was given as `extra`.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -46,6 +49,8 @@ def configure(
         root.removeHandler(earlier)
     root.addHandler(handler)
     root.setLevel(_LEVELS[level])
+    for name in _TELLING:
+        logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     return handler
 
 

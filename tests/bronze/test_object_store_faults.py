@@ -41,7 +41,7 @@ class Shaky:
 
     def uploads(self) -> list[str]:
         """The paths of unfinished uploads."""
-        return [upload.path for upload in unfinished_uploads(self.direct.place).below("")]
+        return [upload.path for upload in unfinished_uploads(self.direct.checksums._service).below("")]
 
 
 @pytest.fixture(params=["s3", "gs"])

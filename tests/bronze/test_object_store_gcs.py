@@ -60,14 +60,32 @@ def test_a_prefix_first_met_behind_names_that_begin_like_it(store: ObjectStore) 
     assert [entry.name for entry in found if entry.is_prefix] == ["b"]
 
 
-def test_an_upload_is_read_back_where_its_e_tag_does_not_tell(gcs_server: GcsServer, store: ObjectStore) -> None:
+def reads_of_temporaries(log: list[str]) -> int:
+    return sum(request.startswith("GET ") and "_temporary" in unquote(request) for request in log)
+
+
+def test_an_upload_is_checked_by_what_the_service_states_and_not_read_back(
+    gcs_server: GcsServer, store: ObjectStore
+) -> None:
     gcs_server.take_log()
     with store.upload("a") as upload:
         upload.write(bytes(20 << 20))
         upload.publish()
-    log = map(unquote, gcs_server.take_log())
-    assert sum(request.startswith("GET ") and "_temporary" in request for request in log) == 3
+    assert reads_of_temporaries(gcs_server.take_log()) == 0
+    assert store.checksums.are_stated
     assert store.read("a") == bytes(20 << 20)
+
+
+def test_an_upload_is_read_back_where_neither_checksum_nor_e_tag_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_gcs_server(reticent=True) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        store = ObjectStore(Place(f"gs://{server.new_bucket()}/root"))
+        with store.upload("a") as upload:
+            upload.write(bytes(20 << 20))
+            upload.publish()
+        assert reads_of_temporaries(server.take_log()) == 3
+        assert not store.checksums.are_stated
+        assert store.read("a") == bytes(20 << 20)
 
 
 def test_what_was_left_is_cleaned_after_a_day(gcs_server: GcsServer, store: ObjectStore) -> None:

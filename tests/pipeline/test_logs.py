@@ -132,3 +132,11 @@ def test_logs_go_to_standard_error() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     assert done.stderr.endswith("INFO    here\n")
+
+
+def test_what_libraries_tell_of_signatures_is_not_logged_even_at_debug() -> None:
+    stream = set_up(level="debug")
+    logging.getLogger("botocore.auth").debug("StringToSign: AWS4-HMAC-SHA256")
+    LOG.debug("shown")
+    assert "StringToSign" not in stream.getvalue()
+    assert "shown" in stream.getvalue()

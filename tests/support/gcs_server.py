@@ -34,6 +34,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+import google_crc32c  # not the library that the code under test uses
+
 _PAGE = 1000
 _SMALLEST_PART = 5 << 20
 _NUMBERS = itertools.count()
@@ -74,11 +76,12 @@ class Buckets:
 
     Attributes:
         heedless: ignore every condition, as some services do.
+        reticent: state no checksums.
         log: method and target of every request.
     """
 
-    def __init__(self, token: str, *, heedless: bool) -> None:
-        self.token, self.heedless = token, heedless
+    def __init__(self, token: str, *, heedless: bool, reticent: bool) -> None:
+        self.token, self.heedless, self.reticent = token, heedless, reticent
         self.lock = threading.RLock()
         self.buckets: dict[str, dict[str, Object]] = {}
         self.uploads: dict[str, Upload] = {}
@@ -159,6 +162,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _describe(self, found: Object) -> dict[str, object]:
         known = {"ETag": f'"{found.e_tag}"', "x-goog-generation": found.generation}
+        if not self.held.reticent:
+            known["x-goog-hash"] = "crc32c=" + base64.b64encode(google_crc32c.Checksum(found.data).digest()).decode()
         return {**known, "Last-Modified": format_datetime(found.modified, usegmt=True), **found.attributes}
 
     def _attributes(self) -> dict[str, str]:
@@ -281,9 +286,9 @@ class _Server(ThreadingHTTPServer):
         pass  # clients may go away
 
 
-def serve(token: str, *, heedless: bool) -> None:
+def serve(token: str, *, heedless: bool, reticent: bool) -> None:
     """Serve on a free port, which is printed, until the parent ends."""
-    handler = type("BoundHandler", (Handler,), {"held": Buckets(token, heedless=heedless)})
+    handler = type("BoundHandler", (Handler,), {"held": Buckets(token, heedless=heedless, reticent=reticent)})
     server = _Server(("127.0.0.1", 0), handler)
     print(server.server_port, flush=True)
     server.serve_forever(60)
@@ -314,8 +319,11 @@ class GcsServer:
 
 
 @contextmanager
-def running_gcs_server(token: str = "emulator", *, heedless: bool = False) -> Iterator[GcsServer]:
-    command = [sys.executable, __file__, token, *(["--heedless"] if heedless else [])]
+def running_gcs_server(
+    token: str = "emulator", *, heedless: bool = False, reticent: bool = False
+) -> Iterator[GcsServer]:
+    command = [sys.executable, __file__, token]
+    command += [option for option, on in (("--heedless", heedless), ("--reticent", reticent)) if on]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -329,15 +337,16 @@ def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("token")
     parser.add_argument("--heedless", action="store_true")
+    parser.add_argument("--reticent", action="store_true")
     arguments = parser.parse_args()
     with suppress(KeyboardInterrupt):
-        serve(arguments.token, heedless=arguments.heedless)
+        serve(arguments.token, heedless=arguments.heedless, reticent=arguments.reticent)
 
 
 if __name__ == "__main__":
     _main()
 else:
-    # Only for the tests: the server itself needs nothing but the standard library.
+    # Only for the tests: the server itself starts without it.
     import pytest
 
     @pytest.fixture(scope="session")
