@@ -29,6 +29,11 @@ class Destination:
     prefix: str
     table: str
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether each step of publishing costs a request to another machine."""
+        return not self.store.excludes
+
     def storage_path(self, era: Era, partition: Partition) -> str:
         """The partition's directory as events name it: without the prefix."""
         return join(era.chain, self.table, f"range={partition}")

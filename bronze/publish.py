@@ -6,8 +6,8 @@ is replaced unless it is the same, never trusted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import pyarrow.parquet as pq
@@ -44,18 +44,34 @@ class Publisher:
             ConflictError: another partition with other content lies there.
             StoreError, OSError: it may help to try again.
         """
+        return self.begin(era, partition, files)()
+
+    def begin(self, era: Era, partition: Partition, files: Iterable[int]) -> Callable[[], PartitionSummary]:
+        """Do the part of `publish` that works; what is returned does the part that waits for the destination.
+
+        That is to be called once, by any thread, whatever the encoder does meanwhile. Both raise what `publish` raises.
+        """
         found = self.destination.published(era, partition, file=self.destination.store.excludes)
         if found is not None and not era.allow_overwrite:
             self.destination.settle(era, partition)
-            return self._summary(era, found, _ledgers_of(self.destination, era, found), Outcome.SKIPPED)
-        with self.destination.store.upload(self.destination.parquet_key(era, partition), hashed=True) as upload:
+            skipped = self._summary(era, found, _ledgers_of(self.destination, era, found), Outcome.SKIPPED)
+            return lambda: skipped
+        with ExitStack() as stack:
+            upload = stack.enter_context(
+                self.destination.store.upload(self.destination.parquet_key(era, partition), hashed=True)
+            )
             sink = HashingSink(upload)
             encoded = self.encoder.encode(era, partition, files, sink)
             manifest = self._manifest(era, partition, sink, encoded)
+            begun = stack.pop_all()
+
+        def finish() -> PartitionSummary:
             # One publisher at a time between the parquet file and its manifest, so that they belong together.
-            with self.destination.store.lock(self.destination.directory(era, partition)):
+            with begun, self.destination.store.lock(self.destination.directory(era, partition)):
                 outcome = self._put(era, manifest, upload)
-        return self._summary(era, manifest, encoded.ledgers, outcome, encoded)
+            return self._summary(era, manifest, encoded.ledgers, outcome, encoded)
+
+        return finish
 
     def measure(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
         """Read, verify and encode `partition` as `publish` would, and write nothing; raises what it raises."""

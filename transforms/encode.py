@@ -1,11 +1,17 @@
 """Encodes and publishes partitions, in parallel; what fails comes out under a tag of its own."""
 
+import functools
+import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
 
+from bronze.eras import Era
 from bronze.errors import BronzeError
 from bronze.grid import Partition
 from bronze.job import CopyJob
@@ -16,45 +22,100 @@ from transforms.elements import BatchFiles, PartitionKey
 FAILED = "failed"
 _LOG = logging.getLogger(__name__)
 
+Attempt = Callable[[], PartitionSummary]
+
 
 class EncodePartition(beam.DoFn):
     """``(PartitionKey, [BatchFiles])`` to ``(chain, PartitionSummary)``; failures go to `FAILED`.
 
     One partition's failure never stops another: whatever goes wrong is caught, named and reported.
+
+    Publishing on an object store is a dozen requests one after the other, each of which waits. So there a partition is
+    published by a thread of its own while the next one is encoded, and comes out behind that one, or with the bundle's
+    end: no bundle is done before all of its partitions are.
     """
 
     def __init__(self, job: CopyJob) -> None:
         self._job = job
         self._publisher: Publisher | None = None
+        self._behind: ThreadPoolExecutor | None = None
+        self._waiting: Callable[[], Any] | None = None
 
     def setup(self) -> None:
         """Open lake and destination, and get the decode buffer, once for each worker."""
         self._publisher = self._job.publisher()
+        if self._publisher.destination.is_remote and not self._job.dry_run:
+            self._behind = ThreadPoolExecutor(1, thread_name_prefix="publish")
+
+    def start_bundle(self) -> None:
+        """Forget what a bundle that failed has left: its partitions come again."""
+        self._waiting = None
+
+    def process(self, element: tuple[PartitionKey, Iterable[BatchFiles]]) -> Iterator[Any]:
+        """Publish one partition, or encode it and give out the one before it."""
+        key, spans = element
+        publisher = self._publisher
+        assert publisher is not None
+        era, partition = self._job.era(key.chain), Partition(key.start, key.end)
+        files = [start for span in sorted(spans) for start in span.starts()]
+
+        def attempt() -> PartitionSummary:
+            copy = publisher.measure if self._job.dry_run else publisher.publish
+            return copy(era, partition, files)
+
+        attempts: Iterator[Attempt] = itertools.repeat(attempt)
+        if self._behind is None:
+            yield self._outcome(key, attempts)
+            return
+        # Further attempts are made when it is its turn to come out: the encoder is free then.
+        attempts = itertools.chain([self._begin(self._behind, era, partition, files)], attempts)
+        before, self._waiting = self._waiting, functools.partial(self._outcome, key, attempts)
+        if before is not None:
+            yield before()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        """Give out the last partition."""
+        last, self._waiting = self._waiting, None
+        if last is not None:
+            yield _at_the_end(last())
 
     def teardown(self) -> None:
-        """End the publisher's threads."""
+        """End the threads."""
+        if self._behind is not None:
+            self._behind.shutdown()
         if self._publisher is not None:
             self._publisher.encoder.close()
 
-    def process(self, element: tuple[PartitionKey, Iterable[BatchFiles]]) -> Iterator[Any]:
-        """Publish one partition."""
-        key, spans = element
-        era, partition = self._job.era(key.chain), Partition(key.start, key.end)
-        publisher = self._publisher
-        assert publisher is not None
-        files = [start for span in sorted(spans) for start in span.starts()]
+    def _begin(self, behind: ThreadPoolExecutor, era: Era, partition: Partition, files: list[int]) -> Attempt:
+        """Encode a partition and have it published; what is returned waits for that, and raises what went wrong."""
+        assert self._publisher is not None
+        try:
+            return behind.submit(self._publisher.begin(era, partition, files)).result
+        except Exception as error:
+            failed: Future[PartitionSummary] = Future()
+            failed.set_exception(error)
+            return failed.result
 
-        def publish() -> PartitionSummary:
-            if self._job.dry_run:
-                return publisher.measure(era, partition, files)
-            return publisher.publish(era, partition, files)
+    def _outcome(self, key: PartitionKey, attempts: Iterator[Attempt]) -> Any:
+        """What became of a partition when the attempts are over."""
+        partition = Partition(key.start, key.end)
+
+        def attempt() -> PartitionSummary:
+            return next(attempts)()
 
         try:
-            summary = self._job.retry.call(f"partition {key.chain} {partition}", publish)
+            summary = self._job.retry.call(f"partition {key.chain} {partition}", attempt)
         except Exception as error:
             if not isinstance(error, (BronzeError, OSError)):
                 _LOG.exception("partition %s %s met an error that is not expected", key.chain, partition)
             failure = PartitionFailure(key.chain, key.start, key.end, type(error).__name__, str(error))
-            yield beam.pvalue.TaggedOutput(FAILED, failure)
-        else:
-            yield key.chain, summary
+            return beam.pvalue.TaggedOutput(FAILED, failure)
+        return key.chain, summary
+
+
+def _at_the_end(outcome: Any) -> Any:
+    """`outcome` as a bundle's end gives it out."""
+    if isinstance(outcome, beam.pvalue.TaggedOutput):
+        return beam.pvalue.TaggedOutput(outcome.tag, _at_the_end(outcome.value))
+    window = GlobalWindow()
+    return WindowedValue(outcome, window.max_timestamp(), (window,))

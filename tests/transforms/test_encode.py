@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.transforms.window import GlobalWindow
 
 from bronze.eras import Era
 from bronze.errors import FrameError, StoreError
 from bronze.grid import Partition
 from bronze.job import CopyJob
+from bronze.place import Place
 from bronze.publish import Publisher
 from bronze.summary import Outcome, PartitionFailure, PartitionSummary
 from pipeline.sample import SampleOptions, write_sample_lake
+from tests.support.gcs_server import gcs_bucket, gcs_server
 from tests.transforms.conftest import make_job
 from transforms.elements import BatchFiles, PartitionKey
 from transforms.encode import FAILED, EncodePartition
 
+__all__ = ["gcs_bucket", "gcs_server"]
+
 ERA = Era("e1", "v1", "standalone", 8, 23, 8)
+ERA_OF_FOUR = Era("e1", "v1", "standalone", 8, 23, 4)
 
 
 @pytest.fixture
@@ -106,3 +112,89 @@ def test_a_dry_run_measures_and_writes_nothing(tmp_path: Path, job: CopyJob) -> 
     assert not (tmp_path / "data").exists()
     ((_, written),) = publish(job, 8, 15, BatchFiles(8, 12, 4))
     assert (measured.checksum, measured.byte_size) == (written.checksum, written.byte_size)
+
+
+class Far:
+    """A job to a bucket, and the partitions it publishes one behind the other."""
+
+    def __init__(self, job: CopyJob) -> None:
+        self.job = job
+        self.stage = EncodePartition(job)
+        self.stage.setup()
+        self.stage.start_bundle()
+
+    def process(self, start: int) -> list[Any]:
+        return list(self.stage.process((PartitionKey(ERA.chain, start, start + 3), [BatchFiles(start, start, 4)])))
+
+    def finish(self) -> list[Any]:
+        return list(self.stage.finish_bundle())
+
+    def published(self, start: int) -> bool:
+        return self.job.destination().published(ERA_OF_FOUR, Partition(start, start + 3)) is not None
+
+
+@pytest.fixture
+def far(tmp_path: Path, job: CopyJob, gcs_bucket: str) -> Iterator[Far]:
+    place = Place(f"gs://{gcs_bucket}/bronze")
+    made = Far(
+        make_job(tmp_path, eras=(ERA_OF_FOUR,), layout=job.layout, destination_place=place, retry=type(job.retry)(3, 1))
+    )
+    yield made
+    made.stage.teardown()
+
+
+def test_far_away_a_partition_comes_out_behind_the_next_one_or_with_the_bundles_end(far: Far) -> None:
+    assert far.process(8) == []
+    ((_, first),) = far.process(12)
+    assert (first.start, first.outcome) == (8, Outcome.WRITTEN)
+    assert far.published(8)
+    (last,) = far.finish()
+    assert (last.value[1].start, last.value[1].outcome) == (12, Outcome.WRITTEN)
+    assert last.timestamp == GlobalWindow().max_timestamp()
+    assert far.published(12)
+    assert far.finish() == []
+
+
+def test_far_away_what_fails_is_named_and_tried_again_at_its_turn(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = Publisher.begin, dict.fromkeys((8, 12, 16), 0)
+
+    def begin(self: Publisher, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
+        calls[partition.start] += 1
+        if partition.start == 8:
+            raise FrameError("truncated")
+        finish = real(self, era, partition, files)
+
+        def failing() -> PartitionSummary:
+            if calls[partition.start] < 3:
+                raise StoreError("try again")
+            return finish()
+
+        return failing if partition.start == 12 else finish
+
+    monkeypatch.setattr(Publisher, "begin", begin)
+    assert far.process(8) == []
+    (failed,) = far.process(12)
+    ((_, patient),) = far.process(16)
+    (last,) = far.finish()
+
+    assert failed.value == PartitionFailure(ERA.chain, 8, 11, "FrameError", "truncated")
+    assert (patient.start, patient.outcome, last.value[1].start) == (12, Outcome.WRITTEN, 16)
+    assert calls == {8: 1, 12: 3, 16: 1}
+    assert [far.published(start) for start in (8, 12, 16)] == [False, True, True]
+
+
+def test_far_away_a_last_partition_that_fails_has_its_tag(far: Far) -> None:
+    damaged = Path(far.job.lake_place.path) / far.job.layout.key(8)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert far.process(8) == []
+    (failed,) = far.finish()
+    assert (failed.tag, failed.value.value.kind) == (FAILED, "FrameError")
+    assert failed.value.windows == (GlobalWindow(),)
+
+
+def test_a_bundle_that_failed_leaves_nothing_to_the_next(far: Far) -> None:
+    assert far.process(8) == []
+    far.stage.start_bundle()
+    assert far.process(12) == []
+    (last,) = far.finish()
+    assert last.value[1].start == 12
