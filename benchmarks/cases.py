@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import os
 import resource
 import sys
 import time
@@ -90,9 +91,11 @@ def loop(spec: dict[str, Any]) -> Callable[[], int]:
 
 def program(spec: dict[str, Any]) -> Callable[[], int]:
     """The whole program."""
+    from pipeline.prepare import ready_stores
     from pipeline.run import run_copy
 
     settings, prepared = _settings(spec), _prepare(spec)
+    ready_stores(prepared.job)
 
     def work() -> int:
         finished = run_copy(settings, prepared)
@@ -155,6 +158,8 @@ def _prepare(spec: dict[str, Any]) -> Any:
 def main() -> None:
     """Run one case; print its figures."""
     name, spec = sys.argv[1], json.loads(sys.argv[2])
+    if spec["cores"]:
+        os.sched_setaffinity(0, spec["cores"])
     case = globals()[name]
     work = case(spec) if name in ("loop", "program", "read") else lambda: case(spec)
     gc.collect()

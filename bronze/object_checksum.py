@@ -47,6 +47,7 @@ class ObjectChecksums:
         self._client = client
         self._extend: Callable[[memoryview, int], int] = crc.crc64nvme if isinstance(service, S3Service) else crc.crc32c
         self.are_stated = False
+        self._told = False
 
     def extend(self, checksum: int, data: memoryview) -> int:
         """The checksum of some bytes with `data` behind them; that of no bytes is 0."""
@@ -65,7 +66,9 @@ class ObjectChecksums:
             raise ObjectMissing(f"{where} does not exist") from None
         except StoreError as error:
             # Credentials, say, that the other library does not find: the client must do.
-            _LOG.info("No checksum is to be had: %s", error)
+            if not self._told:
+                _LOG.warning("Checksums are not to be had, what was uploaded is compared by other means: %s", error)
+                self._told = True
             meta = call(where, lambda: obstore.head(self._client, path))
             found = Stated(meta["size"], (meta["e_tag"] or "").strip('"'), None)
         self.are_stated = found.checksum is not None

@@ -6,10 +6,12 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import obstore
 import pytest
 
-from bronze import object_client, object_errors
+from bronze import object_checksum, object_client, object_errors
 from bronze.errors import ObjectExists, StoreError, is_transient
 from bronze.object_store import ObjectStore
 from bronze.object_unfinished import unfinished_uploads
@@ -237,3 +239,39 @@ def test_an_upload_that_lacks_a_part_can_only_be_given_up(shaky: Shaky, monkeypa
         with pytest.raises(ValueError, match="has ended"):
             upload.publish()
     assert shaky.uploads() == keys_of(shaky.direct) == []
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_an_upload_that_arrives_altered_is_not_published(
+    stated: bool, shaky: Shaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the service's checksum, or else by the ETag (S3) or by reading it back (Google)."""
+    real = obstore.open_writer
+
+    class Altering:
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self.writer = real(*arguments, **options)
+            self.close = self.writer.close
+
+        def write(self, data: memoryview) -> int:
+            return self.writer.write(bytes([data[0] ^ 1]) + data[1:])
+
+    if not stated:
+        monkeypatch.setattr(object_checksum, "_number", lambda text: None)
+    store = shaky.open()
+    upload(store, "whole", LARGE)
+    assert store.checksums.are_stated == stated
+    monkeypatch.setattr(obstore, "open_writer", Altering)
+    with pytest.raises(StoreError, match="a: what lies at its temporary key differs from what was written"):
+        upload(store, "a", LARGE)
+    assert keys_of(shaky.direct) == ["whole"]
+
+
+def test_an_upload_is_compared_by_other_means_where_the_checksum_cannot_be_asked_for(
+    shaky: Shaky, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts = 5 if shaky.place.scheme == "s3" else object_errors.ATTEMPTS
+    shaky.proxy.faults = [Fault("busy", "HEAD .*_temporary", times=attempts + 1)]
+    upload(shaky.open(), "a", LARGE)
+    assert shaky.direct.read("a") == LARGE
+    assert "compared by other means" in caplog.text

@@ -166,6 +166,17 @@ def test_from_and_to(
     finished(copy, cloud, expected)
 
 
+def test_workers_that_are_processes(s3: Cloud, lake: Path, expected: Copier, tmp_path: Path) -> None:
+    copy = new_copier(tmp_path / "copy", lake, **ERA)
+    copy.settings["perf"]["workers"] = 2
+    s3.fill(lake)
+    copy.settings["source"] = s3.source()
+    s3.write_to(copy)
+    ran = copy.process(BRONZE_READER="interpreted")
+    assert ran.status == 0, ran
+    finished(copy, s3, expected)
+
+
 @pytest.mark.parametrize("which", ["s3", "gcs"])
 def test_killed_and_resumed(
     which: str, lake: Path, expected: Copier, tmp_path: Path, request: pytest.FixtureRequest
@@ -284,6 +295,28 @@ def test_a_missing_bucket_and_a_missing_object_are_named(s3: Cloud, lake: Path, 
     assert ran.status == 1
     assert f"s3://{s3.bucket}/{missing}" in ran.out + ran.err
     assert copy.committed() == PARTS[:2]
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_damaged_object_fails_its_partition_and_no_other(
+    number: int, gcs: Cloud, lake: Path, expected: Copier, tmp_path: Path
+) -> None:
+    copy = new_copier(tmp_path / "copy", lake, **ERA)
+    gcs.fill(lake)
+    copy.settings["source"] = gcs.source()
+    gcs.write_to(copy)
+    key = sorted((key for key in gcs.objects("lake") if ".xdr" in key), reverse=True)[number]
+    store = gcs.place().open()
+    whole = store.read(key)
+    store.replace(key, whole[:-1])
+    ran = copy.run()
+    assert ran.status == 1
+    assert f"gs://{gcs.bucket}/{key}" in ran.out + ran.err
+    made = [key for key in gcs.objects("data") if key.endswith("/_manifest.json")]
+    assert len(made) == len(PARTS) - 1
+    store.replace(key, whole)
+    assert copy.run().status == 0
+    finished(copy, gcs, expected)
 
 
 def test_secrets_are_in_nothing_that_is_shown_or_sent(
