@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 
 from bronze.close_meta import BATCH_HEADER_BYTES, CloseMeta, read_object
@@ -100,12 +100,12 @@ class DecodeAhead:
         self._decoders = [FileDecoder(lake, verify, max_object=max_object) for _ in range(2 * threads + 1)]
 
     def files(
-        self, starts: range, reads: Iterable[Read | None]
+        self, starts: range, reads: Generator[Read | None, None, None]
     ) -> Generator[tuple[memoryview, Sequence[CloseMeta]], None, None]:
         """The decoded files: a view that is valid until the next one is asked for, and the ledgers in it.
 
         Args:
-            reads: for each file what gives its bytes when it was asked for ahead.
+            reads: for each file what gives its bytes when it was asked for ahead; closed at the end.
 
         Raises:
             DataError: as of `FileDecoder.decode`, when the file's turn comes.
@@ -129,6 +129,8 @@ class DecodeAhead:
                 decoder.shrink()
                 free.append(decoder)
         finally:
+            # First: a decoder may wait for an object that is asked for only once those of cancelled ones are taken.
+            reads.close()
             for _, left in waiting:
                 if not left.cancel():  # it is running: its buffer is free when it has ended
                     with suppress(Exception):

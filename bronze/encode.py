@@ -7,7 +7,7 @@ Arrow sees slices of it. Memory is bounded by a row group and the largest object
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -134,7 +134,7 @@ class PartitionEncoder:
                     raise error.at(f"object {self._lake.describe(self._lake.key(start))}") from error.__cause__
 
     def _files(
-        self, rows: _Rows, starts: range, reads: Iterator[Read | None]
+        self, rows: _Rows, starts: range, reads: Generator[Read | None, None, None]
     ) -> Generator[tuple[memoryview, Sequence[CloseMeta]], None, None]:
         """The decoded files in order: right behind the rows in their buffer, or in buffers of their own."""
         if self._ahead is not None:

@@ -1,14 +1,14 @@
 """Lake objects asked for ahead of need, so that the latency of one request is hidden behind others.
 
 Bounded in bytes: objects are asked for only while those that have come, and those on their way as large as the
-largest that came lately, fit the budget. At least one is always on its way.
+largest that came lately, fit the budget. At least one is always there or on its way.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 from bronze.lake import Lake
 
@@ -16,6 +16,8 @@ from bronze.lake import Lake
 REQUESTS = 32
 #: Compressed bytes that have come and wait for their turn, or are on their way.
 BUDGET = 24 * 1024 * 1024
+#: Requests on their way while no object's size is known.
+_FIRST = 4
 #: How fast a large object is forgotten: a little with each that comes.
 _FORGET = 1 / 64
 
@@ -37,41 +39,57 @@ class FetchAhead:
         self._budget = budget
         self._requests = requests
         self._pool = ThreadPoolExecutor(requests, thread_name_prefix="fetch")
+        self._run: _Run | None = None
+        self._working: list[Future[None]] = []
 
     def reads(self, keys: Iterable[str]) -> Generator[Read, None, None]:
         """For each key in order a function that returns the object's bytes, or raises as `Lake.read` does.
 
-        Each is to be called once, by any thread. Closing the generator waits for the requests on their way.
+        Each is to be called once, by any thread. Closing the generator early waits for the requests on their way, and
+        objects that were not asked for until then raise `CancelledError`. So does the next call of `reads`.
         """
         wanted = list(keys)
-        run = _Run(wanted, lambda key: self._lake.read(key, self._most), self._budget)
+        self._end()
+        known = self._run.largest if self._run else 0.0
+        run = self._run = _Run(wanted, lambda key: self._lake.read(key, self._most), self._budget, known)
         # A thread for each request, from the first key to the last: nothing is handed over for each object.
-        working = [self._pool.submit(run.work) for _ in range(min(self._requests, len(wanted)))]
+        self._working = [self._pool.submit(run.work) for _ in range(min(self._requests, len(wanted)))]
         try:
             for number in range(len(wanted)):
                 yield run.taker(number)
-        finally:
-            run.end()
-            for thread in working:
-                thread.result()
+        except GeneratorExit:
+            self._end()
+            raise
 
     def close(self) -> None:
         """End the threads."""
-        self._pool.shutdown(cancel_futures=True)
+        self._end()
+        self._pool.shutdown()
+
+    def _end(self) -> None:
+        if self._run is not None:
+            self._run.end()
+        for thread in self._working:
+            thread.result()
 
 
 class _Run:
-    """The objects of one call of `FetchAhead.reads`: which one is asked for next, and what has come."""
+    """The objects of one call of `FetchAhead.reads`: which one is asked for next, and what has come.
 
-    def __init__(self, keys: list[str], read: Callable[[str], bytes], budget: int) -> None:
+    Attributes:
+        largest: bytes that an object on its way is taken for; 0 while none has come.
+    """
+
+    def __init__(self, keys: list[str], read: Callable[[str], bytes], budget: int, largest: float) -> None:
         self._keys, self._read, self._budget = keys, read, budget
+        self.largest = largest
         self._next = 0
         #: What has come and was not taken, by the key's number, and the bytes of it.
         self._there: dict[int, bytes | Exception] = {}
         self._bytes = 0
         #: Requests on their way.
         self._coming = 0
-        self._largest = float(1 << 20)
+        self._ended = False
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._came = threading.Condition(self._lock)
@@ -92,6 +110,8 @@ class _Run:
         def take() -> bytes:
             with self._lock:
                 while number not in self._there:
+                    if self._ended and number >= self._next:
+                        raise CancelledError(f"{self._keys[number]} was not asked for: reading ahead has ended")
                     self._came.wait()
                 found = self._there.pop(number)
                 self._bytes -= _size(found)
@@ -105,22 +125,32 @@ class _Run:
     def end(self) -> None:
         """Ask for nothing more."""
         with self._lock:
-            self._next = len(self._keys)
+            self._ended = True
             self._room.notify_all()
+            self._came.notify_all()
 
     def _ask(self) -> int | None:
         """Wait until there is room for one more; its number, or None when there is none."""
         with self._lock:
-            while self._next < len(self._keys) and not self._fits():
+            while not self._is_over() and not self._fits():
                 self._room.wait()
-            if self._next == len(self._keys):
+            if self._is_over():
                 return None
             self._next += 1
             self._coming += 1
+            if self._next == len(self._keys):
+                self._room.notify_all()  # nobody needs to wait any longer
             return self._next - 1
 
+    def _is_over(self) -> bool:
+        return self._ended or self._next == len(self._keys)
+
     def _fits(self) -> bool:
-        return not (self._coming or self._there) or self._bytes + (self._coming + 1) * self._largest <= self._budget
+        if not (self._coming or self._there):
+            return True
+        if not self.largest:
+            return self._coming < _FIRST
+        return self._bytes + (self._coming + 1) * self.largest <= self._budget
 
     def _come(self, number: int, found: bytes | Exception) -> None:
         with self._lock:
@@ -128,7 +158,9 @@ class _Run:
             self._coming -= 1
             size = _size(found)
             self._bytes += size
-            self._largest = max(size, self._largest * (1 - _FORGET))
+            if not self.largest:
+                self._room.notify_all()  # now it is known how many fit
+            self.largest = max(size, self.largest * (1 - _FORGET))
             self._came.notify_all()
 
 

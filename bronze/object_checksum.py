@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
 
 _LOG = logging.getLogger(__name__)
+#: Seconds for which a service that could not be asked is not asked again.
+_ASKED_AGAIN_S = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,18 @@ class ObjectChecksums:
 
     Attributes:
         are_stated: whether the object asked for last had one.
+
+    Args:
+        clock: seconds since 1970.
     """
 
-    def __init__(self, service: S3Service | GcsService, client: Client) -> None:
+    def __init__(self, service: S3Service | GcsService, client: Client, clock: Callable[[], float]) -> None:
         self._service = service
         self._client = client
         self._extend: Callable[[memoryview, int], int] = crc.crc64nvme if isinstance(service, S3Service) else crc.crc32c
         self.are_stated = False
-        self._told = False
+        self._clock = clock
+        self._asked_again_from = 0.0
 
     def extend(self, checksum: int, data: memoryview) -> int:
         """The checksum of some bytes with `data` behind them; that of no bytes is 0."""
@@ -59,20 +65,27 @@ class ObjectChecksums:
         Raises:
             ObjectMissing: nothing lies there.
         """
-        service = self._service
-        try:
-            found = _s3(service, path) if isinstance(service, S3Service) else repeated(lambda: _gcs(service, path))
-        except ObjectMissing:
-            raise ObjectMissing(f"{where} does not exist") from None
-        except StoreError as error:
-            # Credentials, say, that the other library does not find: the client must do.
-            if not self._told:
-                _LOG.warning("Checksums are not to be had, what was uploaded is compared by other means: %s", error)
-                self._told = True
+        found = self._asked(path, where) if self._clock() >= self._asked_again_from else None
+        if found is None:
             meta = call(where, lambda: obstore.head(self._client, path))
             found = Stated(meta["size"], (meta["e_tag"] or "").strip('"'), None)
         self.are_stated = found.checksum is not None
         return found
+
+    def _asked(self, path: str, where: str) -> Stated | None:
+        """What the service says; None when it cannot be asked, which is remembered for a while."""
+        service = self._service
+        try:
+            if isinstance(service, S3Service):
+                return _s3(service, path)
+            return repeated(lambda: _gcs(service, path))
+        except ObjectMissing:
+            raise ObjectMissing(f"{where} does not exist") from None
+        except (StoreError, LookupError, ValueError) as error:
+            # Credentials, say, that the other library does not find, or an answer without a size: the client must do.
+            _LOG.warning("No checksums for now, what is uploaded is compared by other means: %s", error)
+            self._asked_again_from = self._clock() + _ASKED_AGAIN_S
+            return None
 
 
 def _s3(service: S3Service, path: str) -> Stated:
@@ -85,7 +98,8 @@ def _gcs(service: GcsService, path: str) -> Stated:
     url = f"{service.bucket_url}/{quote(path)}"
     _, headers = service.request("HEAD", f"ask for the checksum of {path}", url)
     hashes = dict(pair.strip().split("=", 1) for pair in headers.get("x-goog-hash", "").split(",") if "=" in pair)
-    return Stated(int(headers["Content-Length"]), headers.get("ETag", "").strip('"'), _number(hashes.get("crc32c")))
+    size = headers.get("x-goog-stored-content-length") or headers["Content-Length"]
+    return Stated(int(size), headers.get("ETag", "").strip('"'), _number(hashes.get("crc32c")))
 
 
 def _number(stated: str | None) -> int | None:

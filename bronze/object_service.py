@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -63,20 +64,33 @@ class S3Service:
         except botocore.exceptions.ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             failure = _failure(self.place, what, status, str(error))
-        except botocore.exceptions.BotoCoreError as error:
+        except (botocore.exceptions.BotoCoreError, ValueError) as error:
             failure = _failure(self.place, what, None, str(error))
         raise failure
 
 
 class GcsService:
-    """The bucket of a place by the XML API. Each request is sent once."""
+    """The bucket of a place by the XML API. Each request is sent once. Safe to share between threads."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self._of_thread = threading.local()
         self.bucket_url = f"{endpoint_of(place) or _GCS}/{place.bucket}"
 
     @functools.cached_property
+    def _credentials(self) -> Any:
+        import google.auth
+
+        return google.auth.default(scopes=[_GCS_SCOPE])[0]
+
+    @property
     def _session(self) -> Any:
+        """One for each thread: they are not safe to share."""
+        if not hasattr(self._of_thread, "session"):
+            self._of_thread.session = self._new_session()
+        return self._of_thread.session
+
+    def _new_session(self) -> Any:
         import requests
 
         if self.place.anonymous:
@@ -85,11 +99,9 @@ class GcsService:
             session = requests.Session()
             session.headers["Authorization"] = "Bearer emulator"
             return session
-        import google.auth
         from google.auth.transport.requests import AuthorizedSession
 
-        credentials, _ = google.auth.default(scopes=[_GCS_SCOPE])
-        return AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+        return AuthorizedSession(self._credentials)  # type: ignore[no-untyped-call]
 
     def request(
         self, method: str, what: str, url: str, asked: Mapping[str, str] | None = None
@@ -100,8 +112,10 @@ class GcsService:
 
         try:
             answer = self._session.request(method, url, params=asked, timeout=self.place.request_timeout_s)
-        except (requests.RequestException, google.auth.exceptions.GoogleAuthError) as error:
+        except (requests.RequestException, google.auth.exceptions.TransportError) as error:
             failure = _failure(self.place, what, None, str(error))
+        except google.auth.exceptions.GoogleAuthError as error:  # no credentials, or such as are not taken
+            failure = _failure(self.place, what, 401, str(error))
         else:
             if answer.ok:
                 return bytes(answer.content), answer.headers

@@ -81,7 +81,7 @@ class ObjectStore:
         self.download_bandwidth = Bandwidth(place.max_download_mb_s)
         self._clock = clock
         service = S3Service(place) if place.scheme == "s3" else GcsService(place)
-        self.checksums = ObjectChecksums(service, self.clients.patient)
+        self.checksums = ObjectChecksums(service, self.clients.patient, clock)
         self._unfinished = unfinished_uploads(service)
 
     def __repr__(self) -> str:

@@ -141,6 +141,8 @@ class ObjectUpload:
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """See `bronze.store.Upload`.
 
+        Small pieces are sent with the next ones, or by `publish`; so their errors come then.
+
         Raises:
             ObjectTooLarge: more bytes than the store publishes at once. The upload can only be given up then, as after
                 every error.
@@ -184,6 +186,7 @@ class ObjectUpload:
         """See `bronze.store.Upload`; after an error in copying it may be called again.
 
         Raises:
+            ObjectTooLarge: as of `write`.
             StoreError: what lies there may be the whole object or nothing, never a part or a mixture.
         """
         if self._content is None:
@@ -255,10 +258,9 @@ class ObjectUpload:
             stated = self._store.checksums.of(self._store.path(key), f"{self._store.url}/{key}")
             if stated.size != content.size:
                 return False
-            if stated.checksum is not None:
-                return stated.checksum == content.checksum
-            if stated.e_tag in content.e_tags:
+            if stated.checksum == content.checksum or stated.e_tag in content.e_tags:
                 return True
+            # The service's checksum may be of something else, and its ETag often is: the bytes decide.
             sha256 = hashlib.sha256()
             with self._store.open_read(key) as file:
                 while data := file.read(LARGEST):

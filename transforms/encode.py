@@ -3,6 +3,7 @@
 import functools
 import itertools
 import logging
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -90,11 +91,16 @@ class EncodePartition(beam.DoFn):
         """Encode a partition and have it published; what is returned waits for that, and raises what went wrong."""
         assert self._publisher is not None
         try:
-            return behind.submit(self._publisher.begin(era, partition, files)).result
+            finish = self._publisher.begin(era, partition, files)
         except Exception as error:
+            _let_go(error)
             failed: Future[PartitionSummary] = Future()
             failed.set_exception(error)
             return failed.result
+        try:
+            return behind.submit(finish).result
+        except RuntimeError:  # no thread is to be had: it is published when it is its turn
+            return finish
 
     def _outcome(self, key: PartitionKey, attempts: Iterator[Attempt]) -> Any:
         """What became of a partition when the attempts are over."""
@@ -111,6 +117,13 @@ class EncodePartition(beam.DoFn):
             failure = PartitionFailure(key.chain, key.start, key.end, type(error).__name__, str(error))
             return beam.pvalue.TaggedOutput(FAILED, failure)
         return key.chain, summary
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what the frames that `error` came through hold: buffers, which the next partition needs anew."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _at_the_end(outcome: Any) -> Any:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from bronze.decode import DecodeAhead
 from bronze.errors import LakeError
 from bronze.fetch import FetchAhead
+from bronze.lake import Lake
+from bronze.lake_keys import LakeLayout
+from bronze.local_store import LocalStore
+from bronze.verify import Verify
 
 WAIT = 20
 
@@ -89,16 +96,27 @@ def test_no_more_requests_at_once_than_allowed(opened: Gates) -> None:
 
 
 def test_what_has_come_and_is_not_taken_fills_the_budget(opened: Gates) -> None:
-    # The first objects are taken for 1 MiB each, until their size is known.
-    with closing(ahead(opened, budget=3 << 20)) as fetch, closing(fetch.reads([str(1 << 20)] * 10)) as reads:
-        taken = [next(reads)]
-        opened.wait_for(3)
-        for number in range(9):
-            taken[-1]()
-            taken.append(next(reads))
-            opened.wait_for(min(10, number + 4))
-            assert len(opened.asked) <= number + 4  # one more for each that was taken
-        taken[-1]()
+    size = 1 << 20
+    with closing(ahead(opened, budget=3 * size)) as fetch:
+        with closing(fetch.reads([str(size)])) as reads:  # its size is remembered
+            next(reads)()
+        with closing(fetch.reads([str(size)] * 10)) as reads:
+            for taken, read in enumerate(reads):
+                opened.wait_for(1 + min(10, taken + 3))
+                assert len(opened.asked) <= 1 + taken + 3
+                assert len(read()) == size
+
+
+def test_few_are_asked_for_before_a_size_is_known(shut: Gates) -> None:
+    keys = [str(size) for size in range(1, 31)]
+    with closing(ahead(shut, requests=20)) as fetch, closing(fetch.reads(keys)) as reads:
+        first = next(reads)
+        shut.wait_for(4)
+        assert shut.most_coming == 4
+        shut.let("1")
+        shut.wait_for(21)  # now all requests are used
+        shut.let(*keys)
+        assert len(first()) + sum(len(read()) for read in reads) == sum(range(1, 31))
 
 
 def test_an_object_larger_than_the_budget_comes_alone(opened: Gates) -> None:
@@ -116,6 +134,15 @@ def test_an_error_is_raised_where_its_object_is_taken(fetched: FetchAhead) -> No
         assert len(three()) == 3
 
 
+def test_objects_may_be_taken_after_all_were_handed_out(shut: Gates) -> None:
+    keys = [str(size) for size in range(1, 11)]
+    with closing(ahead(shut, requests=2)) as fetch:
+        reads = list(fetch.reads(keys))
+        shut.wait_for(2)
+        shut.let(*keys)
+        assert [len(read()) for read in reads] == list(range(1, 11))
+
+
 def test_objects_may_be_taken_by_several_threads(fetched: FetchAhead) -> None:
     keys = [str(size) for size in range(300)]
     with closing(fetched.reads(keys)) as reads, ThreadPoolExecutor(4) as pool:
@@ -126,16 +153,43 @@ def test_giving_up_waits_for_what_is_on_its_way_and_asks_for_nothing_more(shut: 
     size = str(1 << 20)
     with closing(ahead(shut, requests=2, budget=2 << 20)) as fetch:
         reads = fetch.reads([size] * 50)
-        next(reads)
+        _, _, never = (next(reads) for _ in range(3))
         shut.wait_for(2)
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(2) as pool:
+            waiting = pool.submit(never)
             closed = pool.submit(reads.close)
+            with pytest.raises(CancelledError, match="was not asked for"):
+                waiting.result(WAIT)  # the run has ended, whose requests are still on their way
             assert not closed.done()
-            shut.let(size)  # with both in memory there is no room for a third
+            shut.let(size)
             closed.result(WAIT)
         assert (len(shut.asked), shut.coming) == (2, 0)
         with closing(fetch.reads([size])) as others:
             assert [len(read()) for read in others] == [1 << 20]
+
+
+@pytest.mark.timeout(60)
+def test_leaving_files_that_are_decoded_ahead_never_hangs(lake_of: Callable[..., Path]) -> None:
+    layout = LakeLayout(1, 64, "zst")
+    lake = Lake(LocalStore(lake_of(1, 64, "zst")), layout, None)
+    starts = range(2, 40)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        # With room for a single object, whoever waits for a later one waits until the earlier one is taken.
+        with (
+            closing(FetchAhead(lake, most=1 << 20, requests=4, budget=1)) as fetch,
+            closing(DecodeAhead(lake, Verify.FULL, max_object=1 << 20, threads=2)) as decoding,
+        ):
+            for taken in range(300):
+                with (
+                    closing(fetch.reads(map(lake.key, starts))) as reads,
+                    closing(decoding.files(starts, reads)) as files,
+                ):
+                    found = [next(files)[1][0].sequence for _ in range(1 + taken % 3)]
+                    assert found == list(starts)[: len(found)]
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_nothing_is_asked_for_where_no_keys_are(fetched: FetchAhead, opened: Gates) -> None:

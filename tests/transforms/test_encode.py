@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -155,6 +157,57 @@ def test_far_away_a_partition_comes_out_behind_the_next_one_or_with_the_bundles_
     assert far.finish() == []
 
 
+def test_far_away_a_partition_is_published_while_the_next_is_encoded(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, begun = Publisher.begin, threading.Event()
+
+    def begin(self: Publisher, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
+        finish = real(self, era, partition, files)
+        if partition.start == 12:
+            begun.set()
+            return finish
+
+        def waiting() -> PartitionSummary:
+            assert begun.wait(20), "it was waited for before the next one was encoded"
+            return finish()
+
+        return waiting
+
+    monkeypatch.setattr(Publisher, "begin", begin)
+    assert far.process(8) == []
+    ((_, first),) = far.process(12)
+    assert first.outcome is Outcome.WRITTEN
+
+
+def test_far_away_without_a_thread_a_partition_is_published_at_its_turn(far: Far) -> None:
+    assert far.stage._behind is not None
+    far.stage._behind.shutdown()
+    assert far.process(8) == []
+    assert not far.published(8)
+    (last,) = far.finish()
+    assert last.value[1].outcome is Outcome.WRITTEN
+
+
+def test_far_away_a_failure_keeps_no_buffers(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Buffer:
+        pass
+
+    kept: list[weakref.ref[Buffer]] = []
+
+    def begin(*_: Any) -> Callable[[], PartitionSummary]:
+        buffer = Buffer()
+        kept.append(weakref.ref(buffer))
+        try:
+            raise FrameError("truncated")
+        except FrameError as error:
+            raise FrameError(f"{error}, in the object") from error
+
+    monkeypatch.setattr(Publisher, "begin", begin)
+    assert far.process(8) == []
+    assert kept[0]() is None
+    (failed,) = far.finish()
+    assert failed.value.value.message == "truncated, in the object"
+
+
 def test_far_away_what_fails_is_named_and_tried_again_at_its_turn(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     real, calls = Publisher.begin, dict.fromkeys((8, 12, 16), 0)
 
@@ -195,6 +248,9 @@ def test_far_away_a_last_partition_that_fails_has_its_tag(far: Far) -> None:
 def test_a_bundle_that_failed_leaves_nothing_to_the_next(far: Far) -> None:
     assert far.process(8) == []
     far.stage.start_bundle()
-    assert far.process(12) == []
+    assert far.process(8) == []  # as the runner tries the bundle again
+    ((_, again),) = far.process(12)
     (last,) = far.finish()
-    assert last.value[1].start == 12
+    assert (again.start, last.value[1].start) == (8, 12)
+    assert again.outcome in (Outcome.SKIPPED, Outcome.UNCHANGED)
+    assert far.published(8)
