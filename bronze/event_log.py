@@ -88,13 +88,14 @@ class EventLog:
         data = event.to_bytes()
         if self._store.excludes:
             self._store.create(key, data)
-            return
-        self._claim(event, key)
-        try:
-            self._store.create(key, data)
-        except ObjectExists:  # completed by another copier meanwhile, or another event
-            if self._store.read(key) != data:
-                raise
+        else:
+            self._claim(event, key)
+            try:
+                self._store.create(key, data)
+            except ObjectExists:  # completed by another copier meanwhile, or another event
+                if self._store.read(key) != data:
+                    raise
+        self._seen[key] = event
 
     def _claim(self, event: Event, key: str) -> None:
         place = f"{_LINKS}/{self._era.file_prefix}/{event.prev_hash.removeprefix('sha256:') or 'first'}"

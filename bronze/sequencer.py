@@ -204,11 +204,11 @@ class Sequencer:
         head = position.head
         if head != self._own_head:  # a run that died may have left an event behind it, of any partition
             head = self._tip(self._events.load(), head)
-        if not self._events.excludes:
-            # Only what is not there after the chain's end was read lies behind it: the place there can be claimed once.
-            found, revision = self._found(self._events, summary, position)
-            if found is not None:
-                return found
+            if not self._events.excludes:
+                # Only what is not there after the chain's end was read lies behind it: its place can be claimed once.
+                found, revision = self._found(self._events, summary, position)
+                if found is not None:
+                    return found
         event = make_event(summary, self._destination.table, head, self._producer, self._clock())
         self._events.append(event, revision + 1)
         return _Fixed(event, event.event_hash, is_new=True)

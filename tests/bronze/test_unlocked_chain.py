@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,18 +175,48 @@ def test_another_manifest_that_comes_first_is_a_conflict(
         publish(place, publisher)
 
 
-def test_a_partition_that_exists_costs_one_request(
-    place: Place, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publish(place, publisher)
-    asked: list[str] = []
-    for name in ("read", "size", "children", "create"):
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is asked of stores, a request each (an update is two)."""
+    found: list[str] = []
+    depth = 0
+    for name in ("read", "size", "children", "create", "update", "delete"):
         real = getattr(Unlocked, name)
 
-        def counted(store: Unlocked, key: str, *rest: object, real: object = real, name: str = name) -> object:
-            asked.append(f"{name} {key.rpartition('/')[2]}")
-            return real(store, key, *rest)  # type: ignore[operator]
+        def counted(store: Unlocked, key: str, *rest: Any, real: Any = real, name: str = name, **more: Any) -> Any:
+            nonlocal depth
+            if not depth:  # not what an update does to do its work
+                found.append(f"{name} {key.rpartition('/')[2]}")
+            depth += 1
+            try:
+                return real(store, key, *rest, **more)
+            finally:
+                depth -= 1
 
         monkeypatch.setattr(Unlocked, name, counted)
+    return found
+
+
+def test_a_partition_that_exists_costs_one_request(place: Place, publisher: Publisher, asked: list[str]) -> None:
+    publish(place, publisher)
+    asked.clear()
     assert publish(place, publisher) is Outcome.SKIPPED
     assert asked == ["read _manifest.json"]
+
+
+def test_a_commit_behind_the_last_one_costs_ten_requests(tmp_path: Path, asked: list[str]) -> None:
+    sequence = sequencer(tmp_path)
+    sequence.commit(summary(2, 11))
+    before = sequence.commit(summary(12, 21)).event_hash
+    asked.clear()
+    sequence.commit(summary(22, 31))
+    assert asked == [
+        "read checkpoint.json",
+        "read pas-chain-heads.json",
+        "read standalone_e1_v1_12-21.2.json",
+        "read standalone_e1_v1_22-31.json",
+        f"create {before.removeprefix('sha256:')}",
+        "create standalone_e1_v1_22-31.json",
+        "update pas-chain-heads.json",
+        "update checkpoint.json",
+    ]
