@@ -137,3 +137,21 @@ def test_credentials_that_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
             with pytest.raises(AccessDenied) as caught:
                 use()
             assert not is_transient(caught.value)
+
+
+def test_anonymous_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any credentials, and without asking for some."""
+    with running_gcs_server(public=True) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        place = Place(f"gs://{server.new_bucket()}/p")
+        ObjectStore(place).create("a/b", b"x")
+        monkeypatch.delenv("STORAGE_EMULATOR_HOST")
+        anonymous = ObjectStore(dataclasses.replace(place, endpoint=server.url, anonymous=True))
+        assert anonymous.read("a/b") == b"x"
+        assert [entry.name for entry in anonymous.children("a")] == ["b"]
+        assert anonymous.size("a/c") is None
+    with running_gcs_server() as private:
+        bucket = private.new_bucket()
+        refused = ObjectStore(Place(f"gs://{bucket}/p", endpoint=private.url, anonymous=True))
+        with pytest.raises(AccessDenied):
+            refused.read("a")

@@ -7,20 +7,32 @@ import json
 import pickle
 import subprocess
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from bronze import object_errors
-from bronze.errors import AccessDenied, BronzeError, ConfigError, ObjectExists, ObjectTooLarge, StoreError, is_transient
+from bronze.errors import (
+    AccessDenied,
+    BronzeError,
+    ConfigError,
+    ObjectExists,
+    ObjectMissing,
+    ObjectTooLarge,
+    StoreError,
+    is_transient,
+)
 from bronze.object_store import ObjectStore
 from bronze.place import Place
 from tests.bronze.store_suite import Opener, StoreSuite, race
 from tests.support.s3_server import (
     ACCESS_KEY,
+    REGION,
     SECRET_KEY,
     S3Server,
     environment,
@@ -285,3 +297,66 @@ with store.upload("part.parquet") as upload:
     assert sorted(later.clean()) == ["_temporary/named-otherwise", left.removeprefix("root/")]
     assert later.clean() == s3_server.uploads(s3_bucket) == []
     assert s3_server.keys(s3_bucket) == ["root/kept"]
+
+
+@pytest.fixture
+def recorded() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
+    """The address of a server that writes down what it is asked, takes every object and has none; and what it wrote."""
+    seen: list[tuple[str, dict[str, str]]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def any(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            seen.append((self.command, {name.lower(): value for name, value in self.headers.items()}))
+            self.send_response(200 if self.command == "PUT" else 404)
+            self.send_header("ETag", '"x"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_HEAD = do_PUT = any
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", seen
+    server.shutdown()
+    server.server_close()
+
+
+def test_who_pays_is_said_in_every_request(
+    recorded: tuple[str, list[tuple[str, dict[str, str]]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, seen = recorded
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    store = ObjectStore(Place("s3://bucket", endpoint=url, region=REGION, requester_pays=True))
+    with pytest.raises(ObjectMissing):
+        store.read("a")
+    assert store.size("a") is None
+    with pytest.raises(ObjectMissing):
+        store.checksums.of("a", "a")
+    assert [command for command, _ in seen] == ["GET", "HEAD", "HEAD"]
+    assert {headers.get("x-amz-request-payer") for _, headers in seen} == {"requester"}
+
+
+def test_the_key_that_encrypts_is_named_with_what_is_written(
+    recorded: tuple[str, list[tuple[str, dict[str, str]]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, seen = recorded
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    store = ObjectStore(
+        Place("s3://bucket", endpoint=url, region=REGION, kms_key="arn:key", storage_class="STANDARD_IA")
+    )
+    store.create("a", b"x")
+    store.replace("a", b"y")
+    (_, created), (_, replaced) = seen
+    for headers in (created, replaced):
+        assert headers["x-amz-server-side-encryption"] == "aws:kms"
+        assert headers["x-amz-server-side-encryption-aws-kms-key-id"] == "arn:key"
+    assert created["x-amz-storage-class"] == "STANDARD_IA"
+    assert "x-amz-storage-class" not in replaced

@@ -77,11 +77,12 @@ class Buckets:
     Attributes:
         heedless: ignore every condition, as some services do.
         reticent: state no checksums.
+        public: anybody may read.
         log: method and target of every request.
     """
 
-    def __init__(self, token: str, *, heedless: bool, reticent: bool) -> None:
-        self.token, self.heedless, self.reticent = token, heedless, reticent
+    def __init__(self, token: str, *, heedless: bool, reticent: bool, public: bool) -> None:
+        self.token, self.heedless, self.reticent, self.public = token, heedless, reticent, public
         self.lock = threading.RLock()
         self.buckets: dict[str, dict[str, Object]] = {}
         self.uploads: dict[str, Upload] = {}
@@ -130,7 +131,9 @@ class Handler(BaseHTTPRequestHandler):
                 return None  # the client went away
             if bucket == "-":
                 return self._control(key)
-            if self.headers.get("Authorization") != f"Bearer {self.held.token}":
+            authorization = self.headers.get("Authorization")
+            anonymous = authorization is None and self.held.public and self.command in ("GET", "HEAD")
+            if not anonymous and authorization != f"Bearer {self.held.token}":
                 raise Refused(401, "AuthenticationRequired")
             self.held.log.append(f"{self.command} {self.path}")
             with self.held.lock:
@@ -286,9 +289,9 @@ class _Server(ThreadingHTTPServer):
         pass  # clients may go away
 
 
-def serve(token: str, *, heedless: bool, reticent: bool) -> None:
+def serve(token: str, **kind: bool) -> None:
     """Serve on a free port, which is printed, until the parent ends."""
-    handler = type("BoundHandler", (Handler,), {"held": Buckets(token, heedless=heedless, reticent=reticent)})
+    handler = type("BoundHandler", (Handler,), {"held": Buckets(token, **kind)})
     server = _Server(("127.0.0.1", 0), handler)
     print(server.server_port, flush=True)
     server.serve_forever(60)
@@ -320,10 +323,12 @@ class GcsServer:
 
 @contextmanager
 def running_gcs_server(
-    token: str = "emulator", *, heedless: bool = False, reticent: bool = False
+    token: str = "emulator", *, heedless: bool = False, reticent: bool = False, public: bool = False
 ) -> Iterator[GcsServer]:
     command = [sys.executable, __file__, token]
-    command += [option for option, on in (("--heedless", heedless), ("--reticent", reticent)) if on]
+    command += [
+        option for option, on in (("--heedless", heedless), ("--reticent", reticent), ("--public", public)) if on
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -338,9 +343,10 @@ def _main() -> None:
     parser.add_argument("token")
     parser.add_argument("--heedless", action="store_true")
     parser.add_argument("--reticent", action="store_true")
+    parser.add_argument("--public", action="store_true")
     arguments = parser.parse_args()
     with suppress(KeyboardInterrupt):
-        serve(arguments.token, heedless=arguments.heedless, reticent=arguments.reticent)
+        serve(**vars(arguments))
 
 
 if __name__ == "__main__":
