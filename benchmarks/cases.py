@@ -21,6 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.speed import Speed
+
 MIB = 1 << 20
 
 
@@ -170,13 +172,14 @@ def main() -> None:
     work = case(spec) if name in ("loop", "program", "read") else lambda: case(spec)
     gc.collect()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    wall, cpu = time.perf_counter(), time.process_time()
-    count = work()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    with Speed() as speed:
+        wall, cpu = time.perf_counter(), time.process_time()
+        count = work()
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu += children.ru_utime + children.ru_stime - before.ru_utime - before.ru_stime
     peak = _peak_rss()
-    print(json.dumps({"count": count, "wall": wall, "cpu": cpu, "peak_rss": peak}))
+    print(json.dumps({"count": count, "wall": wall, "cpu": cpu, "peak_rss": peak, "steady": wall * speed.mean}))
 
 
 if __name__ == "__main__":
