@@ -33,7 +33,7 @@ def run_case(
 
     Args:
         places: the settings of source and storage, when they are not on the disk.
-        cores: that it may use; empty: those of this process.
+        cores: that it may use, whose speed is measured then; empty: those of this process, and it is not.
     """
     if not keep:
         shutil.rmtree(out, ignore_errors=True)

@@ -138,8 +138,7 @@ class PartitionEncoder:
     ) -> Generator[tuple[memoryview, Sequence[CloseMeta]], None, None]:
         """The decoded files in order: right behind the rows in their buffer, or in buffers of their own."""
         if self._ahead is not None:
-            with closing(self._ahead.files(starts, reads)) as files:
-                yield from files
+            yield from self._ahead.files(starts, reads)
             return
         for start, read in zip(starts, reads, strict=True):
             metas = self._decoder.decode(start, rows.at, read)
@@ -148,9 +147,8 @@ class PartitionEncoder:
     def _reads(self, starts: Sequence[int]) -> Generator[Read | None, None, None]:
         if self._fetch is None:
             yield from itertools.repeat(None, len(starts))
-            return
-        with closing(self._fetch.reads(map(self._lake.key, starts))) as reads:
-            yield from reads
+        else:
+            yield from self._fetch.reads(map(self._lake.key, starts))
 
     def _before(self, start: int, read: Read | None) -> CloseMeta | None:
         """The ledger before the partition, to link to, when the lake's file `start` has it and its header holds.

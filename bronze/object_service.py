@@ -123,6 +123,11 @@ class GcsService:
         raise failure
 
 
+def service_of(place: Place) -> S3Service | GcsService:
+    """The bucket of the place."""
+    return S3Service(place) if place.scheme == "s3" else GcsService(place)
+
+
 def _failure(place: Place, what: str, status: int | None, text: str) -> StoreError:
     if status == 404:
         return ObjectMissing(f"{place.url}: cannot {what}: it, or the bucket, does not exist")

@@ -32,7 +32,7 @@ from bronze.object_client import Clients, version_of
 from bronze.object_errors import ATTEMPTS, attempts, call, pause, repeated
 from bronze.object_probe import probe
 from bronze.object_reader import get, open_reader
-from bronze.object_service import GcsService, S3Service
+from bronze.object_service import service_of
 from bronze.object_unfinished import unfinished_uploads
 from bronze.object_upload import ObjectUpload
 from bronze.place import Place
@@ -80,7 +80,7 @@ class ObjectStore:
         self.upload_bandwidth = Bandwidth(place.max_upload_mb_s)
         self.download_bandwidth = Bandwidth(place.max_download_mb_s)
         self._clock = clock
-        service = S3Service(place) if place.scheme == "s3" else GcsService(place)
+        service = service_of(place)
         self.checksums = ObjectChecksums(service, self.clients.patient, clock)
         self._unfinished = unfinished_uploads(service)
 

@@ -147,8 +147,7 @@ class ObjectUpload:
             ObjectTooLarge: more bytes than the store publishes at once. The upload can only be given up then, as after
                 every error.
         """
-        if self._writer is None:
-            raise ValueError(f"the upload of {self._where} has ended")
+        self._live()
         view = memoryview(data).cast("B")
         if len(view) < _SMALL:
             self._gathered += view
@@ -160,15 +159,18 @@ class ObjectUpload:
                 self._write_piece(view[start : start + _PIECE])
         return len(view)
 
+    def _live(self) -> WritableFile:
+        if self._writer is None:
+            raise ValueError(f"the upload of {self._where} has ended")
+        return self._writer
+
     def _flush(self) -> None:
         gathered, self._gathered = self._gathered, bytearray()
         if gathered:
             self._write_piece(memoryview(gathered))
 
     def _write_piece(self, piece: memoryview) -> None:
-        writer = self._writer
-        if writer is None:
-            raise ValueError(f"the upload of {self._where} has ended")
+        writer = self._live()
         largest = self._store.clients.largest
         # After an error the client would go on as if nothing were missing, and complete an object with a hole.
         self._writer = None
@@ -204,9 +206,7 @@ class ObjectUpload:
 
     def _complete(self, checksum: str) -> Content:
         self._flush()
-        writer, self._writer = self._writer, None
-        if writer is None:
-            raise ValueError(f"the upload of {self._where} has ended")
+        writer, self._writer = self._live(), None
         content = self._hashes.content(checksum)
         self._completing = True
         try:

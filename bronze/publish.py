@@ -51,7 +51,7 @@ class Publisher:
 
         That is to be called once, by any thread, whatever the encoder does meanwhile. Both raise what `publish` raises.
         """
-        found = self.destination.published(era, partition, file=self.destination.store.excludes)
+        found = self.destination.published(era, partition, file=not self.destination.is_remote)
         if found is not None and not era.allow_overwrite:
             self.destination.settle(era, partition)
             skipped = self._summary(era, found, _ledgers_of(self.destination, era, found), Outcome.SKIPPED)

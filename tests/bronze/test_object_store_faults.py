@@ -13,6 +13,7 @@ import pytest
 
 from bronze import object_checksum, object_client, object_errors
 from bronze.errors import ObjectExists, StoreError, is_transient
+from bronze.object_service import service_of
 from bronze.object_store import ObjectStore
 from bronze.object_unfinished import unfinished_uploads
 from bronze.place import Place
@@ -43,7 +44,7 @@ class Shaky:
 
     def uploads(self) -> list[str]:
         """The paths of unfinished uploads."""
-        return [upload.path for upload in unfinished_uploads(self.direct.checksums._service).below("")]
+        return [upload.path for upload in unfinished_uploads(service_of(self.direct.place)).below("")]
 
 
 @pytest.fixture(params=["s3", "gs"])

@@ -299,8 +299,11 @@ with store.upload("part.parquet") as upload:
     assert s3_server.keys(s3_bucket) == ["root/kept"]
 
 
+Recorded = tuple[str, list[tuple[str, dict[str, str]]]]
+
+
 @pytest.fixture
-def recorded() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     """The address of a server that writes down what it is asked, takes every object and has none; and what it wrote."""
     seen: list[tuple[str, dict[str, str]]] = []
 
@@ -320,6 +323,8 @@ def recorded() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
         def log_message(self, *_: object) -> None:
             pass
 
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", seen
@@ -327,12 +332,8 @@ def recorded() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
     server.server_close()
 
 
-def test_who_pays_is_said_in_every_request(
-    recorded: tuple[str, list[tuple[str, dict[str, str]]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_pays_is_said_in_every_request(recorded: Recorded) -> None:
     url, seen = recorded
-    for name, value in environment().items():
-        monkeypatch.setenv(name, value)
     store = ObjectStore(Place("s3://bucket", endpoint=url, region=REGION, requester_pays=True))
     with pytest.raises(ObjectMissing):
         store.read("a")
@@ -343,12 +344,8 @@ def test_who_pays_is_said_in_every_request(
     assert {headers.get("x-amz-request-payer") for _, headers in seen} == {"requester"}
 
 
-def test_the_key_that_encrypts_is_named_with_what_is_written(
-    recorded: tuple[str, list[tuple[str, dict[str, str]]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_key_that_encrypts_is_named_with_what_is_written(recorded: Recorded) -> None:
     url, seen = recorded
-    for name, value in environment().items():
-        monkeypatch.setenv(name, value)
     store = ObjectStore(
         Place("s3://bucket", endpoint=url, region=REGION, kms_key="arn:key", storage_class="STANDARD_IA")
     )
