@@ -69,7 +69,7 @@ class FileDecoder:
         if len(self.arena.buffer) > 2 * self._capacity:
             self.arena = Arena(self._capacity, self._max_object)
 
-    def _decode(self, data: bytes, start: int, at: int) -> Sequence[CloseMeta]:
+    def _decode(self, data: memoryview, start: int, at: int) -> Sequence[CloseMeta]:
         arena = self.arena
         offset = at if self._bare else at - BATCH_HEADER_BYTES
         # The header of a batch is needed only until its close metas are read: it may lie on the ledger before.

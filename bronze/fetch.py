@@ -15,13 +15,13 @@ from bronze.lake import Lake
 #: Requests on their way at once: at 50 ms each, 640 objects a second.
 REQUESTS = 32
 #: Compressed bytes that have come and wait for their turn, or are on their way.
-BUDGET = 24 * 1024 * 1024
+BUDGET = 16 * 1024 * 1024
 #: Requests on their way while no object's size is known.
 _FIRST = 4
 #: How fast a large object is forgotten: a little with each that comes.
 _FORGET = 1 / 64
 
-Read = Callable[[], bytes]
+Read = Callable[[], memoryview]
 
 
 class FetchAhead:
@@ -80,12 +80,12 @@ class _Run:
         largest: bytes that an object on its way is taken for; 0 while none has come.
     """
 
-    def __init__(self, keys: list[str], read: Callable[[str], bytes], budget: int, largest: float) -> None:
+    def __init__(self, keys: list[str], read: Callable[[str], memoryview], budget: int, largest: float) -> None:
         self._keys, self._read, self._budget = keys, read, budget
         self.largest = largest
         self._next = 0
         #: What has come and was not taken, by the key's number, and the bytes of it.
-        self._there: dict[int, bytes | Exception] = {}
+        self._there: dict[int, memoryview | Exception] = {}
         self._bytes = 0
         #: Requests on their way.
         self._coming = 0
@@ -96,18 +96,22 @@ class _Run:
 
     def work(self) -> None:
         """Ask for one object after the other; ends with the keys."""
-        while (number := self._ask()) is not None:
-            found: bytes | Exception
+        with self._lock:
+            number = self._next_number()
+        while number is not None:
+            found: memoryview | Exception
             try:
                 found = self._read(self._keys[number])
             except Exception as error:  # the taker's
                 found = error
-            self._come(number, found)
+            with self._lock:
+                self._keep(number, found)
+                number = self._next_number()
 
     def taker(self, number: int) -> Read:
         """What takes the object of that number."""
 
-        def take() -> bytes:
+        def take() -> memoryview:
             with self._lock:
                 while number not in self._there:
                     if self._ended and number >= self._next:
@@ -129,18 +133,19 @@ class _Run:
             self._room.notify_all()
             self._came.notify_all()
 
-    def _ask(self) -> int | None:
+    # Under the lock:
+
+    def _next_number(self) -> int | None:
         """Wait until there is room for one more; its number, or None when there is none."""
-        with self._lock:
-            while not self._is_over() and not self._fits():
-                self._room.wait()
-            if self._is_over():
-                return None
-            self._next += 1
-            self._coming += 1
-            if self._next == len(self._keys):
-                self._room.notify_all()  # nobody needs to wait any longer
-            return self._next - 1
+        while not self._is_over() and not self._fits():
+            self._room.wait()
+        if self._is_over():
+            return None
+        self._next += 1
+        self._coming += 1
+        if self._next == len(self._keys):
+            self._room.notify_all()  # nobody needs to wait any longer
+        return self._next - 1
 
     def _is_over(self) -> bool:
         return self._ended or self._next == len(self._keys)
@@ -152,17 +157,16 @@ class _Run:
             return self._coming < _FIRST
         return self._bytes + (self._coming + 1) * self.largest <= self._budget
 
-    def _come(self, number: int, found: bytes | Exception) -> None:
-        with self._lock:
-            self._there[number] = found
-            self._coming -= 1
-            size = _size(found)
-            self._bytes += size
-            if not self.largest:
-                self._room.notify_all()  # now it is known how many fit
-            self.largest = max(size, self.largest * (1 - _FORGET))
-            self._came.notify_all()
+    def _keep(self, number: int, found: memoryview | Exception) -> None:
+        self._there[number] = found
+        self._coming -= 1
+        size = _size(found)
+        self._bytes += size
+        if not self.largest:
+            self._room.notify_all()  # now it is known how many fit
+        self.largest = max(size, self.largest * (1 - _FORGET))
+        self._came.notify_all()
 
 
-def _size(found: bytes | Exception) -> int:
+def _size(found: memoryview | Exception) -> int:
     return 0 if isinstance(found, Exception) else len(found)

@@ -18,7 +18,7 @@ _RLE, _RESERVED = 1, 3
 _MAX_BLOCK = 128 * 1024
 
 
-def frame_end(data: bytes) -> int:
+def frame_end(data: bytes | memoryview) -> int:
     """Where the frame at the start of `data` ends: the offset after its last byte.
 
     Raises:
@@ -70,7 +70,7 @@ class Arena:
         self.buffer = bytearray(capacity)
         self.view = memoryview(self.buffer)
 
-    def decode(self, data: bytes, at: int) -> int:
+    def decode(self, data: bytes | memoryview, at: int) -> int:
         """Decode the single frame `data` to offset `at`; return the offset after its last byte.
 
         Bytes before `at` stay as they are. `view` may be another one afterwards.
@@ -84,7 +84,7 @@ class Arena:
             raise FrameError(f"{len(data) - end} bytes follow the zstd frame, which ends at byte {end} of {len(data)}")
         limit = at + self._max_object
         filled = at
-        # closefd: the source is bytes, there is nothing to close.
+        # closefd: the source is in memory, there is nothing to close.
         with self._decoder.stream_reader(data, closefd=False) as reader:
             while True:
                 if filled >= len(self.buffer):

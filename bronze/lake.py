@@ -57,14 +57,14 @@ class Lake:
         """Key of the object that holds `ledger`."""
         return self.layout.key(ledger)
 
-    def read(self, key: str, most: int | None = None) -> bytes:
+    def read(self, key: str, most: int | None = None) -> memoryview:
         """The object's bytes as they are stored.
 
         Raises:
             LakeError: it is missing, or has more than `most` bytes.
         """
         try:
-            return self.store.read(key, most)
+            return self.store.read_view(key, most)
         except ObjectMissing as error:
             raise LakeError(f"object {self.describe(key)} is missing from the lake") from error
         except ObjectTooLarge as error:

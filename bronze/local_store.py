@@ -57,6 +57,10 @@ class LocalStore:
                 raise ObjectTooLarge(f"{self.path(key)} has {size} bytes, more than the {most} allowed")
             return file.read()
 
+    def read_view(self, key: str, most: int | None = None) -> memoryview:
+        """See `bronze.store.Store`."""
+        return memoryview(self.read(key, most))
+
     def size(self, key: str) -> int | None:
         """See `bronze.store.Store`."""
         try:

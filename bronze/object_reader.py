@@ -37,14 +37,14 @@ def get(
     """
 
     def once() -> tuple[GetResult, ObjectMeta, memoryview]:
-        found = call(where, lambda: obstore.get(client, path, options=options))
+        found = obstore.get(client, path, options=options)
         meta = found.meta  # made anew each time it is asked for
         if most is not None and meta["size"] > most:
             raise ObjectTooLarge(f"{where} has {meta['size']} bytes, more than the {most} allowed")
-        return found, meta, call(where, lambda: memoryview(found.bytes()))
+        return found, meta, memoryview(found.bytes())
 
     # The client goes on after a cut, but gives up at once when the object was replaced since.
-    return repeated(once, lambda error: is_transient(error) and not gave_up_after_retries(error))
+    return repeated(lambda: call(where, once), lambda error: is_transient(error) and not gave_up_after_retries(error))
 
 
 class _Ranges(io.RawIOBase):

@@ -76,6 +76,7 @@ class ObjectStore:
     def __init__(self, place: Place, *, clock: Callable[[], float] = time.time) -> None:
         self.place = place
         self.url = f"{place.scheme}://{join(place.bucket, place.prefix)}"
+        self._root = f"{place.prefix}/" if place.prefix else ""
         self.clients = Clients(place, clock)
         self.upload_bandwidth = Bandwidth(place.max_upload_mb_s)
         self.download_bandwidth = Bandwidth(place.max_download_mb_s)
@@ -93,7 +94,7 @@ class ObjectStore:
 
     def path(self, key: str) -> str:
         """The key's path in the bucket."""
-        return join(self.place.prefix, checked_key(key))
+        return self._root + checked_key(key)
 
     def temporary_key(self, name: str) -> str:
         """A new key for what becomes `name`, or its beginning; tells when it was made."""
@@ -102,15 +103,19 @@ class ObjectStore:
 
     def read(self, key: str, most: int | None = None) -> bytes:
         """See `bronze.store.Store`."""
+        return bytes(self.read_view(key, most))
+
+    def read_view(self, key: str, most: int | None = None) -> memoryview:
+        """See `bronze.store.Store`."""
         return self._get(key, most)[0]
 
-    def _get(self, key: str, most: int | None = None) -> tuple[bytes, ObjectMeta, GetResult]:
+    def _get(self, key: str, most: int | None = None) -> tuple[memoryview, ObjectMeta, GetResult]:
         where, path = self._where(key), self.path(key)
         found, meta, data = get(self.clients.patient, path, where, most=most)
         self.download_bandwidth.take(len(data))
         if len(data) != meta["size"]:
             raise StoreError(f"{where}: {len(data)} bytes came instead of {meta['size']}")
-        return bytes(data), meta, found
+        return data, meta, found
 
     def size(self, key: str) -> int | None:
         """See `bronze.store.Store`; None too where the bucket does not exist, which the service does not tell apart."""
@@ -221,10 +226,11 @@ class ObjectStore:
             mode: PutMode = "create"
             old: bytes | None = None
             try:
-                old, meta, answer = self._get(key)
+                held, meta, answer = self._get(key)
             except ObjectMissing:
                 pass
             else:
+                old = bytes(held)
                 if answer.attributes.get(_WRITER) in tokens:
                     return old
                 mode = version_of(meta)

@@ -44,8 +44,8 @@ _LOG = logging.getLogger(__name__)
 _CONCURRENCY = 4
 #: Bytes handed to the client at once: a limit on bandwidth is kept within a second or so.
 _PIECE = 1 << 20
-#: Pieces below this are put together first: each one that the client is handed costs as much as hashing it.
-_SMALL = 256 << 10
+#: Pieces below this are put together first, which copies them; larger ones the client takes as they lie.
+_SMALL = 32 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,8 @@ class ObjectUpload:
         """
         self._live()
         view = memoryview(data).cast("B")
+        if not view.readonly and len(view) >= _SMALL:
+            view = memoryview(bytes(view))  # the client reads it later, when the caller may have changed it
         if len(view) < _SMALL:
             self._gathered += view
             if len(self._gathered) >= _SMALL:

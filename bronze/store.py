@@ -21,7 +21,8 @@ TEMPORARY = "_temporary"
 #: Makes an object's new bytes out of its old ones (None: there is none); None leaves what lies there.
 Change = Callable[[bytes | None], bytes | None]
 
-_NEVER_IN_KEYS = re.compile(r"[\x00-\x1f\x7f\\]")
+#: Segments that are empty, ``.`` or ``..``; control characters and backslashes.
+_NEVER_IN_KEYS = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,10 @@ class Upload(Protocol):
     """An object on its way: written piece by piece, then published under its key or given up."""
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Append `data`; return how many bytes that were (all of them)."""
+        """Append `data`; return how many bytes that were (all of them).
+
+        What is writable may be changed afterwards, what is read-only may not: it need not be copied.
+        """
         ...
 
     def publish(self, *, replace: bool = False, checksum: str = "") -> None:
@@ -82,6 +86,10 @@ class Store(Protocol):
             ObjectMissing: nothing lies there.
             ObjectTooLarge: it has more than `most` bytes.
         """
+        ...
+
+    def read_view(self, key: str, most: int | None = None) -> memoryview:
+        """Like `read`, without a copy where the object comes in memory that is not Python's."""
         ...
 
     def size(self, key: str) -> int | None:
@@ -175,8 +183,7 @@ def checked_key(key: str) -> str:
 
     Control characters are refused too: object stores cannot list such keys.
     """
-    segments = key.split("/")
-    if any(segment in ("", ".", "..") for segment in segments) or _NEVER_IN_KEYS.search(key):
+    if _NEVER_IN_KEYS.search(key):
         raise StoreError(f"key {key!r} is not a relative path of plain segments")
     return key
 

@@ -173,6 +173,16 @@ class StoreSuite:
             store.read("a/b", 4)
         assert not is_transient(caught.value)
 
+    def test_a_view_is_what_is_read(self, store: Store) -> None:
+        store.create("a/b", b"12345")
+        view = store.read_view("a/b", 5)
+        store.replace("a/b", b"other")
+        assert (view, len(view), view.readonly) == (b"12345", 5, True)
+        with pytest.raises(ObjectTooLarge, match=r"a/b has 5 bytes, more than the 4"):
+            store.read_view("a/b", 4)
+        with pytest.raises(ObjectMissing, match="a/c"):
+            store.read_view("a/c")
+
     def test_update(self, store: Store) -> None:
         seen: list[bytes | None] = []
 
@@ -238,6 +248,16 @@ class StoreSuite:
             upload.publish()
             assert store.read("a/b") == b"one two three"
         assert keys_of(store) == ["a/b"]
+
+    @pytest.mark.parametrize("size", [10, 100_000, 3_000_000])
+    def test_what_was_written_is_the_writers_again(self, store: Store, size: int) -> None:
+        buffer = bytearray(b"a" * size)
+        with store.upload("a/b") as upload:
+            for letter in b"bcd":
+                upload.write(buffer)
+                buffer[:] = bytes([letter]) * size
+            upload.publish()
+        assert store.read("a/b") == b"".join(letter * size for letter in (b"a", b"b", b"c"))
 
     def test_upload_that_is_not_published_leaves_nothing(self, store: Store) -> None:
         with store.upload("a/b") as upload:

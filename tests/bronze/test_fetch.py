@@ -35,7 +35,7 @@ class Gates:
         self.all_open = opened
         self.coming = self.most_coming = 0
 
-    def read(self, key: str, most: int | None = None) -> bytes:
+    def read(self, key: str, most: int | None = None) -> memoryview:
         with self.changed:
             self.asked.append(key)
             self.coming += 1
@@ -45,7 +45,7 @@ class Gates:
             self.coming -= 1
         if key.startswith("x"):
             raise LakeError(f"object {key} is missing")
-        return bytes(int(key))
+        return memoryview(bytes(int(key)))
 
     def let(self, *keys: str) -> None:
         with self.changed:
