@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from bronze.coverage import gaps
 from pipeline.prepare import Prepared, clean_leftovers, prepare, prepare_state, ready_stores
 from pipeline.report_text import audit_lines, plan_lines, run_lines
+from pipeline.scratch import remove_dead_scratch
 from pipeline.settings import Settings
 from pipeline.status import DONE, UNDONE
 from pipeline.totals import Finished, Totals
@@ -23,6 +24,7 @@ def run(
     settings: Settings, era_ids: Sequence[str], beam_arguments: Sequence[str], *, partial: bool, dry_run: bool
 ) -> int:
     """Copy what is missing."""
+    remove_dead_scratch()  # also when there is nothing to copy: the run that died may have been the last with work
     prepared = prepare(settings, era_ids, partial=partial, dry_run=dry_run)
     for line in plan_lines(prepared):
         _LOG.info("%s", line)
@@ -83,7 +85,7 @@ def deliver(settings: Settings, era_ids: Sequence[str]) -> int:
 
 def clean(settings: Settings, era_ids: Sequence[str]) -> int:
     """Remove what dead runs left unfinished."""
-    removed = clean_leftovers(prepare_state(settings, era_ids))
+    removed = [*clean_leftovers(prepare_state(settings, era_ids)), *map(str, remove_dead_scratch())]
     _print([f"removed {what}" for what in removed] or ["there is nothing to remove"])
     return DONE
 

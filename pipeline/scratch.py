@@ -21,9 +21,7 @@ _PREFIX = "bronze-copier-"
 def scratch() -> Iterator[Path]:
     """A new directory, the process's place for temporary files meanwhile; removed with all that is in it."""
     before = tempfile.tempdir
-    place = Path(tempfile.gettempdir())
-    _remove_left(place)
-    folder, handle = _locked_folder(place)
+    folder, handle = _locked_folder(Path(tempfile.gettempdir()))
     tempfile.tempdir = str(folder)
     try:
         yield folder
@@ -44,8 +42,10 @@ def _locked_folder(place: Path) -> tuple[Path, int]:
             os.close(handle)
 
 
-def _remove_left(place: Path) -> None:
-    for folder in place.glob(f"{_PREFIX}*"):
+def remove_dead_scratch() -> list[Path]:
+    """Remove the directories of runs that are dead; return them."""
+    removed = []
+    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")):
         try:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:  # another user's, or gone
@@ -54,7 +54,9 @@ def _remove_left(place: Path) -> None:
             if os.fstat(handle).st_uid == os.geteuid():
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
+                removed.append(folder)
         except BlockingIOError:  # its run lives
             pass
         finally:
             os.close(handle)
+    return removed
