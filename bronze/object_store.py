@@ -52,6 +52,8 @@ _OWN = re.compile(rf"^{TEMPORARY}/|(^|/)range=\d+-\d+/part-[^/]+$")
 _STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 #: Characters of an object's name that its temporary key shows.
 _NAME_SHOWN = 100
+#: Smaller objects are copied: each may be a part of the connection's buffer (8 to 400 KB) and keep all of that.
+_KEPT = 64 << 10
 #: Objects that one request lists.
 _PAGE = 1000
 #: The attribute that says who wrote a small object.
@@ -107,7 +109,8 @@ class ObjectStore:
 
     def read_view(self, key: str, most: int | None = None) -> memoryview:
         """See `bronze.store.Store`."""
-        return self._get(key, most)[0]
+        data = self._get(key, most)[0]
+        return data if len(data) >= _KEPT else memoryview(bytes(data))
 
     def _get(self, key: str, most: int | None = None) -> tuple[memoryview, ObjectMeta, GetResult]:
         where, path = self._where(key), self.path(key)
