@@ -24,12 +24,12 @@ def run(
     settings: Settings, era_ids: Sequence[str], beam_arguments: Sequence[str], *, partial: bool, dry_run: bool
 ) -> int:
     """Copy what is missing."""
-    remove_dead_scratch()  # also when there is nothing to copy: the run that died may have been the last with work
     prepared = prepare(settings, era_ids, partial=partial, dry_run=dry_run)
     for line in plan_lines(prepared):
         _LOG.info("%s", line)
     if not dry_run:
         ready_stores(prepared.job)
+    remove_dead_scratch()  # also when there is nothing to copy: the run that died may have been the last with work
     finished = _copied(settings, prepared, beam_arguments)
     positions = [prepared.job.sequencer(plan.era).position() for plan in prepared.plans]
     missing = {

@@ -133,11 +133,11 @@ class OneLedger:
     url, excludes = "mem:", True
 
     def __init__(self, verify: Verify) -> None:
-        self._layout, self._held = LakeLayout(), ("", b"")
+        self._layout, self._held = LakeLayout(), ("", memoryview(b""))
         lake = Lake(self, self._layout, None)  # type: ignore[arg-type]
         self._encoder = PartitionEncoder(lake, verify=verify, compression="none", max_object=1 << 26)
 
-    def read(self, key: str, most: int | None = None) -> bytes:
+    def read_view(self, key: str, most: int | None = None) -> memoryview:
         if key != self._held[0]:
             raise ObjectMissing(key)
         return self._held[1]
@@ -145,7 +145,8 @@ class OneLedger:
     def rows(self, line: dict[str, Any], meta: bytes, *, bare: bool) -> list[dict[str, Any]]:
         """What is copied of `meta`, stored bare or as a batch of one."""
         ledger = line["ledger_seq"]
-        self._held = self._layout.key(ledger), pack(meta if bare else batch(ledger, [meta]))
+        stored = pack(meta if bare else batch(ledger, [meta]))
+        self._held = self._layout.key(ledger), memoryview(stored)
         out = io.BytesIO()
         era = Era("one", "v1", "net", ledger, ledger, 1)
         self._encoder.encode(era, Partition(ledger, ledger), [ledger], HashingSink(out))
