@@ -91,13 +91,15 @@ class _Run:
         self._coming = 0
         self._ended = False
         self._lock = threading.Lock()
-        self._room = threading.Condition(self._lock)
+        #: Threads that wait for room. The last is woken first: its memory is in the caches still.
+        self._idle: list[threading.Condition] = []
         self._came = threading.Condition(self._lock)
 
     def work(self) -> None:
         """Ask for one object after the other; ends with the keys."""
+        room = threading.Condition(self._lock)
         with self._lock:
-            number = self._next_number()
+            number = self._next_number(room)
         while number is not None:
             found: memoryview | Exception
             try:
@@ -106,7 +108,7 @@ class _Run:
                 found = error
             with self._lock:
                 self._keep(number, found)
-                number = self._next_number()
+                number = self._next_number(room)
 
     def taker(self, number: int) -> Read:
         """What takes the object of that number."""
@@ -119,7 +121,7 @@ class _Run:
                     self._came.wait()
                 found = self._there.pop(number)
                 self._bytes -= _size(found)
-                self._room.notify()
+                self._wake(1)
             if isinstance(found, Exception):
                 raise found
             return found
@@ -130,22 +132,28 @@ class _Run:
         """Ask for nothing more."""
         with self._lock:
             self._ended = True
-            self._room.notify_all()
+            self._wake()
             self._came.notify_all()
 
     # Under the lock:
 
-    def _next_number(self) -> int | None:
+    def _next_number(self, room: threading.Condition) -> int | None:
         """Wait until there is room for one more; its number, or None when there is none."""
         while not self._is_over() and not self._fits():
-            self._room.wait()
+            self._idle.append(room)
+            room.wait()
         if self._is_over():
             return None
         self._next += 1
         self._coming += 1
         if self._next == len(self._keys):
-            self._room.notify_all()  # nobody needs to wait any longer
+            self._wake()  # nobody needs to wait any longer
         return self._next - 1
+
+    def _wake(self, most: int | None = None) -> None:
+        """Have threads see whether there is room; all, or so many at most."""
+        for _ in range(len(self._idle) if most is None else min(most, len(self._idle))):
+            self._idle.pop().notify()
 
     def _is_over(self) -> bool:
         return self._ended or self._next == len(self._keys)
@@ -163,7 +171,7 @@ class _Run:
         size = _size(found)
         self._bytes += size
         if not self.largest:
-            self._room.notify_all()  # now it is known how many fit
+            self._wake()  # now it is known how many fit
         self.largest = max(size, self.largest * (1 - _FORGET))
         self._came.notify_all()
 
