@@ -105,7 +105,7 @@ class ObjectStore:
 
     def read(self, key: str, most: int | None = None) -> bytes:
         """See `bronze.store.Store`."""
-        return bytes(self.read_view(key, most))
+        return bytes(self._get(key, most)[0])
 
     def read_view(self, key: str, most: int | None = None) -> memoryview:
         """See `bronze.store.Store`."""

@@ -149,16 +149,16 @@ class ObjectUpload:
         """
         self._live()
         view = memoryview(data).cast("B")
-        if not view.readonly and len(view) >= _SMALL:
-            view = memoryview(bytes(view))  # the client reads it later, when the caller may have changed it
         if len(view) < _SMALL:
             self._gathered += view
             if len(self._gathered) >= _SMALL:
                 self._flush()
         else:
             self._flush()
-            for start in range(0, len(view), _PIECE):
-                self._write_piece(view[start : start + _PIECE])
+            # The client reads it later, when the caller may have changed what is writable.
+            kept = view if view.readonly else memoryview(bytes(view))
+            for start in range(0, len(kept), _PIECE):
+                self._write_piece(kept[start : start + _PIECE])
         return len(view)
 
     def _live(self) -> WritableFile:

@@ -39,7 +39,8 @@ def left(place: Path, sample: Callable[..., Objects], copier: Callable[..., Copi
     copy = copier(sample(first=8, ledgers=24).root, ledger_start=8, ledger_end=31, partition_size=8)
     run = copy.start()
     try:
-        wait_until(lambda: any(place.iterdir()), "the run's directory")
+        # Not just anything: Python tries first whether it can write there, with a file that it removes again.
+        wait_until(lambda: any(place.glob("bronze-copier-*")), "the run's directory")
     finally:
         run.send_signal(signal.SIGKILL)
         run.communicate()
