@@ -73,12 +73,23 @@ class PartitionEncoder:
         self._fetch = None
         if lake.is_remote:
             self._fetch = FetchAhead(lake, most=most_stored(max_object), requests=read_ahead or REQUESTS)
+        #: Whether `encode` was called since `begin`.
+        self._encoded = False
 
     def close(self) -> None:
         """End the threads that read and decode ahead."""
         for ahead in (self._ahead, self._fetch):
             if ahead is not None:
                 ahead.close()
+
+    def begin(self, partition: Partition) -> None:
+        """Ask a distant lake for what `encode` of `partition` reads first; that is to be called next, or not at all.
+
+        Where the last partition was not encoded after all, this one may not be either, and nothing is asked for.
+        """
+        if self._fetch is not None and self._encoded:
+            self._fetch.begin(map(self._lake.key, self._read_starts(partition)))
+        self._encoded = False
 
     def encode(self, era: Era, partition: Partition, files: Iterable[int], sink: HashingSink) -> Encoded:
         """Write the parquet file of `partition` into `sink`.
@@ -90,6 +101,7 @@ class PartitionEncoder:
             DataError: a file or a ledger is not what it must be; names the object, the ledger and both values.
             Stopped: the run was asked to stop.
         """
+        self._encoded = True
         expected = self._lake.file_starts(partition.start, partition.end)
         handed = list(files)
         if handed != list(expected):
@@ -103,14 +115,23 @@ class PartitionEncoder:
             self._read_into(rows, era, partition, expected)
             return rows.finish(len(expected))
 
+    def _read_starts(self, partition: Partition) -> list[int]:
+        """First ledgers of the lake files that are read for `partition`, ascending.
+
+        They are those that hold it and, where it begins with a file, the one before, to link to.
+        """
+        starts = self._lake.file_starts(partition.start, partition.end)
+        first = max(partition.start, FIRST_LEDGER)
+        links = starts.start == first > FIRST_LEDGER
+        return [self._lake.layout.file_start(first - 1), *starts] if links else list(starts)
+
     def _read_into(self, rows: _Rows, era: Era, partition: Partition, starts: range) -> None:
         wanted = range(rows.next_ledger, partition.end + 1)
-        links = starts.start == wanted.start > FIRST_LEDGER
-        before = [self._lake.layout.file_start(wanted.start - 1)] if links else []
+        everything = self._read_starts(partition)
         # Closed at once when an error leaves it, so that no thread writes into a buffer that is used again.
         with ExitStack() as stack:
-            reads = stack.enter_context(closing(self._reads([*before, *starts])))
-            previous = self._before(before[0], next(reads)) if before else None
+            reads = stack.enter_context(closing(self._reads(everything)))
+            previous = self._before(everything[0], next(reads)) if len(everything) > len(starts) else None
             files = stack.enter_context(closing(self._files(rows, starts, reads)))
             for start, (view, metas) in zip(starts, files, strict=True):
                 if self._stopped():

@@ -41,12 +41,13 @@ class FetchAhead:
         self._pool = ThreadPoolExecutor(requests, thread_name_prefix="fetch")
         self._run: _Run | None = None
         self._working: list[Future[None]] = []
+        #: What `begin` asked for and `reads` did not give out yet.
+        self._begun: list[str] | None = None
 
-    def reads(self, keys: Iterable[str]) -> Generator[Read, None, None]:
-        """For each key in order a function that returns the object's bytes, or raises as `Lake.read` does.
+    def begin(self, keys: Iterable[str]) -> None:
+        """Ask for the first of these objects already: `reads` of the same keys is to be called next.
 
-        Each is to be called once, by any thread. Closing the generator early waits for the requests on their way, and
-        objects that were not asked for until then raise `CancelledError`. So does the next call of `reads`.
+        What an earlier call was asked for is given up, as if its generator were closed.
         """
         wanted = list(keys)
         self._end()
@@ -54,6 +55,19 @@ class FetchAhead:
         run = self._run = _Run(wanted, lambda key: self._lake.read(key, self._most), self._budget, known)
         # A thread for each request, from the first key to the last: nothing is handed over for each object.
         self._working = [self._pool.submit(run.work) for _ in range(min(self._requests, len(wanted)))]
+        self._begun = wanted
+
+    def reads(self, keys: Iterable[str]) -> Generator[Read, None, None]:
+        """For each key in order a function that returns the object's bytes, or raises as `Lake.read` does.
+
+        Each is to be called once, by any thread. Closing the generator early waits for the requests on their way, and
+        objects that were not asked for until then raise `CancelledError`. So does the next call of `reads` or `begin`.
+        """
+        wanted = list(keys)
+        if self._begun != wanted:
+            self.begin(wanted)
+        self._begun, run = None, self._run
+        assert run is not None
         try:
             for number in range(len(wanted)):
                 yield run.taker(number)
@@ -67,6 +81,7 @@ class FetchAhead:
         self._pool.shutdown()
 
     def _end(self) -> None:
+        self._begun = None
         if self._run is not None:
             self._run.end()
         for thread in self._working:

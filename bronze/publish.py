@@ -51,6 +51,7 @@ class Publisher:
 
         That is to be called once, by any thread, whatever the encoder does meanwhile. Both raise what `publish` raises.
         """
+        self.encoder.begin(partition)  # what it reads comes while the manifest is looked for
         found = self.destination.published(era, partition, file=not self.destination.is_remote)
         if found is not None and not era.allow_overwrite:
             self.destination.settle(era, partition)
@@ -99,24 +100,22 @@ class Publisher:
 
     def _put(self, era: Era, manifest: Manifest, upload: Upload) -> Outcome:
         destination, partition = self.destination, manifest.partition
-        manifest_key = destination.manifest_key(era, partition)
-        found = destination.published(era, partition)
+        # Creating tells as well whether the partition is there; only what may replace it has to know before.
+        looks = era.allow_overwrite or not destination.is_remote
+        found = destination.published(era, partition) if looks else None
+        if found is None:
+            try:
+                upload.publish(checksum=manifest.checksum)
+            except ObjectExists:
+                found = None if looks else destination.published(era, partition)
+                if found is None:
+                    self._publish_over(era, manifest, upload, anyway=False)
         if found is not None:
             if found.checksum == manifest.checksum:
                 destination.settle(era, partition)
                 return Outcome.UNCHANGED
-            if not era.allow_overwrite:
-                raise ConflictError(
-                    f"{destination.describe(destination.parquet_key(era, partition))} was published with the checksum"
-                    f" {found.checksum}, but the lake gives {manifest.checksum} now: a copier of another version, or a"
-                    " lake that changed; set allow_overwrite to replace it"
-                )
-            # Without its manifest the partition does not exist while its file changes.
-            destination.store.delete(manifest_key)
-        try:
-            upload.publish(checksum=manifest.checksum)
-        except ObjectExists:
-            self._publish_over(era, manifest, upload, anyway=found is not None)
+            self._replace(era, manifest, found, upload)
+        manifest_key = destination.manifest_key(era, partition)
         try:
             destination.store.create(manifest_key, manifest.to_bytes())
         except ObjectExists:  # another copier's, where nothing keeps the two apart
@@ -128,6 +127,22 @@ class Publisher:
                 ) from None
             return Outcome.UNCHANGED
         return Outcome.REPLACED if found is not None else Outcome.WRITTEN
+
+    def _replace(self, era: Era, manifest: Manifest, found: Manifest, upload: Upload) -> None:
+        """Put the parquet file where that of the manifest `found` lies, which has other content."""
+        destination, partition = self.destination, manifest.partition
+        if not era.allow_overwrite:
+            raise ConflictError(
+                f"{destination.describe(destination.parquet_key(era, partition))} was published with the checksum"
+                f" {found.checksum}, but the lake gives {manifest.checksum} now: a copier of another version, or a"
+                " lake that changed; set allow_overwrite to replace it"
+            )
+        # Without its manifest the partition does not exist while its file changes.
+        destination.store.delete(destination.manifest_key(era, partition))
+        try:
+            upload.publish(checksum=manifest.checksum)
+        except ObjectExists:
+            self._publish_over(era, manifest, upload, anyway=True)
 
     def _publish_over(self, era: Era, manifest: Manifest, upload: Upload, *, anyway: bool) -> None:
         """Put the parquet file where one without a manifest lies; `anyway`: that one is to be replaced."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,18 @@ import pytest
 
 from bronze.checkpoint import CheckpointFile
 from bronze.destination import Destination
+from bronze.encode import PartitionEncoder
 from bronze.errors import ConflictError, ObjectExists, StateError
 from bronze.event_log import EventLog
 from bronze.events import make_event
+from bronze.fetch import FetchAhead
+from bronze.lake import Lake
 from bronze.local_store import LocalStore
 from bronze.publish import Publisher
 from bronze.sequencer import Sequencer
 from bronze.summary import Outcome
 from bronze.table import PRIMARY_TABLE
+from bronze.verify import Verify
 from tests.bronze.conftest import ERA, GRID, PRODUCER, Place, summary
 from tests.bronze.store_suite import race
 
@@ -175,6 +179,25 @@ def test_another_manifest_that_comes_first_is_a_conflict(
         publish(place, publisher)
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_a_partition_that_is_published_meanwhile_is_met_when_it_is_created(
+    same: bool, place: Place, publisher: Publisher
+) -> None:
+    """Nothing is asked before: what may be created once tells, and the manifest there says what it is."""
+    mine = dataclasses.replace(publisher, encoder=place.job.publisher().encoder)
+    finish = mine.begin(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
+    assert publish(place, publisher) is Outcome.WRITTEN
+    if same:
+        assert finish().outcome is Outcome.UNCHANGED
+        return
+    key = publisher.destination.manifest_key(ERA, GRID[0])
+    document = json.loads(publisher.destination.store.read(key))
+    document["tables"][PRIMARY_TABLE]["checksum"] = f"sha256:{'0' * 64}"
+    publisher.destination.store.replace(key, json.dumps(document).encode())
+    with pytest.raises(ConflictError, match=f"was published with the checksum sha256:{'0' * 64}, but the lake gives"):
+        finish()
+
+
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is asked of stores, a request each (an update is two)."""
@@ -202,6 +225,40 @@ def test_a_partition_that_exists_costs_one_request(place: Place, publisher: Publ
     asked.clear()
     assert publish(place, publisher) is Outcome.SKIPPED
     assert asked == ["read _manifest.json"]
+
+
+def test_publishing_looks_for_the_manifest_once(place: Place, publisher: Publisher, asked: list[str]) -> None:
+    assert publish(place, publisher) is Outcome.WRITTEN
+    assert asked == ["read _manifest.json", "create _manifest.json"]
+
+
+def test_the_lake_is_asked_along_with_the_destination_unless_the_partition_before_was_skipped(
+    place: Place, publisher: Publisher, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = FetchAhead.begin
+
+    def begun(fetch: FetchAhead, keys: Iterable[str]) -> None:
+        asked.append("lake")
+        begin(fetch, keys)
+
+    monkeypatch.setattr(FetchAhead, "begin", begun)
+    lake = Lake(Unlocked(place.lake.store.url), place.lake.layout, place.lake.passphrase)
+    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="zstd", max_object=1 << 20)
+    mine = dataclasses.replace(publisher, encoder=encoder)
+    found = []
+    with closing(encoder):
+        for partition in (GRID[0], GRID[0], GRID[0], GRID[1], GRID[2]):
+            asked.clear()
+            outcome = mine.publish(ERA, partition, lake.file_starts(partition.start, partition.end)).outcome
+            found.append((outcome, [what for what in asked if what in ("lake", "read _manifest.json")]))
+    manifest = "read _manifest.json"
+    assert found == [
+        (Outcome.WRITTEN, [manifest, "lake"]),
+        (Outcome.SKIPPED, ["lake", manifest]),
+        (Outcome.SKIPPED, [manifest]),
+        (Outcome.WRITTEN, [manifest, "lake"]),
+        (Outcome.WRITTEN, ["lake", manifest]),
+    ]
 
 
 def test_a_commit_behind_the_last_one_costs_ten_requests(tmp_path: Path, asked: list[str]) -> None:
