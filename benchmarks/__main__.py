@@ -73,8 +73,8 @@ def _options() -> argparse.Namespace:
 def _lakes(options: argparse.Namespace, work: Path) -> Iterator[BenchLake]:
     names = [name for name in options.lakes.split(",") if name] or (["2024", "2026"] if SHARED.exists() else ["sample"])
     for name in names:
-        # Far away a wave has a second or so at its ends that no reading ahead can hide; a real one is 20,000 ledgers.
-        scale = options.scale * (5 if options.remote else 1)
+        # One wave far away, whose end takes a second or so that nothing hides, of partitions that are not too small.
+        scale = options.scale * (15 if options.remote else 1)
         if name == "2024":
             yield real_lake(work, "53312000", int(2000 * scale))
         elif name == "2026":

@@ -23,8 +23,8 @@ from benchmarks.targets import Measured
 
 _MILLISECONDS = 50
 _WORKERS = 2
-#: Partitions of the lake: as many as the program puts into one wave for two workers.
-_PARTITIONS = 8
+#: Partitions of the lake: as many as the program puts into one wave for two workers and an object store.
+_PARTITIONS = 24
 
 
 def measure_remote(lake: BenchLake, work: Path, repeat: int) -> Measured:

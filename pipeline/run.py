@@ -56,7 +56,11 @@ def run_copy(settings: Settings, prepared: Prepared, beam_arguments: Sequence[st
     if COMPILED and 0 < planned < workers:  # cores without a partition of their own help with the others'
         job = replace(job, threads=-(-workers // planned))
     waves = cut_waves(
-        prepared.plans, _existing(prepared), workers=workers, wave_partitions=settings.perf.wave_partitions
+        prepared.plans,
+        _existing(prepared),
+        workers=workers,
+        wave_partitions=settings.perf.wave_partitions,
+        is_far=job.destination().is_remote,
     )
     started = time.monotonic()
     books = Bookkeeping(job)

@@ -20,12 +20,15 @@ import pytest
 
 from bronze.place import Place
 from bronze.store import TEMPORARY, Store, join
+from pipeline import run as runs
+from pipeline import waves
 from pipeline.prepare import prepare
 from pipeline.settings import load
 from tests.e2e.conftest import Copier, Objects, new_copier, wait_until
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.gcs_server import GcsServer, gcs_bucket, gcs_server
 from tests.support.s3_server import ACCESS_KEY, REGION, SECRET_KEY, S3Server, s3_bucket, s3_server
+from transforms.graph import CopyPartitions
 
 __all__ = ["gcs_bucket", "gcs_server", "s3_bucket", "s3_server"]
 
@@ -164,6 +167,27 @@ def test_from_and_to(
     ran = copy.run()
     assert ran.status == 0, ran
     finished(copy, cloud, expected)
+
+
+@pytest.mark.parametrize(("far", "expected_waves"), [(False, 4), (True, 2)])
+def test_waves_are_longer_where_publishing_takes_long(
+    far: bool, expected_waves: int, s3: Cloud, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, number in (("_PER_WORKER", 2), ("_PER_WORKER_FAR", 4), ("_LEDGERS", 1)):
+        monkeypatch.setattr(waves, name, number)
+    run_locally, found = runs.run_locally, []
+
+    def run_wave(graph: CopyPartitions, options: Any) -> None:
+        found.append(graph)
+        run_locally(graph, options)
+
+    monkeypatch.setattr(runs, "run_locally", run_wave)
+    copy = new_copier(tmp_path / "copy", lake, **ERA)
+    if far:
+        s3.write_to(copy)
+    ran = copy.run()
+    assert ran.status == 0, ran
+    assert len(found) == expected_waves
 
 
 def test_workers_that_are_processes(s3: Cloud, lake: Path, expected: Copier, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bronze.eras import Era
 from bronze.grid import Partition, partitions
 from bronze.plan import EraPlan
-from pipeline.waves import _LEDGERS, _MOST, _PER_WORKER, cut_waves
+from pipeline.waves import _LEDGERS, _MOST, _PER_WORKER, _PER_WORKER_FAR, cut_waves
 from transforms.elements import PartitionKey
 
 
@@ -32,9 +32,11 @@ class Case:
     existing: frozenset[PartitionKey]
     workers: int
     wave_partitions: int
+    is_far: bool
 
     def waves(self) -> list[list[PartitionKey]]:
-        return list(cut_waves(self.plans, self.existing, workers=self.workers, wave_partitions=self.wave_partitions))
+        options = {"workers": self.workers, "wave_partitions": self.wave_partitions}
+        return list(cut_waves(self.plans, self.existing, is_far=self.is_far, **options))
 
     def is_full(self, wave: list[PartitionKey]) -> bool:
         new = [Partition(key.start, key.end) for key in wave if key not in self.existing]
@@ -42,7 +44,8 @@ class Case:
             return True
         if self.wave_partitions:
             return len(new) >= self.wave_partitions
-        return len(new) >= _PER_WORKER * self.workers and sum(map(len, new)) >= _LEDGERS
+        fewest = (_PER_WORKER_FAR if self.is_far else _PER_WORKER) * self.workers
+        return len(new) >= fewest and sum(map(len, new)) >= _LEDGERS
 
 
 @st.composite
@@ -58,7 +61,8 @@ def cases(draw: st.DrawFn) -> Case:
     keys = keys_of(plans)
     every = draw(st.sampled_from([0, 1, 2, 3, 10]))
     existing = frozenset(keys[::every]) if every else frozenset()
-    return Case(plans, existing, draw(st.integers(1, 16)), draw(st.sampled_from([0, 0, 1, 2, 50, 5000])))
+    wave_partitions = draw(st.sampled_from([0, 0, 1, 2, 50, 5000]))
+    return Case(plans, existing, draw(st.integers(1, 16)), wave_partitions, draw(st.booleans()))
 
 
 @given(cases())
@@ -83,6 +87,7 @@ def test_every_wave_but_the_last_is_full_and_would_not_be_without_its_last_parti
     [
         pytest.param(10_000, {"workers": 1}, [4] * 25, id="four for each worker"),
         pytest.param(10_000, {"workers": 8}, [32, 32, 32, 4], id="four for each of eight workers"),
+        pytest.param(10_000, {"workers": 2, "is_far": True}, [24] * 4 + [4], id="twelve where their ends are long"),
         pytest.param(1_000, {"workers": 1}, [20] * 50, id="small partitions come in larger waves"),
         pytest.param(100, {"workers": 1}, [200] * 50, id="the smaller the larger"),
         pytest.param(10_000, {"workers": 4, "wave_partitions": 30}, [30, 30, 30, 10], id="as configured"),
