@@ -23,7 +23,7 @@ from benchmarks.targets import Measured
 
 _MILLISECONDS = 50
 _WORKERS = 2
-#: Partitions of the lake: as many as the program puts into one wave for two workers and an object store.
+#: Partitions of the lake, in one wave near and far: as many as the program chooses for two workers and an object store.
 _PARTITIONS = 24
 
 
@@ -37,7 +37,7 @@ def measure_remote(lake: BenchLake, work: Path, repeat: int) -> Measured:
             for name, found in runs.items():
                 out = Path(scratch) / name
                 far = places(turn) if name == "far" else ""
-                found.append(run_case("program", lake, out, size, _WORKERS, places=far, cores=ours))
+                found.append(run_case("program", lake, out, size, _WORKERS, places=far, cores=ours, wave=_PARTITIONS))
                 if not far:
                     parquet = sum(path.stat().st_size for path in out.rglob("*.parquet"))
                 shutil.rmtree(out)

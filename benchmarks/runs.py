@@ -28,12 +28,14 @@ def run_case(
     under: Sequence[str] = (),
     places: str = "",
     cores: Collection[int] = (),
+    wave: int = 0,
 ) -> Figures:
     """Run one case in a process of its own, `under` a profiler if asked; `keep` what was published before it.
 
     Args:
         places: the settings of source and storage, when they are not on the disk.
         cores: that it may use, whose speed is measured then; empty: those of this process, and it is not.
+        wave: partitions of one wave; 0: as the program chooses.
     """
     if not keep:
         shutil.rmtree(out, ignore_errors=True)
@@ -49,7 +51,7 @@ def run_case(
         )
         + f"pas: {{enabled: {chain}, backup_dir: {out / 'pas'}}}\n"
         f"checkpoint: {{enabled: {chain}, dir: {out / 'state'}}}\n"
-        f"perf: {{workers: {workers}}}\n"
+        f"perf: {{workers: {workers}, wave_partitions: {wave}}}\n"
         "logging: {level: warn}\n",
         encoding="utf-8",
     )

@@ -85,10 +85,14 @@ class PartitionEncoder:
     def begin(self, partition: Partition) -> None:
         """Ask a distant lake for what `encode` of `partition` reads first; that is to be called next, or not at all.
 
-        Where the last partition was not encoded after all, this one may not be either, and nothing is asked for.
+        Where the last partition was not encoded after all, this one may not be either, and nothing is asked for. What
+        was asked for it is given up: be it not needed, or what failed along with the destination and is tried again.
         """
-        if self._fetch is not None and self._encoded:
-            self._fetch.begin(map(self._lake.key, self._read_starts(partition)))
+        if self._fetch is not None:
+            if self._encoded and not self._stopped():
+                self._fetch.begin(map(self._lake.key, self._read_starts(partition)))
+            else:
+                self._fetch.give_up()
         self._encoded = False
 
     def encode(self, era: Era, partition: Partition, files: Iterable[int], sink: HashingSink) -> Encoded:
@@ -102,6 +106,7 @@ class PartitionEncoder:
             Stopped: the run was asked to stop.
         """
         self._encoded = True
+        self._check_stop(era, partition)
         expected = self._lake.file_starts(partition.start, partition.end)
         handed = list(files)
         if handed != list(expected):
@@ -134,8 +139,7 @@ class PartitionEncoder:
             previous = self._before(everything[0], next(reads)) if len(everything) > len(starts) else None
             files = stack.enter_context(closing(self._files(rows, starts, reads)))
             for start, (view, metas) in zip(starts, files, strict=True):
-                if self._stopped():
-                    raise Stopped(f"partition {era.chain} {partition} was given up: the run was asked to stop")
+                self._check_stop(era, partition)
                 try:
                     for meta in metas:
                         if meta.sequence < wanted.start:
@@ -187,6 +191,10 @@ class PartitionEncoder:
         except VerificationError:
             return None
         return meta
+
+    def _check_stop(self, era: Era, partition: Partition) -> None:
+        if self._stopped():
+            raise Stopped(f"partition {era.chain} {partition} was given up: the run was asked to stop")
 
     def _check(self, era: Era, meta: CloseMeta, previous: CloseMeta | None) -> None:
         check_hashes(meta, self._verify)

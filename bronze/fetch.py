@@ -40,6 +40,7 @@ class FetchAhead:
         self._requests = requests
         self._pool = ThreadPoolExecutor(requests, thread_name_prefix="fetch")
         self._run: _Run | None = None
+        self._largest = 0.0
         self._working: list[Future[None]] = []
         #: What `begin` asked for and `reads` did not give out yet.
         self._begun: list[str] | None = None
@@ -47,12 +48,11 @@ class FetchAhead:
     def begin(self, keys: Iterable[str]) -> None:
         """Ask for the first of these objects already: `reads` of the same keys is to be called next.
 
-        What an earlier call was asked for is given up, as if its generator were closed.
+        What an earlier call was asked for is given up.
         """
         wanted = list(keys)
-        self._end()
-        known = self._run.largest if self._run else 0.0
-        run = self._run = _Run(wanted, lambda key: self._lake.read(key, self._most), self._budget, known)
+        self.give_up()
+        run = self._run = _Run(wanted, lambda key: self._lake.read(key, self._most), self._budget, self._largest)
         # A thread for each request, from the first key to the last: nothing is handed over for each object.
         self._working = [self._pool.submit(run.work) for _ in range(min(self._requests, len(wanted)))]
         self._begun = wanted
@@ -72,20 +72,23 @@ class FetchAhead:
             for number in range(len(wanted)):
                 yield run.taker(number)
         except GeneratorExit:
-            self._end()
+            if run is self._run:
+                self.give_up()
             raise
+
+    def give_up(self) -> None:
+        """Ask for nothing more, keep nothing of what was begun and not read; waits for the requests on their way."""
+        run, self._run, self._begun = self._run, None, None
+        if run is not None:
+            run.end()
+            for thread in self._working:
+                thread.result()
+            self._largest = run.largest
 
     def close(self) -> None:
         """End the threads."""
-        self._end()
+        self.give_up()
         self._pool.shutdown()
-
-    def _end(self) -> None:
-        self._begun = None
-        if self._run is not None:
-            self._run.end()
-        for thread in self._working:
-            thread.result()
 
 
 class _Run:

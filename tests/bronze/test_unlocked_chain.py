@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from bronze.checkpoint import CheckpointFile
 from bronze.destination import Destination
 from bronze.encode import PartitionEncoder
-from bronze.errors import ConflictError, ObjectExists, StateError
+from bronze.errors import ConflictError, ObjectExists, StateError, Stopped, StoreError
 from bronze.event_log import EventLog
 from bronze.events import make_event
 from bronze.fetch import FetchAhead
@@ -198,23 +199,54 @@ def test_a_partition_that_is_published_meanwhile_is_met_when_it_is_created(
         finish()
 
 
+@pytest.mark.parametrize(
+    ("compression", "outcome"), [("zstd", Outcome.UNCHANGED), ("snappy", Outcome.REPLACED)], ids=["same", "other"]
+)
+def test_what_is_published_is_overwritten_where_that_is_allowed(
+    compression: str, outcome: Outcome, place: Place, publisher: Publisher
+) -> None:
+    publish(place, publisher)
+    before = publisher.destination.published(ERA, GRID[0])
+    era = dataclasses.replace(ERA, allow_overwrite=True)
+    encoder = place.but(compression=compression).job.publisher().encoder
+    files = place.lake.file_starts(GRID[0].start, GRID[0].end)
+    found = dataclasses.replace(publisher, encoder=encoder).publish(era, GRID[0], files)
+    after = publisher.destination.published(era, GRID[0])
+    assert found.outcome is outcome
+    assert before is not None
+    assert after is not None
+    assert after.checksum == publisher.destination.checksum(publisher.destination.parquet_key(era, GRID[0]))
+    assert (after.checksum == before.checksum) is (outcome is Outcome.UNCHANGED)
+
+
+def test_a_file_without_a_manifest_is_not_written_over_even_where_overwriting_is_allowed(
+    place: Place, publisher: Publisher
+) -> None:
+    era = dataclasses.replace(ERA, allow_overwrite=True)
+    key = publisher.destination.parquet_key(era, GRID[0])
+    publisher.destination.store.create(key, b"another version's")
+    with pytest.raises(ConflictError, match="remove the file"):
+        publisher.publish(era, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
+    assert publisher.destination.store.read(key) == b"another version's"
+
+
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is asked of stores, a request each (an update is two)."""
     found: list[str] = []
-    depth = 0
+    inside = threading.local()
     for name in ("read", "size", "children", "create", "update", "delete"):
         real = getattr(Unlocked, name)
 
         def counted(store: Unlocked, key: str, *rest: Any, real: Any = real, name: str = name, **more: Any) -> Any:
-            nonlocal depth
+            depth = getattr(inside, "depth", 0)
             if not depth:  # not what an update does to do its work
                 found.append(f"{name} {key.rpartition('/')[2]}")
-            depth += 1
+            inside.depth = depth + 1
             try:
                 return real(store, key, *rest, **more)
             finally:
-                depth -= 1
+                inside.depth = depth
 
         monkeypatch.setattr(Unlocked, name, counted)
     return found
@@ -259,6 +291,51 @@ def test_the_lake_is_asked_along_with_the_destination_unless_the_partition_befor
         (Outcome.WRITTEN, [manifest, "lake"]),
         (Outcome.WRITTEN, ["lake", manifest]),
     ]
+
+
+def test_a_run_that_was_asked_to_stop_reads_no_further_partition(
+    place: Place, publisher: Publisher, asked: list[str]
+) -> None:
+    lake = Lake(Unlocked(place.lake.store.url), place.lake.layout, place.lake.passphrase)
+    stopping = threading.Event()
+    encoder = PartitionEncoder(
+        lake, verify=Verify.FULL, compression="zstd", max_object=1 << 20, stopped=stopping.is_set
+    )
+    mine = dataclasses.replace(publisher, encoder=encoder)
+    with closing(encoder):
+        mine.publish(ERA, GRID[0], lake.file_starts(GRID[0].start, GRID[0].end))
+        stopping.set()
+        asked.clear()
+        with pytest.raises(Stopped, match="12-21 was given up"):
+            mine.publish(ERA, GRID[1], lake.file_starts(GRID[1].start, GRID[1].end))
+    assert asked == ["read _manifest.json"]
+
+
+def test_what_failed_along_with_the_destination_is_asked_for_again(
+    place: Place, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage while the lake is read ahead: the next attempt must not meet the errors of the one before."""
+    lake = Lake(Unlocked(place.lake.store.url), place.lake.layout, place.lake.passphrase)
+    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="zstd", max_object=1 << 20)
+    mine = dataclasses.replace(publisher, encoder=encoder)
+    read, failed = Unlocked.read, threading.Event()
+
+    def down(store: Unlocked, key: str, most: int | None = None) -> bytes:
+        if key.endswith(".json"):
+            assert failed.wait(20)  # until the lake has failed too
+        else:
+            failed.set()
+        raise StoreError("the service is down")
+
+    with closing(encoder):
+        mine.publish(ERA, GRID[0], lake.file_starts(GRID[0].start, GRID[0].end))
+        monkeypatch.setattr(Unlocked, "read", down)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="down"):
+                mine.publish(ERA, GRID[1], lake.file_starts(GRID[1].start, GRID[1].end))
+        monkeypatch.setattr(Unlocked, "read", read)
+        found = mine.publish(ERA, GRID[1], lake.file_starts(GRID[1].start, GRID[1].end))
+    assert found.outcome is Outcome.WRITTEN
 
 
 def test_a_commit_behind_the_last_one_costs_ten_requests(tmp_path: Path, asked: list[str]) -> None:
