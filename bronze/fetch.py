@@ -15,7 +15,7 @@ from bronze.lake import Lake
 #: Requests on their way at once: at 50 ms each, 640 objects a second.
 REQUESTS = 32
 #: Compressed bytes that have come and wait for their turn, or are on their way.
-BUDGET = 16 * 1024 * 1024
+BUDGET = 4 * 1024 * 1024
 #: Requests on their way while no object's size is known.
 _FIRST = 4
 #: How fast a large object is forgotten: a little with each that comes.
