@@ -60,7 +60,7 @@ def run_copy(settings: Settings, prepared: Prepared, beam_arguments: Sequence[st
         _existing(prepared),
         workers=workers,
         wave_partitions=settings.perf.wave_partitions,
-        is_far=job.destination().is_remote,
+        is_remote=job.destination().is_remote,
     )
     started = time.monotonic()
     books = Bookkeeping(job)

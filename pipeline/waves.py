@@ -16,7 +16,7 @@ from transforms.elements import PartitionKey
 _PER_WORKER = 4
 #: The same where what is published lies far away: nothing is encoded while the last partitions are being published,
 #: which takes a tenth of a partition's time and more.
-_PER_WORKER_FAR = 12
+_PER_WORKER_REMOTE = 12
 #: Ledgers of a wave, at least: small partitions come in larger waves.
 _LEDGERS = 20_000
 #: Partitions of a wave, at most, those that exist already (and cost next to nothing) included.
@@ -29,16 +29,16 @@ def cut_waves(
     *,
     workers: int,
     wave_partitions: int = 0,
-    is_far: bool = False,
+    is_remote: bool = False,
 ) -> Iterator[list[PartitionKey]]:
     """Cut the partitions of all eras, in ledger order, into waves.
 
     Args:
         existing: partitions that will most likely be skipped: they do not fill a wave.
         wave_partitions: partitions of a wave that do not exist yet; 0 to choose.
-        is_far: whether the destination is another machine's.
+        is_remote: whether the destination is another machine's.
     """
-    fewest = (_PER_WORKER_FAR if is_far else _PER_WORKER) * workers
+    fewest = (_PER_WORKER_REMOTE if is_remote else _PER_WORKER) * workers
     wave: list[PartitionKey] = []
     new, ledgers = 0, 0
     for plan in plans:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,17 @@ def publish(place: Place, publisher: Publisher) -> Outcome:
     return mine.publish(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end)).outcome
 
 
+@contextmanager
+def reading_ahead(
+    place: Place, publisher: Publisher, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Publisher]:
+    """The publisher, with an encoder that takes the lake for another machine's."""
+    lake = Lake(Unlocked(place.lake.store.url), place.lake.layout, place.lake.passphrase)
+    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="zstd", max_object=1 << 20, stopped=stopped)
+    with closing(encoder):
+        yield dataclasses.replace(publisher, encoder=encoder)
+
+
 def test_copiers_of_one_partition_agree(place: Place, publisher: Publisher) -> None:
     outcomes = race(6, lambda _: publish(place, publisher))
     assert set(outcomes) <= {Outcome.WRITTEN, Outcome.UNCHANGED, Outcome.SKIPPED}, outcomes
@@ -274,14 +285,11 @@ def test_the_lake_is_asked_along_with_the_destination_unless_the_partition_befor
         begin(fetch, keys)
 
     monkeypatch.setattr(FetchAhead, "begin", begun)
-    lake = Lake(Unlocked(place.lake.store.url), place.lake.layout, place.lake.passphrase)
-    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="zstd", max_object=1 << 20)
-    mine = dataclasses.replace(publisher, encoder=encoder)
     found = []
-    with closing(encoder):
+    with reading_ahead(place, publisher) as mine:
         for partition in (GRID[0], GRID[0], GRID[0], GRID[1], GRID[2]):
             asked.clear()
-            outcome = mine.publish(ERA, partition, lake.file_starts(partition.start, partition.end)).outcome
+            outcome = mine.publish(ERA, partition, place.lake.file_starts(partition.start, partition.end)).outcome
             found.append((outcome, [what for what in asked if what in ("lake", "read _manifest.json")]))
     manifest = "read _manifest.json"
     assert found == [
@@ -296,18 +304,13 @@ def test_the_lake_is_asked_along_with_the_destination_unless_the_partition_befor
 def test_a_run_that_was_asked_to_stop_reads_no_further_partition(
     place: Place, publisher: Publisher, asked: list[str]
 ) -> None:
-    lake = Lake(Unlocked(place.lake.store.url), place.lake.layout, place.lake.passphrase)
     stopping = threading.Event()
-    encoder = PartitionEncoder(
-        lake, verify=Verify.FULL, compression="zstd", max_object=1 << 20, stopped=stopping.is_set
-    )
-    mine = dataclasses.replace(publisher, encoder=encoder)
-    with closing(encoder):
-        mine.publish(ERA, GRID[0], lake.file_starts(GRID[0].start, GRID[0].end))
+    with reading_ahead(place, publisher, stopping.is_set) as mine:
+        mine.publish(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
         stopping.set()
         asked.clear()
         with pytest.raises(Stopped, match="12-21 was given up"):
-            mine.publish(ERA, GRID[1], lake.file_starts(GRID[1].start, GRID[1].end))
+            mine.publish(ERA, GRID[1], place.lake.file_starts(GRID[1].start, GRID[1].end))
     assert asked == ["read _manifest.json"]
 
 
@@ -315,9 +318,6 @@ def test_what_failed_along_with_the_destination_is_asked_for_again(
     place: Place, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An outage while the lake is read ahead: the next attempt must not meet the errors of the one before."""
-    lake = Lake(Unlocked(place.lake.store.url), place.lake.layout, place.lake.passphrase)
-    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="zstd", max_object=1 << 20)
-    mine = dataclasses.replace(publisher, encoder=encoder)
     read, failed = Unlocked.read, threading.Event()
 
     def down(store: Unlocked, key: str, most: int | None = None) -> bytes:
@@ -327,14 +327,14 @@ def test_what_failed_along_with_the_destination_is_asked_for_again(
             failed.set()
         raise StoreError("the service is down")
 
-    with closing(encoder):
-        mine.publish(ERA, GRID[0], lake.file_starts(GRID[0].start, GRID[0].end))
+    with reading_ahead(place, publisher) as mine:
+        mine.publish(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
         monkeypatch.setattr(Unlocked, "read", down)
         for _ in range(2):
             with pytest.raises(StoreError, match="down"):
-                mine.publish(ERA, GRID[1], lake.file_starts(GRID[1].start, GRID[1].end))
+                mine.publish(ERA, GRID[1], place.lake.file_starts(GRID[1].start, GRID[1].end))
         monkeypatch.setattr(Unlocked, "read", read)
-        found = mine.publish(ERA, GRID[1], lake.file_starts(GRID[1].start, GRID[1].end))
+        found = mine.publish(ERA, GRID[1], place.lake.file_starts(GRID[1].start, GRID[1].end))
     assert found.outcome is Outcome.WRITTEN
 
 

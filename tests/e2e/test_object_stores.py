@@ -173,7 +173,7 @@ def test_from_and_to(
 def test_waves_are_longer_where_publishing_takes_long(
     far: bool, expected_waves: int, s3: Cloud, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, number in (("_PER_WORKER", 2), ("_PER_WORKER_FAR", 4), ("_LEDGERS", 1)):
+    for name, number in (("_PER_WORKER", 2), ("_PER_WORKER_REMOTE", 4), ("_LEDGERS", 1)):
         monkeypatch.setattr(waves, name, number)
     run_locally, found = runs.run_locally, []
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bronze.eras import Era
 from bronze.grid import Partition, partitions
 from bronze.plan import EraPlan
-from pipeline.waves import _LEDGERS, _MOST, _PER_WORKER, _PER_WORKER_FAR, cut_waves
+from pipeline.waves import _LEDGERS, _MOST, _PER_WORKER, _PER_WORKER_REMOTE, cut_waves
 from transforms.elements import PartitionKey
 
 
@@ -32,11 +32,11 @@ class Case:
     existing: frozenset[PartitionKey]
     workers: int
     wave_partitions: int
-    is_far: bool
+    is_remote: bool
 
     def waves(self) -> list[list[PartitionKey]]:
         options = {"workers": self.workers, "wave_partitions": self.wave_partitions}
-        return list(cut_waves(self.plans, self.existing, is_far=self.is_far, **options))
+        return list(cut_waves(self.plans, self.existing, is_remote=self.is_remote, **options))
 
     def is_full(self, wave: list[PartitionKey]) -> bool:
         new = [Partition(key.start, key.end) for key in wave if key not in self.existing]
@@ -44,7 +44,7 @@ class Case:
             return True
         if self.wave_partitions:
             return len(new) >= self.wave_partitions
-        fewest = (_PER_WORKER_FAR if self.is_far else _PER_WORKER) * self.workers
+        fewest = (_PER_WORKER_REMOTE if self.is_remote else _PER_WORKER) * self.workers
         return len(new) >= fewest and sum(map(len, new)) >= _LEDGERS
 
 
@@ -87,7 +87,7 @@ def test_every_wave_but_the_last_is_full_and_would_not_be_without_its_last_parti
     [
         pytest.param(10_000, {"workers": 1}, [4] * 25, id="four for each worker"),
         pytest.param(10_000, {"workers": 8}, [32, 32, 32, 4], id="four for each of eight workers"),
-        pytest.param(10_000, {"workers": 2, "is_far": True}, [24] * 4 + [4], id="twelve where their ends are long"),
+        pytest.param(10_000, {"workers": 2, "is_remote": True}, [24] * 4 + [4], id="twelve where their ends are long"),
         pytest.param(1_000, {"workers": 1}, [20] * 50, id="small partitions come in larger waves"),
         pytest.param(100, {"workers": 1}, [200] * 50, id="the smaller the larger"),
         pytest.param(10_000, {"workers": 4, "wave_partitions": 30}, [30, 30, 30, 10], id="as configured"),
