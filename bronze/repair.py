@@ -9,12 +9,16 @@ import functools
 from collections.abc import Callable, Iterator
 from itertools import count
 
+from bronze.checkpoint import CheckpointFile
 from bronze.delivered import DELIVERED, Delivered
+from bronze.destination import Destination
 from bronze.eras import Era
 from bronze.errors import ObjectExists, StateError
-from bronze.event_log import HEADS
+from bronze.event_log import HEADS, EventLog
 from bronze.grid import Partition
 from bronze.job import CopyJob
+from bronze.manifest import Ledgers
+from bronze.position import published_prefix
 from bronze.store import Store
 
 
@@ -23,6 +27,7 @@ def repair(job: CopyJob, era: Era) -> Iterator[str]:
 
     Raises:
         StateError: the event files themselves are damaged or contradict each other: restore them.
+        CatalogError: without event files and chain head the catalog is asked; it is strict and cannot be reached.
     """
     log = job.events(era)
     chain = log.load() if log else []
@@ -35,17 +40,33 @@ def repair(job: CopyJob, era: Era) -> Iterator[str]:
                 yield f"chain head of {era.chain}: {log.head() or 'none'} became {chain[-1].event_hash}"
                 log.set_head(chain[-1].event_hash)
     checkpoint = job.checkpoint(era)
-    if checkpoint is None or job.checkpoint_place is None:
-        return
-    store = job.checkpoint_place.open()
-    for name in checkpoint.names:
-        yield from _readable(store, name, functools.partial(checkpoint.read, name))
-    if checkpoint.load() is None:
-        last = _last_committed(job, era, chain_ranges=[Partition(event.start, event.end) for event in chain])
+    if checkpoint is not None and job.checkpoint_place is not None:
+        store = job.checkpoint_place.open()
+        for name in checkpoint.names:
+            yield from _readable(store, name, functools.partial(checkpoint.read, name))
+    yield from _restored(job, era, log, checkpoint)
+    # What is published counts as committed unless the chain begins anew: then each partition is to get its event.
+    if checkpoint is not None and checkpoint.load() is None and (log is None or (not chain and log.head())):
+        last = published_prefix(era, _published(job.destination(), era))
         if last is not None:
             manifest = job.destination().published(era, last)
-            checkpoint.save(last, manifest.checksum if manifest else "")
-            yield f"checkpoint of {era.chain}: made anew, committed up to ledger {last.end}"
+            checkpoint.save(last, manifest.checksum if manifest else "", lambda now: now is None)
+            yield _made_anew(era, last.end)
+
+
+def _restored(job: CopyJob, era: Era, log: EventLog | None, checkpoint: CheckpointFile | None) -> Iterator[str]:
+    """Do what every run begins with, and say what came of it: so both come to the same position."""
+    head, position = log.head() if log else None, checkpoint.load() if checkpoint else None
+    job.sequencer(era).restore()
+    if log is not None and log.head() != head:
+        yield f"chain head of {era.chain}: {head or 'none'} became {log.head()}"
+    now = checkpoint.load() if checkpoint else None
+    if position is None and now is not None:
+        yield _made_anew(era, now.last_ledger)
+
+
+def _made_anew(era: Era, last_ledger: int) -> str:
+    return f"checkpoint of {era.chain}: made anew, committed up to ledger {last_ledger}"
 
 
 def _readable(store: Store, name: str, read: Callable[[], object]) -> Iterator[str]:
@@ -65,14 +86,14 @@ def _readable(store: Store, name: str, read: Callable[[], object]) -> Iterator[s
             return
 
 
-def _last_committed(job: CopyJob, era: Era, chain_ranges: list[Partition]) -> Partition | None:
-    """The last partition up to which the chain has no gap: by its events, else by what is published."""
-    destination = job.destination()
-    ranges = sorted(chain_ranges) or [
-        found for found in destination.ranges(era) if destination.published(era, found) is not None
-    ]
-    at, last = (ranges[0].start if chain_ranges else era.ledger_start) if ranges else 0, None
-    for found in ranges:
-        if found.start <= at <= found.end:
-            at, last = found.end + 1, found
-    return last
+def _published(destination: Destination, era: Era) -> Iterator[tuple[Partition, Ledgers]]:
+    """The partitions in ledger order with what links them, up to the first that is damaged."""
+    for partition in destination.ranges(era):
+        if partition.end < era.ledger_start:
+            continue
+        try:
+            manifest = destination.published(era, partition)
+            if manifest is not None:
+                yield partition, destination.links(era, manifest)
+        except StateError:  # a run would stop there too
+            return

@@ -30,6 +30,7 @@ from bronze.event_log import EventLog
 from bronze.events import Event, make_event
 from bronze.grid import Partition
 from bronze.outward import Outward
+from bronze.position import resume_point
 from bronze.producer import Producer
 from bronze.summary import Commit, Outcome, PartitionSummary
 from bronze.times import rfc3339
@@ -289,16 +290,7 @@ class Sequencer:
         return chain[-1].event_hash
 
     def _after(self, checkpoint: Checkpoint | None, chain: list[Event], head: str, stated: str) -> Position:
-        if checkpoint is not None:
-            next_ledger = max(checkpoint.last_ledger + 1, self._era.ledger_start)
-            return Position(next_ledger, head, checkpoint.partition, stated)
-        next_ledger, last = self._era.ledger_start, None
-        ranges = sorted((event.start, event.end) for event in chain)
-        if chain and chain[0].prev_hash:  # what lay before was pruned, hence committed
-            next_ledger = max(next_ledger, ranges[0][0])
-        for start, end in ranges:
-            if start <= next_ledger <= end:
-                next_ledger, last = end + 1, Partition(start, end)
+        next_ledger, last = resume_point(self._era, checkpoint, chain)
         return Position(next_ledger, head, last, stated)
 
     def _check_link(self, summary: PartitionSummary, position: Position) -> None:

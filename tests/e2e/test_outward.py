@@ -188,6 +188,30 @@ def test_the_chain_goes_on_from_the_catalog_when_events_and_heads_are_gone(copy:
     assert copy.committed() == PARTS[3:]
 
 
+def test_repair_resumes_from_the_catalog_as_run_does(copy: Copier, database: str) -> None:
+    """Events, head and checkpoint are gone: where the catalog says the chain ends, a gap before it stays named."""
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    copy.settings["era"]["ledger_end"] = 15
+    assert copy.run().status == 0
+    path = copy.root / "state" / "checkpoint.json"
+    path.write_text(path.read_text().replace('"last_committed_ledger": 15', '"last_committed_ledger": 31'))
+    copy.settings["era"]["ledger_end"] = 39
+    assert copy.run().status == 0
+    heads = copy.heads
+    for gone in [*(copy.root / "pas").glob("*.json"), path]:
+        gone.unlink()
+    plan = copy.run("plan").out
+
+    repaired = copy.run("repair")
+
+    assert (repaired.status, copy.checkpoint(), copy.heads) == (0, 39, heads)
+    assert copy.run("plan").out == plan
+    assert copy.run().lines("gap") == [
+        "standalone/e1/v1: ledgers 16-31 have no partition, the chain went on behind them"
+    ]
+    assert copy.committed() == []
+
+
 def test_a_correction_is_on_record(copy: Copier, database: str) -> None:
     copy.settings["catalog"] = {"postgres_dsn": database}
     assert copy.run().status == 0
