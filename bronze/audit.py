@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 
 from bronze.destination import Destination
 from bronze.eras import Era
-from bronze.errors import DataError
+from bronze.errors import AccessDenied, DataError, ObjectMissing, ObjectTooLarge
 from bronze.events import Event
-from bronze.grid import Partition
+from bronze.grid import Partition, uncovered_ranges
 from bronze.job import CopyJob
-from bronze.manifest import Manifest
+from bronze.manifest import Ledgers
+from bronze.position import resume_point
+
+#: Failures of one file: a problem of that file, the others are checked all the same. A store that does not answer
+#: at all ends the audit.
+_OF_ONE_FILE = (DataError, OSError, ObjectMissing, ObjectTooLarge, AccessDenied)
 
 
 @dataclass(slots=True)
@@ -23,7 +28,9 @@ class Audit:
     """What was found; `problems` is empty when everything holds.
 
     Attributes:
-        gaps: inclusive stretches of ledgers between the chain's first and last ledger without a partition.
+        first, last: ledgers (inclusive) that the partitions reach from and to; None without a partition.
+        gaps: inclusive stretches of ledgers without a partition, from the era's start up to where the chain
+            is committed, and up to the last partition where that reaches further.
     """
 
     chain: str
@@ -39,72 +46,98 @@ class Audit:
 
 
 def audit_era(job: CopyJob, era: Era) -> Audit:
-    """Audit the published partitions and the chain of `era`; problems are collected, not raised."""
-    audit, destination = Audit(era.chain), job.destination()
-    log = job.events(era)
-    if log is None:
-        published = destination.ranges(era)
-        manifests = _manifests(audit, destination, era, [(partition, None) for partition in published])
-    else:
+    """Audit the published partitions and the chain of `era`; problems are collected, not raised.
+
+    Raises:
+        StoreError: a store does not answer.
+    """
+    audit, destination, log = Audit(era.chain), job.destination(), job.events(era)
+    events: list[Event] = []
+    if log is not None:
         try:
             events = log.load()
             head = log.head()
-        except DataError as error:
+        except _OF_ONE_FILE as error:
             audit.problems.append(str(error))
             return audit
         audit.events, audit.head = len(events), events[-1].event_hash if events else ""
         if events and head != audit.head:
             audit.problems.append(f"the chain head of {era.chain} is {head}, but the last event has {audit.head}")
-        # Partitions without an event count too: theirs may be pruned, or still to come. Of a range with several
-        # events the last one counts: a correction is appended, never written over.
-        latest: dict[Partition, Event | None] = dict.fromkeys(destination.ranges(era))
-        latest |= {Partition(event.start, event.end): event for event in events}
-        manifests = _manifests(audit, destination, era, sorted(latest.items()))
-    _check_ledger_links(audit, manifests)
+    # Partitions without an event count too: theirs may be pruned, or still to come. Of a range with several
+    # events the last one counts: a correction is appended, never written over.
+    expected: dict[Partition, Event | None] = dict.fromkeys(destination.ranges(era))
+    expected |= {Partition(event.start, event.end): event for event in events}
+    present = _check_partitions(audit, destination, era, expected)
+    next_ledger = _next_ledger(audit, job, era, events)
+    audit.gaps = uncovered_ranges(present, era.ledger_start, max([next_ledger - 1, *(one.end for one in present)]))
     return audit
 
 
-def _manifests(
-    audit: Audit, destination: Destination, era: Era, expected: list[tuple[Partition, Event | None]]
-) -> list[Manifest]:
-    found = []
-    for partition, event in expected:
+def _next_ledger(audit: Audit, job: CopyJob, era: Era, events: list[Event]) -> int:
+    """Where the chain is continued, by its checkpoint or its events."""
+    checkpoint = job.checkpoint(era)
+    try:
+        found = checkpoint.load() if checkpoint else None
+    except _OF_ONE_FILE as error:
+        audit.problems.append(str(error))
+        found = None
+    return resume_point(era, found, events)[0]
+
+
+def _check_partitions(
+    audit: Audit, destination: Destination, era: Era, expected: dict[Partition, Event | None]
+) -> list[Partition]:
+    """Check each partition by itself and beside the one before; return those that are published, damaged ones too."""
+    present: list[Partition] = []
+    links: list[tuple[Partition, Ledgers | None]] = []
+    for partition, event in sorted(expected.items()):
+        key = destination.parquet_key(era, partition)
         try:
             manifest = destination.published(era, partition)
-        except DataError as error:
-            audit.problems.append(str(error))
+        except _OF_ONE_FILE as error:
+            audit.problems.append(_sentence(error, destination.describe(destination.directory(era, partition))))
+            present.append(partition)
             continue
         if manifest is None:
             if event is not None:
                 audit.problems.append(f"partition {era.chain} {partition} has an event, but no manifest")
             continue
+        present.append(partition)
         if event is not None and event.checksum != manifest.checksum:
             audit.problems.append(
                 f"partition {era.chain} {partition}: its event says {event.checksum}, its manifest {manifest.checksum}"
             )
-        key = destination.parquet_key(era, partition)
-        checksum = destination.checksum(key)
-        if checksum != manifest.checksum:
-            audit.problems.append(
-                f"{destination.describe(key)} has the checksum {checksum}, its manifest says {manifest.checksum}"
-            )
         audit.partitions += 1
         audit.rows += manifest.row_count
         audit.bytes += manifest.byte_size
-        found.append(manifest)
-    return found
+        ledgers = manifest.ledgers
+        try:
+            checksum = destination.checksum(key)
+            if checksum != manifest.checksum:
+                audit.problems.append(
+                    f"{destination.describe(key)} has the checksum {checksum}, its manifest says {manifest.checksum}"
+                )
+            ledgers = destination.links(era, manifest)
+        except _OF_ONE_FILE as error:
+            audit.problems.append(_sentence(error, destination.describe(key)))
+        links.append((partition, ledgers))
+    _check_ledger_links(audit, links)
+    return present
 
 
-def _check_ledger_links(audit: Audit, manifests: list[Manifest]) -> None:
-    if manifests:
-        audit.first, audit.last = manifests[0].partition.start, manifests[-1].partition.end
-    for before, after in itertools.pairwise(manifests):
-        if after.partition.start > before.partition.end + 1:
-            audit.gaps.append(Partition(before.partition.end + 1, after.partition.start - 1))
-        elif after.partition.start <= before.partition.end:
-            audit.problems.append(f"partitions {before.partition} and {after.partition} of {audit.chain} overlap")
-        elif before.ledgers and after.ledgers and before.ledgers.last_hash != after.ledgers.previous_hash:
+def _sentence(error: Exception, where: str) -> str:
+    """`error` as a problem; data errors name their object themselves."""
+    return str(error) if isinstance(error, DataError) else f"{where} cannot be read: {error}"
+
+
+def _check_ledger_links(audit: Audit, links: list[tuple[Partition, Ledgers | None]]) -> None:
+    if links:
+        audit.first, audit.last = links[0][0].start, links[-1][0].end
+    for (before, ends), (after, begins) in itertools.pairwise(links):
+        if after.start <= before.end:
+            audit.problems.append(f"partitions {before} and {after} of {audit.chain} overlap")
+        elif after.start == before.end + 1 and ends and begins and ends.last_hash != begins.previous_hash:
             audit.problems.append(
-                f"partition {after.partition} of {audit.chain} follows a ledger with the hash"
-                f" {after.ledgers.previous_hash}, but the last one of {before.partition} has {before.ledgers.last_hash}"
+                f"partition {after} of {audit.chain} follows a ledger with the hash {begins.previous_hash}, but the"
+                f" last one of {before} has {ends.last_hash}"
             )

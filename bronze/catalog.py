@@ -7,7 +7,7 @@ transaction and may be recorded twice. A lost connection is opened again at the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
@@ -134,21 +134,6 @@ class Catalog:
             return None if found is None else (Partition(found[0], found[1]), str(found[2]))
 
         return self._reading(era, table, last, None)
-
-    def gaps(self, era: Era, table: str) -> Sequence[Partition]:
-        """Stretches of ledgers (inclusive) between recorded partitions that no partition covers, in ledger order."""
-
-        def gaps(cursor: Cursor, dataset: int) -> list[Partition]:
-            cursor.execute(
-                "SELECT covered + 1, ledger_start - 1 FROM (SELECT ledger_start, max(ledger_end) OVER"
-                " (ORDER BY ledger_start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered"
-                " FROM _meta_lineage WHERE dataset_id = %s) AS lineage WHERE ledger_start > covered + 1"
-                " ORDER BY ledger_start",
-                (dataset,),
-            )
-            return [Partition(start, end) for start, end in cursor.fetchall()]
-
-        return self._reading(era, table, gaps, [])
 
     def lock(self, chain: str) -> None:
         """Keep every other copier with this catalog from `chain`, until `close` or the end of the process.

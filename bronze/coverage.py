@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bronze.destination import Destination
 from bronze.eras import Era
-from bronze.grid import Partition
+from bronze.grid import Partition, uncovered_ranges
 
 
 def gaps(destination: Destination, era: Era, next_ledger: int) -> list[Partition]:
@@ -12,16 +12,8 @@ def gaps(destination: Destination, era: Era, next_ledger: int) -> list[Partition
 
     They come from a checkpoint that was set forward by hand, and stay until it is set back.
     """
-    found = []
-    at = era.ledger_start
+    store, published = destination.store, []
     for partition in destination.ranges(era):
-        if partition.start >= next_ledger:
-            break
-        if destination.store.size(destination.manifest_key(era, partition)) is None:
-            continue
-        if partition.start > at:
-            found.append(Partition(at, partition.start - 1))
-        at = max(at, partition.end + 1)
-    if at < next_ledger:
-        found.append(Partition(at, next_ledger - 1))
-    return found
+        if partition.start < next_ledger and store.size(destination.manifest_key(era, partition)) is not None:
+            published.append(partition)
+    return uncovered_ranges(published, era.ledger_start, next_ledger - 1)

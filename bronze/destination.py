@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import closing
 from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from bronze import manifest as manifests
 from bronze.eras import Era
 from bronze.errors import ObjectMissing, StateError
 from bronze.grid import Partition
 from bronze.lake_keys import FIRST_LEDGER
-from bronze.manifest import Manifest, parse_manifest
+from bronze.manifest import Ledgers, Manifest, parse_ledgers, parse_manifest
 from bronze.store import Store, join
 
 _CHUNK = 1 << 20
+#: Columns of the parquet file that link a partition to its neighbours.
+_LINKING = ["ledger_sequence", "ledger_hash", "previous_ledger_hash"]
 _RANGE = re.compile(r"range=(\d{1,10})-(\d{1,10})")
 
 
@@ -93,6 +99,40 @@ class Destination:
             raise StateError(
                 f"{self.describe(parquet)} has {size} bytes, its manifest says {found.byte_size}: restore the file, or"
                 " remove the manifest to have the partition made again"
+            )
+        return found
+
+    def links(self, era: Era, manifest: Manifest) -> Ledgers:
+        """What links the published partition of `manifest` to its neighbours.
+
+        The older copier's manifests do not say: it is read from the first and last row of the parquet file.
+
+        Raises:
+            StateError: the parquet file cannot be read, or holds other ledgers than its partition.
+        """
+        if manifest.ledgers is not None:
+            return manifest.ledgers
+        partition, key = manifest.partition, self.parquet_key(era, manifest.partition)
+        try:
+            # pyarrow leaves a file that it was handed open.
+            with closing(self.store.open_read(key)) as source, pq.ParquetFile(source) as file:
+                first = file.read_row_group(0, columns=_LINKING).slice(length=1).to_pylist()[0]
+                last = file.read_row_group(file.metadata.num_row_groups - 1, columns=_LINKING).to_pylist()[-1]
+            found = parse_ledgers(
+                {
+                    "first": first["ledger_sequence"],
+                    "last": last["ledger_sequence"],
+                    "previous_hash": first["previous_ledger_hash"],
+                    "first_hash": first["ledger_hash"],
+                    "last_hash": last["ledger_hash"],
+                }
+            )
+        except (pa.ArrowException, ObjectMissing, OSError, ValueError, TypeError, IndexError, KeyError) as error:
+            raise StateError(f"{self.describe(key)} cannot be read to link its partition: {error}") from error
+        if (found.first, found.last) != (max(partition.start, FIRST_LEDGER), partition.end):
+            raise StateError(
+                f"{self.describe(key)} begins with ledger {found.first} and ends with ledger {found.last}, but its"
+                f" partition is {partition}: restore the file, or remove the manifest to have the partition made again"
             )
         return found
 

@@ -7,7 +7,7 @@ it resumes; a partial tail costs one odd partition and the grid is met again aft
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bronze.eras import Era
@@ -62,3 +62,21 @@ def last_whole(era: Era, end: int) -> int:
     if end >= era.last:
         return era.last
     return end - (end - era.ledger_start + 1) % era.partition_size if end >= era.ledger_start else era.ledger_start - 1
+
+
+def uncovered_ranges(published: Iterable[Partition], start: int, end: int) -> list[Partition]:
+    """The ledgers of the inclusive range `start`..`end` that none of `published` covers, in ledger order.
+
+    Args:
+        published: in any order; they may overlap and reach beyond the range.
+    """
+    found = []
+    for partition in sorted(published):
+        if partition.start > end:
+            break
+        if partition.start > start:
+            found.append(Partition(start, partition.start - 1))
+        start = max(start, partition.end + 1)
+    if start <= end:
+        found.append(Partition(start, end))
+    return found

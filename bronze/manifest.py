@@ -117,7 +117,7 @@ def parse_manifest(data: bytes, where: str, table: str) -> Manifest:
             byte_size=_natural(entry, "byte_size"),
             producer=Producer(*(str(producer.get(name, "unknown")) for name in ("name", "version", "git_sha"))),
             created_at=str(document.get("created_at", "")),
-            ledgers=None if ledgers is None else _parse_ledgers(ledgers),
+            ledgers=None if ledgers is None else parse_ledgers(ledgers),
         )
     except KeyError as error:
         raise StateError(f"manifest {where} lacks the key {error}") from error
@@ -130,7 +130,12 @@ def parse_manifest(data: bytes, where: str, table: str) -> Manifest:
     return manifest
 
 
-def _parse_ledgers(entry: dict[str, Any]) -> Ledgers:
+def parse_ledgers(entry: dict[str, Any]) -> Ledgers:
+    """Make `Ledgers` of a dict with its fields.
+
+    Raises:
+        KeyError, TypeError, ValueError: a field is missing, or its value is no ledger and no hash in hex.
+    """
     return Ledgers(
         _natural(entry, "first"),
         _natural(entry, "last"),

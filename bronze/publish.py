@@ -7,15 +7,13 @@ is replaced unless it is the same, never trusted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
-
-import pyarrow.parquet as pq
 
 from bronze.destination import Destination
 from bronze.encode import Encoded, PartitionEncoder
 from bronze.eras import Era
-from bronze.errors import ConflictError, ObjectExists, StateError
+from bronze.errors import ConflictError, ObjectExists
 from bronze.grid import Partition
 from bronze.manifest import Ledgers, Manifest, file_name
 from bronze.producer import Producer
@@ -55,7 +53,7 @@ class Publisher:
         found = self.destination.published(era, partition, file=not self.destination.is_remote)
         if found is not None and not era.allow_overwrite:
             self.destination.settle(era, partition)
-            skipped = self._summary(era, found, _ledgers_of(self.destination, era, found), Outcome.SKIPPED)
+            skipped = self._summary(era, found, self.destination.links(era, found), Outcome.SKIPPED)
             return lambda: skipped
         with ExitStack() as stack:
             upload = stack.enter_context(
@@ -181,26 +179,3 @@ class Publisher:
             producer=f"{manifest.producer.name}@{manifest.producer.version}",
             git_sha=manifest.producer.git_sha,
         )
-
-
-def _ledgers_of(destination: Destination, era: Era, manifest: Manifest) -> Ledgers:
-    """The linking hashes of a partition; read from its parquet file when the older copier made it."""
-    if manifest.ledgers is not None:
-        return manifest.ledgers
-    key = destination.parquet_key(era, manifest.partition)
-    columns = ["ledger_sequence", "ledger_hash", "previous_ledger_hash"]
-    try:
-        # pyarrow leaves a file that it was handed open.
-        with closing(destination.store.open_read(key)) as source, pq.ParquetFile(source) as file:
-            groups = file.metadata.num_row_groups
-            first = file.read_row_group(0, columns=columns).slice(length=1).to_pylist()[0]
-            last = file.read_row_group(groups - 1, columns=columns).to_pylist()[-1]
-    except (ValueError, IndexError, KeyError, OSError) as error:  # pyarrow's errors are ValueErrors
-        raise StateError(f"{destination.describe(key)} cannot be read to link its partition: {error}") from error
-    return Ledgers(
-        first["ledger_sequence"],
-        last["ledger_sequence"],
-        first["previous_ledger_hash"],
-        first["ledger_hash"],
-        last["ledger_hash"],
-    )

@@ -160,7 +160,8 @@ class Sequencer:
         Raises:
             VerificationError: its first ledger does not link to the last one committed.
             ConflictError: its range is committed already, with other content.
-            StateError: the files of the chain contradict each other, or it does not follow the position.
+            StateError: the files of the chain contradict each other, it does not follow the position, or the
+                partition before it cannot be read to link them.
         """
         with self._locked():
             position = self.position()
@@ -299,9 +300,9 @@ class Sequencer:
             if position.last is None or position.last.end != before:
                 return
             manifest = self._destination.published(self._era, position.last)
-            if manifest is None or manifest.ledgers is None:
+            if manifest is None:  # committed by the older copier, whose partitions may lie elsewhere
                 return
-            self._last_hash = (before, manifest.ledgers.last_hash)
+            self._last_hash = (before, self._destination.links(self._era, manifest).last_hash)
         if self._last_hash[1] != summary.previous_hash:
             raise VerificationError(
                 f"ledger {summary.first} of partition {summary.chain} {summary.partition} follows a ledger with the"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +125,104 @@ def test_a_gap_is_told(place: Place) -> None:
     found = place.audit()
     assert (found.problems, found.gaps) == ([], [Partition(22, 31)])
     assert (found.first, found.last) == (2, 41)
+
+
+def forget_links(path) -> None:
+    """As the older copier's manifests are."""
+    edit(path, lambda document: document.pop("ledgers"))
+
+
+def test_older_partitions_that_link_hold(published: Place) -> None:
+    for one in GRID[::2]:
+        forget_links(published.manifest(one))
+    found = published.audit()
+    assert (found.problems, found.gaps, found.partitions) == ([], [], 6)
+
+
+@pytest.mark.parametrize("other", [SECOND, THIRD], ids=["before", "after"])
+def test_older_partition_that_does_not_link_is_found(published: Place, other: Partition) -> None:
+    """One of the two is the older copier's; the other says another hash in its manifest."""
+    edit(published.manifest(SECOND), lambda one: one["ledgers"].update(last_hash=hex_hash("x")))
+    edit(published.manifest(THIRD), lambda one: one["ledgers"].update(previous_hash=hex_hash("y")))
+    forget_links(published.manifest(other))
+    (problem,) = published.audit().problems
+    assert problem.startswith("partition 22-31 of standalone/e1/v1 follows a ledger with the hash")
+    assert hex_hash("y" if other == SECOND else "x") in problem
+
+
+def test_older_partition_that_is_unreadable_is_a_problem(published: Place) -> None:
+    forget_links(published.manifest(SECOND))
+    path = published.parquet(SECOND)
+    path.write_bytes(bytes(path.stat().st_size))
+    flip(published.parquet(LAST), 1000)
+    problems = published.audit().problems
+    assert [str(path) in one for one in problems] == [True, True, False]
+    assert "cannot be read to link its partition" in problems[1]
+    assert "part-52-61.parquet has the checksum" in problems[2]
+
+
+@pytest.mark.parametrize("which", [Place.parquet, Place.manifest], ids=["parquet", "manifest"])
+def test_unreadable_file_is_a_problem_among_others(published: Place, which: Callable[[Place, Partition], Path]) -> None:
+    path = which(published, SECOND)
+    path.unlink()
+    path.symlink_to(path)  # a loop: whoever looks at it gets an OSError
+    flip(published.parquet(LAST), 1000)
+    problems = published.audit().problems
+    assert len(problems) == 2
+    assert "cannot be read" in problems[0]
+    assert "range=12-21" in problems[0]
+    assert "part-52-61.parquet has the checksum" in problems[1]
+    assert published.audit().gaps == []
+
+
+def test_unreadable_event_is_a_problem(published: Place) -> None:
+    path = event_path(published, SECOND)
+    path.unlink()
+    path.symlink_to(path)
+    (problem,) = published.audit().problems
+    assert str(path) in problem
+
+
+def test_damaged_checkpoint_is_a_problem(published: Place) -> None:
+    (published.state / "checkpoint.json").write_text("{")
+    found = published.audit()
+    assert found.gaps == []
+    (problem,) = found.problems
+    assert "checkpoint.json cannot be used" in problem
+
+
+def set_checkpoint(place: Place, last: int) -> None:
+    edit(place.state / "checkpoint.json", lambda document: document.update(last_committed_ledger=last))
+
+
+def unpublish(place: Place, one: Partition) -> None:
+    shutil.rmtree(place.manifest(one).parent)
+
+
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_leading_gap_is_told(published: Place, checkpoint: bool) -> None:
+    place = published.but(events_place=None)
+    unpublish(place, GRID[0])
+    unpublish(place, GRID[1])
+    if not checkpoint:
+        place = place.but(checkpoint_place=None)
+    assert place.audit().gaps == [Partition(2, 21)]
+
+
+def test_gap_up_to_the_checkpoint_is_told(published: Place) -> None:
+    set_checkpoint(published, 81)
+    assert published.audit().gaps == [Partition(62, 81)]
+
+
+def test_damaged_partition_is_no_gap(published: Place) -> None:
+    published.parquet(SECOND).unlink()
+    assert published.audit().gaps == []
+
+
+def test_partitions_before_the_era_do_not_count(published: Place) -> None:
+    unpublish(published, SECOND)
+    assert published.of(ledger_start=22).audit().gaps == []
+    assert published.of(ledger_start=15).audit().gaps == [Partition(15, 21)]
 
 
 def test_partitions_that_overlap_are_found(published: Place) -> None:

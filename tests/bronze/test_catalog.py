@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import multiprocessing
 import os
 import signal
@@ -232,19 +231,13 @@ RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 8)).map(lambda pa
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ranges=RANGES)
-def test_gaps_and_links_are_those_of_a_set_of_ledgers(
+def test_each_row_links_to_the_partition_before_it(
     catalog: Catalog, database: str, ranges: list[tuple[int, int]]
 ) -> None:
     of = era(era_id="p" + hex_hash(ranges)[:20])
     for start, end in ranges:
         catalog.record(of, PRIMARY_TABLE, lineage(start, end))
     assert set(catalog.recorded(of, PRIMARY_TABLE)) == {Partition(*pair) for pair in ranges}
-    covered = {ledger for start, end in ranges for ledger in range(start, end + 1)}
-    missing = {ledger for ledger in range(min(covered, default=0), max(covered, default=0)) if ledger not in covered}
-    found = catalog.gaps(of, PRIMARY_TABLE)
-    assert {ledger for gap in found for ledger in range(gap.start, gap.end + 1)} == missing
-    assert sum(map(len, found)) == len(missing)
-    assert all(one.end + 1 < two.start for one, two in itertools.pairwise(found))  # whole, in order
     links = rows(
         database,
         "SELECT ledger_start, ledger_end, prev_hash FROM _meta_lineage JOIN _meta_datasets ON dataset_id ="
@@ -257,7 +250,6 @@ def test_gaps_and_links_are_those_of_a_set_of_ledgers(
 
 def test_an_unknown_dataset_has_nothing(catalog: Catalog, database: str) -> None:
     assert catalog.recorded(ERA, PRIMARY_TABLE) == {}
-    assert catalog.gaps(ERA, PRIMARY_TABLE) == []
     assert catalog.last_event(ERA, PRIMARY_TABLE) is None
     assert rows(database, "SELECT * FROM _meta_datasets") == []  # and looking registers nothing
 
@@ -480,7 +472,6 @@ def test_a_server_killed_in_the_middle_of_a_run(catalog: Catalog, database: str,
     assert not thread.is_alive()
     assert rows(database, "SELECT ledger_start FROM _meta_lineage ORDER BY 1") == [(start,) for start in told]
     assert rows(database, "SELECT count(*) FROM _meta_quality WHERE passed") == [(len(told),)]
-    assert catalog.gaps(ERA, PRIMARY_TABLE) == []
 
 
 def closed_port() -> int:

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from bronze.errors import ObjectMissing, StateError
@@ -144,3 +147,73 @@ def test_an_older_partition_that_cannot_be_read_is_an_error(
     path.write_bytes(spoil(path, path.read_bytes()))
     with pytest.raises(StateError, match=r"part-2-11\.parquet cannot be read to link its partition"):
         published.publish(FIRST)
+
+
+def as_older_copier(path: Path, change: Callable[[pa.Table], pa.Table] = lambda table: table) -> None:
+    """Rewrite the partition at `path` with the older copier's column types, and its manifest without `ledgers`."""
+    table = change(pq.ParquetFile(path).read())
+    types = {
+        "ledger_sequence": pa.uint64(),
+        "protocol_version": pa.uint32(),
+        "tx_count": pa.uint32(),
+        "operation_count": pa.uint32(),
+    }
+    fields = [field.with_type(types.get(field.name, field.type)) for field in table.schema]
+    pq.write_table(table.cast(pa.schema(fields)), path)
+    data = path.read_bytes()
+    manifest = path.with_name("_manifest.json")
+    document = json.loads(manifest.read_text())
+    del document["ledgers"]
+    document["tables"][ENTRY] |= {
+        "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}",
+        "byte_size": len(data),
+    }
+    manifest.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_links_of_an_older_partition_are_read_from_its_file(place: Place, start: int) -> None:
+    at = place.of(ledger_start=start)
+    part = Partition(start, 11)
+    made = at.publish(part)
+    as_older_copier(at.parquet(part))
+    manifest = at.destination.published(at.era, part)
+    assert manifest is not None
+    assert manifest.ledgers is None
+    assert at.destination.links(at.era, manifest) == Ledgers(2, 11, made.previous_hash, made.first_hash, made.last_hash)
+
+
+def set_column(name: str, values: Callable[[pa.ChunkedArray], Any]) -> Callable[[pa.Table], pa.Table]:
+    def change(table: pa.Table) -> pa.Table:
+        at = table.column_names.index(name)
+        return table.set_column(at, name, values(table.column(name)))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda table: table.drop_columns(["ledger_hash"]), "cannot be read to link its partition"),
+        (lambda table: table.slice(0, 0), "cannot be read to link its partition"),
+        (
+            set_column("ledger_hash", lambda hashes: pa.nulls(len(hashes), pa.string())),
+            "first_hash is None, expected text",
+        ),
+        (set_column("previous_ledger_hash", lambda hashes: pc.utf8_upper(hashes)), "previous_hash is '"),
+        (
+            set_column("ledger_sequence", lambda numbers: pc.add(numbers, 10)),
+            "begins with ledger 12 and ends with ledger 21, but its partition is 2-11",
+        ),
+    ],
+)
+def test_older_partition_that_cannot_be_linked_is_an_error(
+    published: Place, change: Callable[[pa.Table], pa.Table], says: str
+) -> None:
+    as_older_copier(published.parquet(FIRST), change)
+    manifest = published.destination.published(published.era, FIRST)
+    assert manifest is not None
+    with pytest.raises(StateError) as caught:
+        published.destination.links(published.era, manifest)
+    assert says in str(caught.value)
+    assert str(published.parquet(FIRST)) in str(caught.value)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bronze.eras import Era
-from bronze.grid import Partition, cell_end, last_whole, partitions
+from bronze.grid import Partition, cell_end, last_whole, partitions, uncovered_ranges
 from bronze.lake_keys import MAX_LEDGER
 
 
@@ -145,3 +145,32 @@ def test_a_partition_is_a_range(start: int, end: int) -> None:
 
 def test_partitions_sort_by_ledger() -> None:
     assert sorted([Partition(10, 19), Partition(0, 9)]) == [Partition(0, 9), Partition(10, 19)]
+
+
+@pytest.mark.parametrize(
+    ("published", "start", "end", "expected"),
+    [
+        ([], 2, 11, ["2-11"]),
+        ([], 2, 1, []),
+        (["2-11"], 2, 11, []),
+        (["2-11", "22-31"], 2, 31, ["12-21"]),
+        (["12-21"], 2, 31, ["2-11", "22-31"]),
+        # beyond the range, across its ends, overlapping, in any order
+        (["32-41", "0-1"], 2, 31, ["2-31"]),
+        (["28-41", "0-5"], 2, 31, ["6-27"]),
+        (["4-9", "2-20", "18-25"], 2, 31, ["26-31"]),
+    ],
+)
+def test_uncovered_ranges(published: list[str], start: int, end: int, expected: list[str]) -> None:
+    parts = [Partition(*map(int, name.split("-"))) for name in published]
+    assert [str(gap) for gap in uncovered_ranges(parts, start, end)] == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 8)), max_size=8), st.integers(0, 40), st.integers(-1, 50))
+def test_uncovered_ranges_are_the_ledgers_in_none(ranges: list[tuple[int, int]], start: int, end: int) -> None:
+    parts = [Partition(low, low + more) for low, more in ranges]
+    covered = {ledger for part in parts for ledger in range(part.start, part.end + 1)}
+    found = uncovered_ranges(parts, start, end)
+    missing = [ledger for ledger in range(start, end + 1) if ledger not in covered]
+    assert [ledger for gap in found for ledger in range(gap.start, gap.end + 1)] == missing
+    assert all(one.end + 1 < two.start for one, two in itertools.pairwise(found))  # none is cut in two

@@ -436,3 +436,27 @@ def test_whatever_dies_is_lost_or_repeated_there_is_one_chain(
 
 def test_grid_of_the_fixture(published: Place) -> None:
     assert [(start, end) for start, end, _ in chain_of(published)] == [(one.start, one.end) for one in GRID]
+
+
+def test_links_to_an_older_partition_before(published: Place) -> None:
+    """Its manifest has no key `ledgers`: the hash is read from its parquet file."""
+    path = published.manifest(GRID[-1])
+    document = json.loads(path.read_text())
+    del document["ledgers"]
+    path.write_text(json.dumps(document))
+    before = files(published.events)
+    with pytest.raises(VerificationError, match="ledger 62 of partition standalone/e1/v1 62-63 follows a ledger"):
+        commit(published, summary(62, 63, previous_hash=hex_hash("other")))
+    assert files(published.events) == before
+    assert commit(published, published.of(partition_size=2).publish(Partition(62, 63))) == [True]
+
+
+def test_older_partition_before_that_is_unreadable_is_refused(published: Place) -> None:
+    path = published.manifest(GRID[-1])
+    document = json.loads(path.read_text())
+    del document["ledgers"]
+    path.write_text(json.dumps(document))
+    parquet = published.parquet(GRID[-1])
+    parquet.write_bytes(bytes(parquet.stat().st_size))
+    with pytest.raises(StateError, match=r"part-52-61\.parquet cannot be read to link its partition"):
+        commit(published, summary(62, 63))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -249,6 +251,74 @@ def test_a_partition_of_the_older_copier_that_links_to_another_ledger_is_refused
     assert "ab" * 32 in refused
     assert copied.committed() == PARTITIONS[:1]
     assert copied.checkpoint() == 15
+
+
+def as_older_copier(copy: Copier, part: tuple[int, int]) -> None:
+    """Give a partition the column types of the older copier, and its manifest no key `ledgers`."""
+    path = copy.parquet(part)
+    table = pq.ParquetFile(path).read()
+    types = {"ledger_sequence": pa.uint64(), "protocol_version": pa.uint32(), "close_time": pa.timestamp("ms", "UTC")}
+    fields = [field.with_type(types.get(field.name, field.type)) for field in table.schema]
+    pq.write_table(table.cast(pa.schema(fields)), path)
+    data = path.read_bytes()
+    stated = {"checksum": f"sha256:{hashlib.sha256(data).hexdigest()}", "byte_size": len(data)}
+
+    def edit(manifest: dict[str, Any]) -> None:
+        del manifest["ledgers"]
+        manifest["tables"]["ledgers_lcm_raw"].update(stated)
+
+    edit_manifest(copy, part, edit)
+
+
+def of_older_copier_whose_chain_is_lost(copy: Copier, part: tuple[int, int]) -> None:
+    as_older_copier(copy, part)
+    forget(copy)
+
+
+def of_older_copier_with_its_chain(copy: Copier, part: tuple[int, int]) -> None:
+    edit_manifest(copy, part, lambda manifest: manifest.pop("ledgers"))
+
+
+@pytest.mark.parametrize("seed", [1, 0], ids=["same chain", "another chain"])
+@pytest.mark.parametrize(
+    ("start", "make_older"),
+    [
+        (0, of_older_copier_whose_chain_is_lost),
+        (1, of_older_copier_whose_chain_is_lost),
+        (8, of_older_copier_with_its_chain),
+    ],
+)
+def test_new_partition_behind_older_one_must_link(
+    sample: Callable[..., Objects],
+    copier: Callable[..., Copier],
+    start: int,
+    make_older: Callable[[Copier, tuple[int, int]], None],
+    seed: int,
+) -> None:
+    """The first partition is the older copier's; those behind it come from the same lake, or from another's."""
+    first, second = (start, start + 7), (start + 8, start + 15)
+    options = {"first": max(start, 2), "ledgers": 30}
+    copy = copier(sample(seed=1, **options).root, ledger_start=start, ledger_end=first[1], partition_size=8)
+    assert copy.run().status == 0
+    make_older(copy, first)
+    copy.settings["era"]["ledger_end"] = second[1]
+    copy.settings["source"]["local_path"] = str(sample(seed=seed, **options).root)
+
+    ran = copy.run()
+
+    if seed == 1:
+        assert (ran.status, ran.lines("refused")) == (0, [])
+        assert copy.committed() == [first, second]
+        assert copy.verified()
+        return
+    assert ran.status == 1
+    (refused,) = ran.lines("refused")
+    assert refused.startswith(f"standalone/e1/v1 {start + 8}-{start + 15}: VerificationError: ledger {start + 8}")
+    assert copy.committed() == [first]
+    assert copy.checkpoint() == first[1]
+    audit = copy.run("verify")
+    assert audit.status == 1
+    assert f"partition {start + 8}-{start + 15} of standalone/e1/v1 follows a ledger with the hash" in audit.out
 
 
 OLD_CHAIN = SHARED / "samples" / "pas_chain"

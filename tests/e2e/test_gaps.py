@@ -1,0 +1,108 @@
+"""Gaps: `run` and `verify` name the same ones, until they are filled, wherever they lie."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.conftest import Copier, Objects
+
+PARTITIONS = [(8, 15), (16, 23), (24, 31), (32, 39)]
+
+
+@pytest.fixture
+def copy(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> Copier:
+    lake = sample(first=8, ledgers=32)
+    return copier(lake.root, ledger_start=8, ledger_end=39, partition_size=8)
+
+
+def set_checkpoint(copy: Copier, last: int) -> None:
+    """As an operator writes or edits it."""
+    path = copy.root / "state" / "checkpoint.json"
+    path.parent.mkdir(exist_ok=True)
+    document = {"copier_id": "x", "network": "standalone", "era_id": "e1", "version_label": "v1"}
+    path.write_text(json.dumps(document | {"last_committed_ledger": last}))
+
+
+def nothing(copy: Copier) -> None:
+    """Everything is copied, nothing is missing."""
+
+
+def leading(copy: Copier) -> None:
+    set_checkpoint(copy, 23)
+
+
+def middle(copy: Copier) -> None:
+    copy.settings["era"]["ledger_end"] = 15
+    assert copy.run().status == 0
+    set_checkpoint(copy, 31)
+    copy.settings["era"]["ledger_end"] = 39
+
+
+def leading_and_middle(copy: Copier) -> None:
+    set_checkpoint(copy, 15)
+    copy.settings["era"]["ledger_end"] = 23
+    assert copy.run().status == 0
+    set_checkpoint(copy, 31)
+    copy.settings["era"]["ledger_end"] = 39
+
+
+def set_forward(copy: Copier) -> None:
+    """Beyond all that is published, and nothing is left to copy."""
+    copy.settings["era"]["ledger_end"] = 23
+    assert copy.run().status == 0
+    set_checkpoint(copy, 31)
+
+
+def removed(copy: Copier) -> None:
+    """A partition's directory is gone, though its chain went past it."""
+    assert copy.run().status == 0
+    shutil.rmtree(copy.parquet(PARTITIONS[1]).parent)
+
+
+def named(out: str) -> list[str]:
+    return re.findall(r"gap.*: ledgers (\d+-\d+) have no partition", out)
+
+
+@pytest.mark.parametrize("pas", [True, False], ids=["audit stream", "no audit stream"])
+@pytest.mark.parametrize(
+    ("make", "gaps"),
+    [
+        (nothing, []),
+        (leading, ["8-23"]),
+        (middle, ["16-31"]),
+        (leading_and_middle, ["8-15", "24-31"]),
+        (set_forward, ["24-31"]),
+        (removed, ["16-23"]),
+    ],
+)
+def test_run_and_verify_name_the_same_gaps(
+    copy: Copier, make: Callable[[Copier], None], gaps: list[str], pas: bool
+) -> None:
+    copy.settings["pas"]["enabled"] = pas
+    make(copy)
+    ran = copy.run()
+    assert (ran.status, named(ran.out)) == (0, gaps)
+    assert named(copy.run("verify").out) == gaps
+
+
+def test_leading_gap_is_filled_after_the_checkpoint_is_lost(copy: Copier) -> None:
+    """The chain's events do not reach back to the era's start; `repair` before the run changes nothing of that."""
+    leading(copy)
+    assert copy.run().status == 0
+    assert copy.committed() == PARTITIONS[2:]
+    (copy.root / "state" / "checkpoint.json").unlink()
+    assert "ledgers     8-39: 32" in copy.run("plan").out
+
+    assert copy.run("repair").status == 0
+
+    assert "ledgers     8-39: 32" in copy.run("plan").out
+    ran = copy.run()
+    assert (ran.status, ran.lines("partitions")) == (0, ["2 written, 2 skipped, 0 failed"])
+    assert copy.committed() == [*PARTITIONS[2:], *PARTITIONS[:2]]
+    assert copy.checkpoint() == 39
+    assert copy.verified()
