@@ -43,7 +43,8 @@ class CopyJob:
     Attributes:
         eras: the eras that are copied.
         single_era: whether the settings name one era in all (decides the checkpoint's name).
-        lake_place, destination_place: where the lake is, and what is published goes.
+        lake_place, layout: where the lake is, and how it is laid out; None for what needs no lake.
+        destination_place: where what is published goes.
         prefix: key prefix of all partitions below the destination's root.
         max_object: most bytes that one lake file may decode to.
         events_place: of the audit stream's files; None when no audit stream is written.
@@ -59,8 +60,8 @@ class CopyJob:
     eras: tuple[Era, ...]
     single_era: bool
     copier_id: str
-    lake_place: Place
-    layout: LakeLayout
+    lake_place: Place | None
+    layout: LakeLayout | None
     passphrase: str | None
     verify: Verify
     max_object: int
@@ -85,7 +86,9 @@ class CopyJob:
         return next(era for era in self.eras if era.chain == chain)
 
     def lake(self) -> Lake:
-        """The lake, as it was opened when the run was planned."""
+        """The lake, as it was opened when the run was planned; there must be one."""
+        assert self.lake_place is not None
+        assert self.layout is not None
         return Lake(self.lake_place.open(), self.layout, self.passphrase)
 
     def destination(self) -> Destination:
@@ -159,10 +162,11 @@ class CopyJob:
         return Deliverer(log, Delivered(self.events_place.open(), era.chain), endpoint)
 
     def provenance(self) -> Provenance:
-        """What lineage says of every partition of this run."""
+        """What lineage says of every partition of this run; without a lake nothing is recorded that names one."""
+        source = self.lake().store.url if self.lake_place else ""
         place, prefix = self.destination_place, self.prefix.strip("/")
         root = f"file://{place.path}" if place.scheme == "local" else self.destination().store.url
-        return Provenance(self.table, f"{root}/{prefix}/" if prefix else f"{root}/", "archive", self.lake().store.url)
+        return Provenance(self.table, f"{root}/{prefix}/" if prefix else f"{root}/", "archive", source)
 
     def stores(self) -> list[Store]:
         """The stores that this run writes to, each once."""

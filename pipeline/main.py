@@ -18,6 +18,8 @@ from pipeline.status import DONE, UNDONE, USAGE
 
 _LOG = logging.getLogger(__name__)
 _COMMANDS = ("run", "plan", "verify", "deliver", "repair", "clean", "sample")
+#: Those that read the lake; the others need none of its settings.
+_OF_A_LAKE = ("run", "plan")
 _DESCRIPTION = """\
 Copies raw Stellar ledgers from a Galexie lake into verified, immutable parquet partitions and keeps a
 hash-chained audit stream of what it copied.
@@ -98,9 +100,9 @@ def _parser(command: str) -> argparse.ArgumentParser:
 
 def _configured(command: str, options: argparse.Namespace, beam_arguments: list[str]) -> int:
     from pipeline import logs
-    from pipeline.settings import check_places, load
+    from pipeline.settings import LAKE_SECTIONS, check_places, load
 
-    settings = load(options.config)
+    settings = load(options.config, unused=() if command in _OF_A_LAKE else LAKE_SECTIONS)
     logs.configure(settings.logging.format, settings.logging.level, secrets=settings.secrets(os.environ))
     for note in settings.notes:
         _LOG.warning("%s", note)
@@ -108,7 +110,7 @@ def _configured(command: str, options: argparse.Namespace, beam_arguments: list[
     if getattr(options, "validate", False):
         problems = check_places(settings)
         if problems:
-            raise ConfigError("\n".join(problems))
+            raise ConfigError("\n".join(map(str, problems)))
         eras = ", ".join(era.chain for era in settings.active(era_ids or None))
         print(f"the configuration is valid: {eras}")
         return DONE

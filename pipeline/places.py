@@ -3,48 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from bronze.errors import ConfigError
 from bronze.place import Place
+from pipeline.settings_checks import Problem
 from pipeline.settings_model import Settings
 from pipeline.settings_places import checkpoint_place, events_place, lake_place, storage_place
+from pipeline.settings_yaml import KeyPath
 
 
-def check_places(settings: Settings) -> list[str]:
-    """What is wrong with the places the settings name, one sentence each; empty when they can be used.
+def check_places(settings: Settings, *, unused: Collection[str] = ()) -> list[Problem]:
+    """What is wrong with the places the settings name; empty when they can be used.
 
     The source must be a directory that can be read. The others must be writable directories, or such that can be
     made: the nearest parent that exists decides.
+
+    Args:
+        unused: sections of the settings whose places are not looked at.
     """
-    return list(_problems(settings))
-
-
-def _problems(settings: Settings) -> Iterator[str]:
     mode, backend = settings.source.mode, settings.storage.backend
-    yield from _checked("source.local_path" if mode == "local" else "source", settings, lake_place, _unreadable)
-    yield from _checked("storage.local_dir" if backend == "local" else "storage", settings, storage_place, _unwritable)
-    yield from _checked("checkpoint.dir", settings, checkpoint_place, _unwritable)
-    yield from _checked("pas.backup_dir", settings, events_place, _unwritable)
+    checks: list[tuple[KeyPath, Callable[[Settings], Place | None], Callable[[Path], str | None]]] = [
+        (("source", "local_path") if mode == "local" else ("source",), lake_place, _unreadable),
+        (("storage", "local_dir") if backend == "local" else ("storage",), storage_place, _unwritable),
+        (("checkpoint", "dir"), checkpoint_place, _unwritable),
+        (("pas", "backup_dir"), events_place, _unwritable),
+    ]
+    return [
+        Problem((key,), flaw)
+        for key, place_of, flaw_of in checks
+        if key[0] not in unused
+        for flaw in _flaws(settings, place_of, flaw_of)
+    ]
 
 
-def _checked(
-    key: str,
-    settings: Settings,
-    place_of: Callable[[Settings], Place | None],
-    flaw: Callable[[Path], str | None],
+def _flaws(
+    settings: Settings, place_of: Callable[[Settings], Place | None], flaw_of: Callable[[Path], str | None]
 ) -> Iterator[str]:
     try:
         place = place_of(settings)
-        found = flaw(Path(place.path)) if place and place.scheme == "local" else None
+        found = flaw_of(Path(place.path)) if place and place.scheme == "local" else None
     except ConfigError as error:
-        yield f"{key}: {error}"
+        yield str(error)
     except OSError as error:  # too long a name, a loop of links
-        yield f"{key}: {error.filename!r} cannot be looked at: {error.strerror}"
+        yield f"{error.filename!r} cannot be looked at: {error.strerror}"
     else:
         if place and found:
-            yield f"{key}: {place.path!r} {found}"
+            yield f"{place.path!r} {found}"
 
 
 def _unreadable(path: Path) -> str | None:

@@ -11,13 +11,13 @@ from bronze.eras import Era
 from bronze.errors import ConfigError
 from bronze.job import DSN_VARIABLE, ENDPOINT_VARIABLE, CopyJob
 from bronze.lake import Lake, LakeExpectation, Newest, open_lake
-from bronze.lake_keys import LakeLayout
 from bronze.plan import EraPlan, plan_era
 from bronze.producer import this_producer
 from bronze.retry import RetryPolicy
 from bronze.sequencer import Position
 from bronze.verify import Verify
-from pipeline.settings import Settings, check_places
+from pipeline.settings import LAKE_SECTIONS, Settings, check_places
+from pipeline.settings_checks import Problem
 from pipeline.settings_places import checkpoint_place, events_place, lake_place, storage_place, storage_prefix
 
 _LOG = logging.getLogger(__name__)
@@ -53,13 +53,11 @@ def prepare(
         ConfigError: the settings, or what they point at, cannot be used.
         DataError: the lake's layout or the state of a chain is damaged.
     """
-    problems = check_places(settings)
-    if problems:
-        raise ConfigError("\n".join(problems))
+    _refuse(check_places(settings))
     eras = tuple(settings.active(era_ids or None))
     _export_secrets(settings)
     lake = _open_lake(settings, eras)
-    job = _job(settings, eras, lake.layout, lake.passphrase, dry_run=dry_run)
+    job = _job(settings, eras, lake, dry_run=dry_run)
     newest = lake.newest() if any(era.ledger_end == 0 for era in eras) else None
     positions = [job.sequencer(era).position() for era in eras]
     plans = [
@@ -81,12 +79,15 @@ def prepare_state(settings: Settings, era_ids: Sequence[str] = ()) -> CopyJob:
     Raises:
         ConfigError: the settings, or what they point at, cannot be used.
     """
-    problems = [problem for problem in check_places(settings) if not problem.startswith("source.")]
-    if problems:
-        raise ConfigError("\n".join(problems))
+    _refuse(check_places(settings, unused=LAKE_SECTIONS))
     _export_secrets(settings)
     eras = tuple(settings.active(era_ids or None))
-    return _job(settings, eras, LakeLayout(), None, dry_run=False)
+    return _job(settings, eras, None, dry_run=False)
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise ConfigError("\n".join(map(str, problems)))
 
 
 def clean_leftovers(job: CopyJob) -> list[str]:
@@ -132,16 +133,14 @@ def _export_secrets(settings: Settings) -> None:
             os.environ.pop(variable, None)
 
 
-def _job(
-    settings: Settings, eras: tuple[Era, ...], layout: LakeLayout, passphrase: str | None, *, dry_run: bool
-) -> CopyJob:
+def _job(settings: Settings, eras: tuple[Era, ...], lake: Lake | None, *, dry_run: bool) -> CopyJob:
     return CopyJob(
         eras=eras,
         single_era=len(settings.era_table().eras) == 1,
         copier_id=settings.copier_id,
-        lake_place=lake_place(settings),
-        layout=layout,
-        passphrase=passphrase,
+        lake_place=lake_place(settings) if lake else None,
+        layout=lake.layout if lake else None,
+        passphrase=lake.passphrase if lake else None,
         verify=Verify(settings.source.verify),
         max_object=settings.source.max_object_mb * _MIB,
         destination_place=storage_place(settings),

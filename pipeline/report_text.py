@@ -31,7 +31,7 @@ def plan_lines(prepared: Prepared) -> Iterator[str]:
             first, last = plan.partitions[0], plan.partitions[-1]
             yield f"  ledgers     {first.start}-{last.end}: {plan.ledgers:,}"
             yield f"  partitions  {len(plan.partitions):,} of up to {plan.era.partition_size:,} ledgers"
-            yield f"  files       {plan.files(job.layout):,}"
+            yield f"  files       {plan.files(prepared.lake.layout):,}"
         if plan.tail:
             yield (
                 f"  left out    {plan.tail} ledgers up to {plan.end + plan.tail}: they make no whole partition yet"

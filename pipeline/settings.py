@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from pipeline.places import check_places
 from pipeline.settings_load import VARIABLES, known_keys, load
-from pipeline.settings_model import EraSettings, Settings
+from pipeline.settings_model import LAKE_SECTIONS, EraSettings, Settings
 from pipeline.settings_places import local_place
 
-__all__ = ["VARIABLES", "EraSettings", "Settings", "check_places", "known_keys", "load", "local_place"]
+__all__ = ["LAKE_SECTIONS", "VARIABLES", "EraSettings", "Settings", "check_places", "known_keys", "load", "local_place"]

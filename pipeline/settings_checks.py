@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bronze.eras import overlap_problems
 from pipeline.settings_model import EraSettings, Settings, unknown_era
-from pipeline.settings_yaml import KeyPath
+from pipeline.settings_yaml import KeyPath, key_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,9 @@ class Problem:
 
     keys: tuple[KeyPath, ...]
     message: str
+
+    def __str__(self) -> str:
+        return f"{key_name(self.keys[0])}: {self.message}"
 
 
 def cross_problems(settings: Settings, broken: Collection[KeyPath] = ()) -> Iterator[Problem]:

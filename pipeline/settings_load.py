@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
@@ -53,12 +53,15 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 _SHOWN = 120
 
 
-def load(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load(
+    path: str | Path | None = None, environ: Mapping[str, str] | None = None, *, unused: Collection[str] = ()
+) -> Settings:
     """Load the settings.
 
     Args:
         path: the YAML file; None takes the one that CONFIG_FILE names, if any.
         environ: the environment; None is the process's own. An empty variable counts as not set.
+        unused: sections that are not read, so that nothing can be wrong with them; they have their defaults.
 
     Raises:
         ConfigError: the file cannot be read, or something in it or in the environment is wrong. The message
@@ -68,22 +71,23 @@ def load(path: str | Path | None = None, environ: Mapping[str, str] | None = Non
     path = path or environ.get("CONFIG_FILE") or None
     document = read_file(path) if path else Document()
     try:
-        return from_document(document, environ)
+        return from_document(document, environ, unused=unused)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}" if path else str(error)) from None
 
 
-def from_document(document: Document, environ: Mapping[str, str]) -> Settings:
+def from_document(document: Document, environ: Mapping[str, str], *, unused: Collection[str] = ()) -> Settings:
     """Make the settings of a file that was read already; see `load`."""
-    values: dict[str, Any] = deepcopy(document.values)
+    values: dict[str, Any] = {name: deepcopy(value) for name, value in document.values.items() if name not in unused}
     origins = {path: f"line {line}" for path, line in document.lines.items()}
     problems = list(document.problems)
-    problems += _overlay(values, environ, origins)
+    problems += _overlay(values, environ, origins, unused)
     try:
         settings, broken = Settings.model_validate(values), set[KeyPath]()
     except ValidationError as error:
         settings, broken = _without_broken(values, error)
         problems += _described(error, origins)
+    broken |= {(name,) for name in unused}
     # After a syntax error nothing is known of the keys that follow it, so nothing is said of what is missing.
     if document.values or not document.problems:
         for problem in cross_problems(settings, broken):
@@ -94,11 +98,13 @@ def from_document(document: Document, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _overlay(values: dict[str, Any], environ: Mapping[str, str], origins: dict[KeyPath, str]) -> Iterator[str]:
+def _overlay(
+    values: dict[str, Any], environ: Mapping[str, str], origins: dict[KeyPath, str], unused: Collection[str]
+) -> Iterator[str]:
     """Put what the environment says over `values`; yield what cannot be put there."""
     for variable, path in VARIABLES.items():
         value = environ.get(variable)
-        if not value:
+        if not value or path[0] in unused:
             continue
         if path[0] == "era" and values.get("eras"):
             yield f"{variable} is set in the environment, but the file has `eras`: unset it, or configure one `era`"

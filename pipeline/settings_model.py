@@ -38,6 +38,9 @@ from pipeline.settings_fields import (
 #: Variables of the environment whose values are never to be shown, beside what the settings hold.
 SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CATALOG_DSN")
 
+#: Sections that describe the lake: whoever works on what was published needs none of them.
+LAKE_SECTIONS = frozenset({"source"})
+
 
 class Section(BaseModel):
     """What all sections share: unknown keys are errors, a key without a value has its default."""

@@ -33,6 +33,7 @@ class CopyPartitions(beam.PTransform):
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Wire the stages."""
         job, layout = self._job, self._job.layout
+        assert layout is not None
         # Kept in order: GroupByKey then hands out neighbouring partitions in turn.
         files = begin | "ReadBatchFiles" >> beam.Create(list(batch_files(self._keys, layout)), reshuffle=False)
         encoded = (

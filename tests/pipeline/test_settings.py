@@ -639,7 +639,7 @@ def places(tmp_path: Path) -> Callable[..., list[str]]:
         before = sorted(tmp_path.rglob("*"))
         found = check_places(load(environ=given | {key: value.format(tmp=tmp_path) for key, value in changed.items()}))
         assert sorted(tmp_path.rglob("*")) == before  # nothing is made
-        return [problem.replace(str(tmp_path), "") for problem in found]
+        return [str(problem).replace(str(tmp_path), "") for problem in found]
 
     return check
 
