@@ -41,7 +41,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["bronze", "bronze.*", "transforms", "transforms.*", "pipeline", "pipeline.*"]),
-    package_data={"bronze": ["*.sql"]},
+    package_data={"bronze.catalog": ["*.sql"]},
     ext_modules=cythonize([READER], language_level=3, build_dir="build/cython") if cythonize else [],
     cmdclass={"build_ext": BuildReader},
     entry_points={"console_scripts": ["bronze-copier = pipeline.main:main"]},

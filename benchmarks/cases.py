@@ -33,8 +33,8 @@ def primitives(spec: dict[str, Any]) -> int:
     import pyarrow.parquet as pq
     import zstandard
 
-    from bronze.lake_keys import LakeLayout
-    from bronze.table import ROW_GROUP_BYTES, HashingSink
+    from bronze.dataset.parquet import ROW_GROUP_BYTES, HashingSink
+    from bronze.lake.layout import LakeLayout
 
     layout = LakeLayout(**spec["layout"])
     decoder = zstandard.ZstdDecompressor()
@@ -94,8 +94,8 @@ def loop(spec: dict[str, Any]) -> Callable[[], int]:
 
 def program(spec: dict[str, Any]) -> Callable[[], int]:
     """The whole program."""
-    from pipeline.prepare import ready_stores
-    from pipeline.run import run_copy
+    from pipeline.launch.prepare import ready_stores
+    from pipeline.launch.run import run_copy
 
     settings, prepared = _settings(spec), _prepare(spec)
     ready_stores(prepared.job)
@@ -111,12 +111,12 @@ def program(spec: dict[str, Any]) -> Callable[[], int]:
 
 def plan(spec: dict[str, Any]) -> int:
     """Plan pubnet, and cut its waves; the number of partitions."""
-    from bronze.destination import Destination
-    from bronze.eras import Era
-    from bronze.lake_keys import LakeLayout
-    from bronze.local_store import LocalStore
-    from bronze.plan import plan_era
-    from pipeline.waves import cut_waves
+    from bronze.dataset.dataset import Destination
+    from bronze.lake.layout import LakeLayout
+    from bronze.partitioning.era import Era
+    from bronze.partitioning.plan import plan_era
+    from bronze.storage.local import LocalStore
+    from pipeline.launch.waves import cut_waves
     from transforms.key_by_partition import batch_files
 
     era = Era("all", "v1", "pubnet", 0, 64_999_999, 10_000)
@@ -153,7 +153,7 @@ def _settings(spec: dict[str, Any]) -> Any:
 
 
 def _prepare(spec: dict[str, Any]) -> Any:
-    from pipeline.prepare import prepare
+    from pipeline.launch.prepare import prepare
 
     return prepare(_settings(spec))
 

@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bronze.lake_keys import LakeLayout
+from bronze.lake.layout import LakeLayout
 from pipeline.sample import SampleOptions, write_sample_lake
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

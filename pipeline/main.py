@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bronze.errors import BronzeError, ConfigError
 from bronze.producer import this_producer
-from pipeline.status import DONE, UNDONE, USAGE
+from pipeline.exit_status import DONE, UNDONE, USAGE
 
 _LOG = logging.getLogger(__name__)
 _COMMANDS = ("run", "plan", "verify", "deliver", "repair", "clean", "sample")
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"{command} takes no Beam options")
     try:
         if command == "sample":
-            from pipeline.sample.command import run
+            from pipeline.commands.sample import run
 
             return run(options)
         return _configured(command, options, beam_arguments)
@@ -76,7 +76,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     if command == "sample":
-        from pipeline.sample.command import add_arguments
+        from pipeline.commands.sample import add_arguments
 
         add_arguments(parser)
         return parser
@@ -99,8 +99,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
 
 
 def _configured(command: str, options: argparse.Namespace, beam_arguments: list[str]) -> int:
-    from pipeline import logs
     from pipeline.settings import LAKE_SECTIONS, check_places, load
+    from pipeline.telemetry import logs
 
     settings = load(options.config, unused=() if command in _OF_A_LAKE else LAKE_SECTIONS)
     logs.configure(settings.logging.format, settings.logging.level, secrets=settings.secrets(os.environ))
@@ -114,7 +114,7 @@ def _configured(command: str, options: argparse.Namespace, beam_arguments: list[
         eras = ", ".join(era.chain for era in settings.active(era_ids or None))
         print(f"the configuration is valid: {eras}")
         return DONE
-    from pipeline import commands
+    from pipeline.commands import run as commands
 
     if command == "run":
         return commands.run(

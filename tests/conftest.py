@@ -12,7 +12,7 @@ import os
 import pytest
 from hypothesis import settings
 
-from bronze.job import DSN_VARIABLE, ENDPOINT_VARIABLE
+from bronze.job.spec import DSN_VARIABLE, ENDPOINT_VARIABLE
 
 settings.register_profile("here", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("here")

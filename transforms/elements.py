@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import apache_beam as beam
 
-from bronze.summary import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
+from bronze.outcomes import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -12,12 +12,12 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from bronze.eras import Era
 from bronze.errors import BronzeError
-from bronze.grid import Partition
-from bronze.job import CopyJob
-from bronze.publish import Publisher
-from bronze.summary import PartitionFailure, PartitionSummary
+from bronze.ingest.copier import Publisher
+from bronze.job.spec import CopyJob
+from bronze.outcomes import PartitionFailure, PartitionSummary
+from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
 from transforms.elements import BatchFiles, PartitionKey
 
 FAILED = "failed"

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from bronze.job import CopyJob
-from bronze.summary import PartitionSummary
+from bronze.job.spec import CopyJob
+from bronze.outcomes import PartitionSummary
 from transforms.elements import PartitionKey
 from transforms.encode import FAILED, EncodePartition
 from transforms.key_by_partition import KeyByPartition, batch_files
-from transforms.report import WriteReport
+from transforms.outcome_files import WriteReport
 from transforms.sequence import PENDING, REFUSED, SequencePartitions
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 
-from bronze.lake_keys import FIRST_LEDGER, LakeLayout
+from bronze.lake.layout import FIRST_LEDGER, LakeLayout
 from transforms.elements import BatchFiles, PartitionKey
 
 

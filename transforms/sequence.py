@@ -12,10 +12,10 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import GlobalWindow
 
+from bronze.commit.sequencer import Sequencer
 from bronze.errors import BronzeError, DeliveryError, is_transient
-from bronze.job import CopyJob
-from bronze.sequencer import Sequencer
-from bronze.summary import PartitionFailure, PartitionSummary, Pending
+from bronze.job.spec import CopyJob
+from bronze.outcomes import PartitionFailure, PartitionSummary, Pending
 from transforms.elements import PartitionSummaryCoder
 
 PENDING = "pending"

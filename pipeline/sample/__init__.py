@@ -5,9 +5,9 @@ Galexie does, and `command` is ``bronze-copier sample``. Every hash and signatur
 from a ledger alone (balances, sequence numbers, bucket hashes) is random.
 """
 
-from pipeline.sample.lake import SampleLake, SampleOptions, write_sample_lake
-from pipeline.sample.ledgers import STANDALONE_PASSPHRASE, SampleLedger, sample_chain
-from pipeline.sample.plan import DEFAULT_PROTOCOLS, Plan
+from pipeline.sample.chain import STANDALONE_PASSPHRASE, SampleLedger, sample_chain
+from pipeline.sample.lake_writer import SampleLake, SampleOptions, write_sample_lake
+from pipeline.sample.schedule import DEFAULT_PROTOCOLS, Plan
 
 __all__ = [
     "DEFAULT_PROTOCOLS",

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from stellar_sdk import Keypair
 
 from pipeline.sample.envelopes import sign
-from pipeline.sample.metas import processing_templates
 from pipeline.sample.shapes import CLASSIC, SOROBAN, Shape
 from pipeline.sample.template import MAX_OPERATIONS, i64, u32
+from pipeline.sample.transaction_meta import processing_templates
 
 _CLASSIC_KINDS = list(CLASSIC)
 _CLASSIC_WEIGHTS = list(CLASSIC.values())

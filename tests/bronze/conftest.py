@@ -23,25 +23,25 @@ from typing import Any
 
 import pytest
 
-from bronze import place as places
-from bronze.audit import Audit, audit_era
-from bronze.checkpoint import CheckpointFile
-from bronze.destination import Destination
-from bronze.eras import Era
-from bronze.event_log import EventLog
-from bronze.grid import Partition
-from bronze.job import CopyJob
-from bronze.lake import Lake
-from bronze.local_store import LocalStore
+from bronze.audit.event_log import EventLog
+from bronze.commit.checkpoint import CheckpointFile
+from bronze.commit.sequencer import Sequencer
+from bronze.dataset.dataset import Destination
+from bronze.dataset.parquet import PRIMARY_TABLE
+from bronze.job.spec import CopyJob
+from bronze.lake.lake import Lake
+from bronze.ledger.hashes import Verify
+from bronze.outcomes import Commit, Outcome, PartitionSummary
+from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
 from bronze.retry import RetryPolicy
-from bronze.sequencer import Sequencer
-from bronze.summary import Commit, Outcome, PartitionSummary
-from bronze.table import PRIMARY_TABLE
-from bronze.verify import Verify
+from bronze.storage import location as places
+from bronze.storage.local import LocalStore
+from bronze.verify.verifier import Audit, audit_era
 from pipeline.sample import SampleLedger, SampleOptions, write_sample_lake
 
-pytest.register_assert_rewrite("tests.bronze.store_suite")
+pytest.register_assert_rewrite("tests.bronze.storage.store_suite")
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 PRODUCER = Producer("bronze-copier", "v1.2.3", "abc123")

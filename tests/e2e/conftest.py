@@ -45,11 +45,11 @@ import pytest
 import yaml
 import zstandard
 
-from bronze.lake_keys import LakeLayout
+from bronze.lake.layout import LakeLayout
 from bronze.xdr import COMPILED
 from pipeline.main import main
 from pipeline.sample import SampleOptions, write_sample_lake
-from pipeline.settings_load import VARIABLES
+from pipeline.settings.load import VARIABLES
 
 REPOSITORY = Path(__file__).parents[2]
 SHARED = REPOSITORY.parent / "shared"
@@ -357,7 +357,7 @@ class Objects:
 
     def metas(self, ledger: int) -> list[bytes]:
         """The close metas of the file that holds `ledger`."""
-        from bronze.close_meta import read_object
+        from bronze.ledger.close_meta import read_object
 
         raw = self.content(ledger)
         return [raw[meta.start : meta.end] for meta in read_object(raw, 0, len(raw))[1]]

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from stellar_sdk import xdr
 
-from bronze.grid import Partition
-from pipeline.prepare import prepare
+from bronze.partitioning.partition import Partition
+from pipeline.launch.prepare import prepare
 from pipeline.settings import load
 from tests.e2e.conftest import Copier, Objects, batch, call, pack, small
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from bronze.place import Place
-from bronze.store import TEMPORARY, Store, join
-from pipeline import run as runs
-from pipeline import waves
-from pipeline.prepare import prepare
+from bronze.storage.location import Place
+from bronze.storage.store import TEMPORARY, Store, join
+from pipeline.launch import run as runs
+from pipeline.launch import waves
+from pipeline.launch.prepare import prepare
 from pipeline.settings import load
 from tests.e2e.conftest import Copier, Objects, new_copier, wait_until
 from tests.support.fault_proxy import Fault, FaultProxy

@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from stellar_sdk import xdr
 
-from bronze.encode import PartitionEncoder
-from bronze.eras import Era
+from bronze.dataset.parquet import HashingSink
 from bronze.errors import ObjectMissing, VerificationError
-from bronze.grid import Partition
-from bronze.lake import Lake
-from bronze.lake_keys import LakeLayout
-from bronze.table import HashingSink
-from bronze.verify import Verify
+from bronze.ingest.encoder import PartitionEncoder
+from bronze.lake.lake import Lake
+from bronze.lake.layout import LakeLayout
+from bronze.ledger.hashes import Verify
+from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
 from tests.e2e.conftest import Copier, Ledgers, batch, make_lake, pack
 
 pytestmark = pytest.mark.ledgers

@@ -19,7 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.settings_load import VARIABLES
+from pipeline.settings.load import VARIABLES
 from tests.faults.bed import Bed, Case
 from tests.faults.outside import outside
 from tests.faults.steps import STEPS

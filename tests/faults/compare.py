@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from bronze.audit import audit_era
-from bronze.delivered import DELIVERED
-from pipeline.prepare import prepare
+from bronze.audit.delivery import DELIVERED
+from bronze.verify.verifier import audit_era
+from pipeline.launch.prepare import prepare
 from pipeline.settings import load
 from tests.e2e.conftest import Copier
 from tests.faults.outside import Outside

@@ -29,7 +29,7 @@ from typing import Any
 
 import pytest
 
-from bronze.place import Place
+from bronze.storage.location import Place
 
 GATEWAY = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 #: Long enough that a hit in a log is no accident.

@@ -20,16 +20,16 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.testing import test_pipeline
 
-from bronze.eras import Era
-from bronze.grid import Partition
-from bronze.job import CopyJob
-from bronze.lake_keys import LakeLayout
-from bronze.manifest import Ledgers, Manifest, file_name
-from bronze.place import Place
+from bronze.dataset.manifest import Ledgers, Manifest, file_name
+from bronze.job.spec import CopyJob
+from bronze.lake.layout import LakeLayout
+from bronze.ledger.hashes import Verify
+from bronze.outcomes import Outcome, PartitionSummary
+from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
 from bronze.retry import RetryPolicy
-from bronze.summary import Outcome, PartitionSummary
-from bronze.verify import Verify
+from bronze.storage.location import Place
 
 ERA = Era("e1", "v1", "net", 100, 999, 10)
 OTHER = Era("e2", "v1", "net", 1000, 1999, 10)

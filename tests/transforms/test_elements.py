@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bronze.summary import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
+from bronze.outcomes import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
 from transforms.elements import BatchFiles, PartitionKey
 
 KINDS = [BatchFiles, PartitionKey, PartitionSummary, PartitionFailure, Commit, Pending]

@@ -12,13 +12,13 @@ import apache_beam as beam
 import pytest
 from apache_beam.transforms.window import GlobalWindow
 
-from bronze.eras import Era
 from bronze.errors import FrameError, StoreError
-from bronze.grid import Partition
-from bronze.job import CopyJob
-from bronze.place import Place
-from bronze.publish import Publisher
-from bronze.summary import Outcome, PartitionFailure, PartitionSummary
+from bronze.ingest.copier import Publisher
+from bronze.job.spec import CopyJob
+from bronze.outcomes import Outcome, PartitionFailure, PartitionSummary
+from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
+from bronze.storage.location import Place
 from pipeline.sample import SampleOptions, write_sample_lake
 from tests.support.gcs_server import gcs_bucket, gcs_server
 from tests.transforms.conftest import make_job

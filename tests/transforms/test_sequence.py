@@ -14,11 +14,11 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bronze.commit.sequencer import Sequencer
 from bronze.errors import StoreError
-from bronze.job import CopyJob
+from bronze.job.spec import CopyJob
+from bronze.outcomes import Commit, PartitionFailure, PartitionSummary, Pending
 from bronze.retry import RetryPolicy
-from bronze.sequencer import Sequencer
-from bronze.summary import Commit, PartitionFailure, PartitionSummary, Pending
 from tests.transforms.conftest import ERA, OTHER, make_job, publish, run, summary
 from transforms.sequence import PENDING, REFUSED, SequencePartitions
 

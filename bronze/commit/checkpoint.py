@@ -1,0 +1,148 @@
+"""The checkpoint of a chain: how far it is committed.
+
+``checkpoint.json`` with one era configured, ``checkpoint_{network}_{era_id}_{version_label}.json`` with
+several; either is accepted on reading when its content matches. Operators edit it by hand to restart
+from a ledger: what it says is obeyed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bronze.errors import ObjectMissing, ObjectTooLarge, StateError
+from bronze.lake.layout import MAX_LEDGER
+from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
+from bronze.storage.store import Store
+from bronze.timestamps import rfc3339
+
+SINGLE = "checkpoint.json"
+_MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a chain is committed.
+
+    Attributes:
+        last_ledger: last committed ledger, inclusive.
+        partition: the last committed partition; None when an operator left it out.
+        checksum: of that partition's file.
+    """
+
+    last_ledger: int
+    partition: Partition | None
+    checksum: str
+
+
+class CheckpointFile:
+    """The checkpoint of `era` in `store`.
+
+    Args:
+        single: whether one era is configured in all, which decides the file's name.
+    """
+
+    def __init__(self, store: Store, era: Era, copier_id: str, *, single: bool) -> None:
+        self._store = store
+        self._era = era
+        self._copier_id = copier_id
+        self._own = SINGLE if single else f"checkpoint_{era.file_prefix}.json"
+        self._other = f"checkpoint_{era.file_prefix}.json" if single else SINGLE
+
+    @property
+    def where(self) -> str:
+        """The file as people look for it."""
+        return f"{self._store.url}/{self._own}"
+
+    def load(self) -> Checkpoint | None:
+        """The checkpoint, or None when there is none yet.
+
+        Raises:
+            StateError: it is corrupt, or of another chain.
+        """
+        found = self._read(self._own)
+        return self._read_other() if found is None else found
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names that the checkpoint may have, its own first."""
+        return self._own, self._other
+
+    def read(self, name: str) -> Checkpoint | None:
+        """The checkpoint in the file `name` alone. Raises `StateError` as `load` does."""
+        return self._read(name, foreign_is_none=name == SINGLE != self._own)
+
+    def save(
+        self, partition: Partition, checksum: str, allowed: Callable[[Checkpoint | None], bool] = lambda _: True
+    ) -> None:
+        """Replace the checkpoint: everything up to the end of `partition` is committed.
+
+        Args:
+            allowed: whether it may be replaced, by what it says now; no other copier comes in between.
+        """
+        document = {
+            "copier_id": self._copier_id,
+            "network": self._era.network,
+            "era_id": self._era.era_id,
+            "version_label": self._era.version_label,
+            "last_committed_ledger": partition.end,
+            "last_committed_partition": {"start": partition.start, "end": partition.end, "checksum": checksum},
+            "updated_at": rfc3339(),
+        }
+
+        def change(data: bytes | None) -> bytes | None:
+            # Under its other name the checkpoint stays where it is, and counts until this one is there.
+            now = self._parsed(self._own, data) if data is not None else self._read_other()
+            return json.dumps(document, indent=2, ensure_ascii=False).encode() if allowed(now) else None
+
+        self._store.update(self._own, change)
+
+    def _read_other(self) -> Checkpoint | None:
+        return self._read(self._other, foreign_is_none=self._other == SINGLE)
+
+    def _read(self, name: str, *, foreign_is_none: bool = False) -> Checkpoint | None:
+        try:
+            data = self._store.read(name, _MAX_BYTES)
+        except ObjectMissing:
+            return None
+        except ObjectTooLarge as error:
+            raise self._damaged(name, f"cannot be used: {error}") from error
+        return self._parsed(name, data, foreign_is_none=foreign_is_none)
+
+    def _parsed(self, name: str, data: bytes, *, foreign_is_none: bool = False) -> Checkpoint | None:
+        where = f"{self._store.url}/{name}"
+        try:
+            if len(data) > _MAX_BYTES:
+                raise ValueError(f"{len(data)} bytes, expected at most {_MAX_BYTES}")
+            document = json.loads(data)
+            chain = "/".join(str(document[key]) for key in ("network", "era_id", "version_label"))
+            last_ledger = _ledger(document["last_committed_ledger"])
+            stated = document.get("last_committed_partition") or {}
+            partition = Partition(_ledger(stated["start"]), _ledger(stated["end"])) if stated else None
+            checksum = str(stated.get("checksum", ""))
+        except KeyError as error:
+            raise self._damaged(name, f"lacks the key {error}") from error
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise self._damaged(name, f"cannot be used: {error}") from error
+        if chain != self._era.chain:
+            if foreign_is_none:
+                return None
+            raise StateError(
+                f"checkpoint {where} is of the chain {chain}, expected {self._era.chain}. Name the right"
+                " checkpoint.dir, or run `bronze-copier repair`, which puts the file aside and makes another"
+            )
+        return Checkpoint(last_ledger, partition, checksum)
+
+    def _damaged(self, name: str, flaw: str) -> StateError:
+        return StateError(
+            f"checkpoint {self._store.url}/{name} {flaw}. Restore it, or run `bronze-copier repair`, which makes it"
+            " anew from the event files"
+        )
+
+
+def _ledger(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_LEDGER:
+        raise ValueError(f"{value!r} is no ledger")
+    return value

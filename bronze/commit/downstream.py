@@ -1,0 +1,130 @@
+"""What a commit tells the world: the catalog's rows, and the delivery of the event.
+
+Each of the two is strict (its failure stops the commit) or not (the commit goes on, and what is missing is
+found and made up for later: rows by comparing manifests with lineage, events by the delivery record).
+One failure that is not strict is enough to leave the other side alone for the rest of a wave, so that what
+does not answer holds up the copy once and not for each partition.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bronze.audit.delivery import Deliverer
+from bronze.audit.event import Event
+from bronze.catalog.catalog import Catalog, Lineage
+from bronze.dataset.manifest import Manifest, file_name
+from bronze.errors import CatalogError, DeliveryError, DeliveryRefused
+from bronze.outcomes import PartitionSummary
+from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
+from bronze.producer import Producer
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What lineage says of every partition of a run alike.
+
+    Attributes:
+        table: the table's name.
+        storage_root: where storage paths begin, as a URI with a slash at its end.
+        source_type, source_location: what kind of place the lake is in, and which.
+    """
+
+    table: str
+    storage_root: str
+    source_type: str
+    source_location: str
+
+    def uri(self, storage_path: str, partition: Partition) -> str:
+        """The partition's parquet file, in full."""
+        return f"{self.storage_root}{storage_path}/{file_name(partition)}"
+
+    def lineage(
+        self, found: PartitionSummary | Manifest, storage_path: str, producer: Producer, event_hash: str
+    ) -> Lineage:
+        """The catalog's row of a published partition, by its summary or its manifest."""
+        return Lineage(
+            partition=found.partition,
+            row_count=found.row_count,
+            byte_size=found.byte_size,
+            checksum=found.checksum,
+            event_hash=event_hash,
+            storage_path=storage_path,
+            storage_uri=self.uri(storage_path, found.partition),
+            producer=producer,
+            source_type=self.source_type,
+            source_location=self.source_location,
+        )
+
+
+class Outward:
+    """The catalog and the endpoint of a run, each of them optional.
+
+    Args:
+        deliverer: makes the deliverer of an era's events; None without an endpoint.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog | None = None,
+        provenance: Provenance | None = None,
+        catalog_strict: bool = False,
+        deliverer: Callable[[Era], Deliverer] | None = None,
+        delivery_strict: bool = False,
+    ) -> None:
+        self._catalog = catalog
+        self._provenance = provenance
+        self._catalog_strict = catalog_strict
+        self._deliverer = deliverer
+        self._delivery_strict = delivery_strict
+
+    def record(self, era: Era, summary: PartitionSummary, event_hash: str) -> None:
+        """Write the partition's lineage and that it passed. Raises `CatalogError` when the catalog is strict."""
+        if self._catalog is None or self._provenance is None:
+            return
+        try:
+            producer = Producer(*summary.producer.partition("@")[::2], summary.git_sha)
+            row = self._provenance.lineage(summary, summary.storage_path, producer, event_hash)
+            self._catalog.record(era, self._provenance.table, row)
+        except CatalogError as error:
+            if self._catalog_strict:
+                raise
+            _LOG.warning("%s; its rows are written later, the copy goes on (catalog.strict is false)", error)
+            self._catalog = None
+
+    def deliver(self, era: Era, event: Event) -> None:
+        """Deliver `event` and all before it that were not. Raises delivery errors when the delivery is strict."""
+        if self._deliverer is None:
+            return
+        try:
+            self._deliverer(era).deliver(event)
+        except (DeliveryError, DeliveryRefused) as error:
+            if self._delivery_strict:
+                raise
+            _LOG.warning("%s; events are kept and delivered later, the copy goes on (pas.strict is false)", error)
+            self._deliverer = None
+
+    def last_event(self, era: Era, *, needed: bool) -> tuple[Partition, str] | None:
+        """The partition and hash of the event that the catalog recorded last; None when it has none.
+
+        Args:
+            needed: whether the chain is known to have begun: then a catalog that cannot say is an error.
+
+        Raises:
+            CatalogError: it cannot say, and is strict or needed.
+        """
+        if self._catalog is None or self._provenance is None:
+            return None
+        try:
+            return self._catalog.last_event(era, self._provenance.table)
+        except CatalogError as error:
+            if self._catalog_strict or needed:
+                raise
+            _LOG.warning("%s; the chain %s begins anew", error, era.chain)
+            return None

@@ -1,0 +1,267 @@
+"""The store on a local (or mounted) file system.
+
+Publishing: a temporary file under ``_temporary/``, fsync, a hard link to the final name (which fails when
+that exists, so it is create-only in one step; a rename replaces), fsync of the directory.
+
+A temporary file is locked (``flock``) for as long as its writer lives. The kernel drops the lock with the
+process, however that ends, so `LocalStore.clean` knows a dead run's leftovers from a live run's files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from bronze.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StoreError
+from bronze.storage.store import TEMPORARY, Change, Entry, checked_key
+
+#: What the system says where no object is; a directory is none.
+_NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+#: Characters of an object's name that its temporary file is called by: names have 255 bytes at most.
+_NAME_SHOWN = 200
+
+
+class LocalStore:
+    """Objects as files below `root`; see `bronze.store.Store` for what each method promises."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root).absolute()
+
+    @property
+    def url(self) -> str:
+        """The root as a path."""
+        return str(self.root)
+
+    @property
+    def excludes(self) -> bool:
+        """Always true."""
+        return True
+
+    def path(self, key: str) -> Path:
+        """The file of `key`."""
+        return self.root / checked_key(key)
+
+    def read(self, key: str, most: int | None = None) -> bytes:
+        """See `bronze.store.Store`."""
+        with self.open_read(key) as file:
+            size = os.fstat(file.fileno()).st_size
+            if most is not None and size > most:
+                raise ObjectTooLarge(f"{self.path(key)} has {size} bytes, more than the {most} allowed")
+            return file.read()
+
+    def read_view(self, key: str, most: int | None = None) -> memoryview:
+        """See `bronze.store.Store`."""
+        return memoryview(self.read(key, most))
+
+    def size(self, key: str) -> int | None:
+        """See `bronze.store.Store`."""
+        try:
+            found = self.path(key).stat()
+        except _NOTHING_THERE:
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def children(self, prefix: str) -> Iterator[Entry]:
+        """See `bronze.store.Store`."""
+        folder = self.path(prefix) if prefix else self.root
+        try:
+            # Directory entries carry their kind: one listing, no stat for each.
+            with os.scandir(folder) as found:
+                entries = [Entry(entry.name, entry.is_dir()) for entry in found]
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        yield from sorted(entries, key=lambda entry: entry.name)
+
+    def open_read(self, key: str) -> BinaryIO:
+        """See `bronze.store.Store`."""
+        try:
+            return self.path(key).open("rb")
+        except _NOTHING_THERE as error:
+            raise ObjectMissing(f"{self.path(key)} does not exist") from error
+
+    def create(self, key: str, data: bytes) -> None:
+        """See `bronze.store.Store`."""
+        self._put(key, data, replace=False)
+
+    def replace(self, key: str, data: bytes) -> None:
+        """See `bronze.store.Store`."""
+        self._put(key, data, replace=True)
+
+    def _put(self, key: str, data: bytes, *, replace: bool) -> None:
+        with self.upload(key) as upload:
+            upload.write(data)
+            upload.publish(replace=replace)
+
+    def update(self, key: str, change: Change) -> bytes | None:
+        """See `bronze.store.Store`."""
+        # The lock is on the directory of temporary files, which nobody can remove while one of ours is in it: so
+        # all updates lock the same directory, and `lock` never meets it.
+        with self.upload(key) as upload, _locked_directory(self.root / TEMPORARY):
+            try:
+                old: bytes | None = self.read(key)
+            except ObjectMissing:
+                old = None
+            new = change(old)
+            if new is None:
+                return old
+            upload.write(new)
+            upload.publish(replace=True)
+            return new
+
+    def delete(self, key: str) -> None:
+        """See `bronze.store.Store`."""
+        path = self.path(key)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+            _sync_directory(path.parent)
+
+    def settle(self, key: str) -> None:
+        """See `bronze.store.Store`."""
+        _sync_directory(self.path(key).parent)
+
+    @contextlib.contextmanager
+    def lock(self, prefix: str = "") -> Iterator[None]:
+        """Hold the directory `prefix` (made when missing) against every other process and thread.
+
+        Waits for its holder. The kernel ends the lock with the process, so a dead holder blocks nobody.
+        """
+        folder = self.path(prefix) if prefix else self.root
+        _make_directories(folder)
+        with _locked_directory(folder):
+            yield
+
+    def upload(self, key: str, *, hashed: bool = False) -> LocalUpload:
+        """See `bronze.store.Store`."""
+        return LocalUpload(self.root / TEMPORARY, self.path(key))
+
+    def probe(self) -> None:
+        """See `bronze.store.Store`: every publication finds out by itself."""
+
+    def clean(self) -> list[str]:
+        """See `bronze.store.Store`."""
+        removed = []
+        for entry in self.children(TEMPORARY):
+            path = self.root / TEMPORARY / entry.name
+            try:
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except (FileNotFoundError, PermissionError):  # gone, or another user's: theirs to remove
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # its writer lives
+                continue
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    path.unlink()
+                    removed.append(f"{TEMPORARY}/{entry.name}")
+            finally:
+                os.close(handle)
+        with contextlib.suppress(OSError):  # not there, or a live run writes in it
+            (self.root / TEMPORARY).rmdir()
+        return removed
+
+
+class LocalUpload:
+    """A locked temporary file on its way to `final`; see `bronze.store.Upload`."""
+
+    def __init__(self, folder: Path, final: Path) -> None:
+        self._final = final
+        self._temporary, self._handle = _locked_file(folder, final.name)
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """See `bronze.store.Upload`."""
+        view = memoryview(data).cast("B")
+        at = 0
+        while at < len(view):
+            at += os.write(self._handle, view[at:])
+        return at
+
+    def publish(self, *, replace: bool = False, checksum: str = "") -> None:
+        """See `bronze.store.Upload`."""
+        os.fsync(self._handle)
+        _make_directories(self._final.parent)
+        if replace:
+            self._temporary.replace(self._final)
+        else:
+            try:
+                os.link(self._temporary, self._final)
+            except FileExistsError as error:
+                # Whoever takes what lies there for published must be able to rely on it.
+                _sync_directory(self._final.parent)
+                raise ObjectExists(f"{self._final} exists already") from error
+            except OSError as error:
+                if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise StoreError(
+                        f"the file system of {self._final.parent} has no hard links, which creating a file"
+                        " without ever replacing another one needs: choose a place on another file system"
+                    ) from error
+                raise
+        _sync_directory(self._final.parent)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Unlinked before it is unlocked: a cleaner that gets the lock finds nothing.
+        with contextlib.suppress(FileNotFoundError):
+            self._temporary.unlink()
+        # Whoever still holds the upload must not write into the next file that gets the same number.
+        handle, self._handle = self._handle, -1
+        os.close(handle)
+        with contextlib.suppress(OSError):  # another writer's file is there still
+            self._temporary.parent.rmdir()
+
+
+def _locked_file(folder: Path, name: str) -> tuple[Path, int]:
+    while True:
+        _make_directories(folder)
+        path = folder / f"{name[:_NAME_SHOWN]}.{secrets.token_hex(8)}"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:  # a cleaner removed the empty folder in between
+            continue
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        # A cleaner may have taken the file before it was locked: then it has no name any more.
+        if os.fstat(handle).st_nlink:
+            return path, handle
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _locked_directory(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        # Closing is not enough: a process forked meanwhile holds the same open file, and so the lock.
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        os.close(handle)
+
+
+def _make_directories(folder: Path) -> None:
+    """Make `folder` and its parents, each of them durable in the one above it."""
+    if folder.is_dir():
+        return
+    _make_directories(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        _sync_directory(folder.parent)
+
+
+def _sync_directory(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,282 @@
+"""The settings: one frozen model for each section of the file, with every key, its type and its default.
+
+A `Settings` made by `pipeline.settings_load` is checked across keys too; one made by hand is not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, model_validator
+
+from bronze.errors import ConfigError
+from bronze.partitioning.era import Era, EraTable
+from bronze.redact import redact, secrets_in
+from pipeline.settings.types import (
+    Address,
+    DatastorePath,
+    Dsn,
+    Endpoint,
+    Flag,
+    GcsBucket,
+    Ledger,
+    Name,
+    Prefix,
+    S3Bucket,
+    Size,
+    Text,
+    Url,
+    UrlPath,
+    choice,
+    split_address,
+    whole,
+)
+
+#: Variables of the environment whose values are never to be shown, beside what the settings hold.
+SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CATALOG_DSN")
+
+#: Sections that describe the lake: whoever works on what was published needs none of them.
+LAKE_SECTIONS = frozenset({"source"})
+
+
+class Section(BaseModel):
+    """What all sections share: unknown keys are errors, a key without a value has its default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_unset(cls, values: object) -> object:
+        """Null means unset; so does empty text where the default is text (the Go copier's files are full of it)."""
+        if not isinstance(values, Mapping):
+            return {} if values is None else values
+        texts = {name for name, field in cls.model_fields.items() if isinstance(field.default, str)}
+        return {key: value for key, value in values.items() if value is not None and not (value == "" and key in texts)}
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, redact(value) if isinstance(value, str) else value
+
+
+class EraSettings(Section):
+    """An era; see `bronze.eras.Era`."""
+
+    era_id: Name = "pre_p23"
+    version_label: Name = "v1"
+    network: Name = "pubnet"
+    ledger_start: Ledger = 1
+    ledger_end: Ledger = 0
+    partition_size: Size = 10000
+    allow_overwrite: Flag = False
+    protocol_min: Annotated[int, whole(0, 1000)] | None = None
+    protocol_max: Annotated[int, whole(0, 1000)] | None = None
+
+    def era(self) -> Era:
+        """The era itself. Raises `ConfigError` when its keys contradict each other."""
+        return Era(**self.model_dump())
+
+
+class SourceSettings(Section):
+    """The lake that is read. 0 and empty mean for its layout: as its .config.json or its names say."""
+
+    mode: Annotated[Literal["local", "gcs", "s3", "datastore"], choice("local", "gcs", "s3", "datastore")] = "local"
+    local_path: Text = ""
+    gcs_bucket: GcsBucket = ""
+    gcs_prefix: Prefix = ""
+    s3_bucket: S3Bucket = ""
+    s3_prefix: Prefix = ""
+    s3_endpoint: Endpoint = ""
+    s3_region: Text = ""
+    datastore_type: Annotated[Literal["", "GCS", "S3"], choice("", "GCS", "S3", upper=True)] = ""
+    datastore_path: DatastorePath = ""
+    anonymous: Flag = False
+    requester_pays: Flag = False
+    verify: Annotated[Literal["full", "header"], choice("full", "header")] = "full"
+    ledgers_per_file: Ledger = 0
+    files_per_directory: Ledger = 0
+    extension: Annotated[Literal["", "zst", "zstd"], choice("", "zst", "zstd")] = ""
+    network_passphrase: Text = ""
+    max_object_mb: Annotated[int, whole(1, 2047, "MiB")] = 1024
+
+
+class ObjectLockSettings(Section):
+    """How long what is published must not be changed or removed; 0 days: not at all."""
+
+    mode: Annotated[Literal["", "GOVERNANCE", "COMPLIANCE"], choice("", "GOVERNANCE", "COMPLIANCE", upper=True)] = ""
+    days: Annotated[int, whole(0, 36_500)] = 0
+
+
+class StorageSettings(Section):
+    """Where partitions are published."""
+
+    backend: Annotated[Literal["local", "gcs", "s3"], choice("local", "gcs", "s3")] = "local"
+    local_dir: Text = "./data"
+    gcs_bucket: GcsBucket = ""
+    s3_bucket: S3Bucket = ""
+    s3_endpoint: Endpoint = ""
+    s3_region: Text = ""
+    prefix: Prefix = "bronze/"
+    storage_class: Text = ""
+    kms_key: Text = ""
+    object_lock: ObjectLockSettings = ObjectLockSettings()
+    allow_unconditional: Flag = False
+
+
+class CatalogSettings(Section):
+    """The PostgreSQL catalog; there is none when the connection string is empty."""
+
+    postgres_dsn: Dsn = SecretStr("")
+    namespace: Text = "mainnet"
+    strict: Flag = False
+
+
+class PasSettings(Section):
+    """The Public Audit Stream; without an endpoint its events are files only."""
+
+    enabled: Flag = False
+    endpoint: Url = ""
+    backup_dir: Text = "./pas-backup"
+    strict: Flag = False
+
+
+class CheckpointSettings(Section):
+    """Where a run leaves how far it came."""
+
+    enabled: Flag = True
+    dir: Text = "./state"
+
+
+class PerfSettings(Section):
+    """How much is done at once. Nothing here changes a byte of what is published."""
+
+    # The Go copier took 0 for "the default" in three of these, and existing files say so.
+    max_in_flight_partitions: Annotated[int, whole(0, 1024), AfterValidator(lambda count: count or 4)] = 4
+    workers: Annotated[int, whole(0, 1024)] = 0
+    queue_size: Annotated[int, whole(0, 1_000_000)] = 0
+    retry_attempts: Annotated[int, whole(0, 100), AfterValidator(lambda count: count or 3)] = 3
+    retry_backoff_ms: Annotated[int, whole(0, 600_000, "milliseconds"), AfterValidator(lambda ms: ms or 1000)] = 1000
+    wave_partitions: Annotated[int, whole(0, 1_000_000)] = 0
+    max_upload_mb_s: Annotated[int, whole(0, 1_000_000, "MB a second; 0: no limit")] = 0
+    max_download_mb_s: Annotated[int, whole(0, 1_000_000, "MB a second; 0: no limit")] = 0
+
+
+class LoggingSettings(Section):
+    """How the log is written."""
+
+    format: Annotated[Literal["text", "json"], choice("text", "json")] = "text"
+    level: Annotated[
+        Literal["debug", "info", "warn", "error"],
+        choice("debug", "info", "warn", "error", synonyms={"warning": "warn"}),
+    ] = "info"
+
+
+class MetricsSettings(Section):
+    """The Prometheus endpoint."""
+
+    enabled: Flag = False
+    address: Address = ":9090"
+    port: Annotated[int, whole(0, 65535)] | None = None
+    path: UrlPath = "/metrics"
+
+    @property
+    def listen(self) -> tuple[str, int]:
+        """Host (empty for all interfaces) and port; `port` takes the place of the port in `address`."""
+        host, port = split_address(self.address)
+        return host, port if self.port is None else self.port
+
+
+class BronzeSettings(Section):
+    """What is published."""
+
+    primary_table: Name = "ledgers_lcm_raw"
+    compression: Annotated[Literal["zstd", "snappy", "none"], choice("zstd", "snappy", "none")] = "zstd"
+    publish_partial: Flag = False
+
+
+class Settings(Section):
+    """All settings of a run."""
+
+    copier_id: Text = "bronze-copier-001"
+    era: EraSettings = EraSettings()
+    eras: tuple[EraSettings, ...] = ()
+    active_eras: tuple[Name, ...] = ()
+    source: SourceSettings = SourceSettings()
+    storage: StorageSettings = StorageSettings()
+    catalog: CatalogSettings = CatalogSettings()
+    pas: PasSettings = PasSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    perf: PerfSettings = PerfSettings()
+    logging: LoggingSettings = LoggingSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    bronze: BronzeSettings = BronzeSettings()
+
+    def era_table(self) -> EraTable:
+        """All eras: those of `eras`, or the single `era` when there are none.
+
+        Raises:
+            ConfigError: they overlap or contradict themselves (not when loaded by `pipeline.settings_load`).
+        """
+        return EraTable(era.era() for era in self.eras or (self.era,))
+
+    def active(self, chosen: Sequence[str] | None = None) -> list[Era]:
+        """The eras to copy, in ledger order: those that `chosen` (else `active_eras`) names by era_id, or all.
+
+        Raises:
+            ConfigError: a name is that of no era.
+        """
+        table = self.era_table()
+        names = self.active_eras if chosen is None else chosen
+        known = [era.era_id for era in table]
+        if problems := [unknown_era(name, known) for name in names if name not in known]:
+            raise ConfigError("\n".join(problems))
+        return [era for era in table if not names or era.era_id in names]
+
+    @property
+    def workers(self) -> int:
+        """Worker processes: `perf.workers`, or the number of cores this process may use."""
+        if self.perf.workers:
+            return self.perf.workers
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    @property
+    def notes(self) -> list[str]:
+        """What the operator should be told though it is no error."""
+        if self.eras and self.model_fields_set >= {"era", "eras"}:
+            return ["the settings give both `eras` and `era`: `era` is not used"]
+        return []
+
+    def secrets(self, environ: Mapping[str, str] | None = None) -> frozenset[str]:
+        """Strings that must never be shown: of the settings, and of `SECRET_VARIABLES` in `environ`."""
+        dsn = self.catalog.postgres_dsn.get_secret_value()
+        found = secrets_in(dsn) | secrets_in(self.pas.endpoint)
+        values = [value for name in SECRET_VARIABLES if (value := (environ or {}).get(name))]
+        return found.union(values, [dsn] if dsn else [])
+
+    def redacted(self) -> dict[str, Any]:
+        """Every key with its value, fit for showing and for JSON."""
+        shown = _redacted(self.model_dump())
+        assert isinstance(shown, dict)
+        return shown
+
+
+def unknown_era(name: str, known: Iterable[str]) -> str:
+    """The sentence that says that `name` is no era's, with the nearest one that is."""
+    known = list(known)
+    near = get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"there is no era {name!r}: {hint}configured are {', '.join(known)}"
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return redact(value.get_secret_value())
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: _redacted(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_redacted(item) for item in value]
+    return value

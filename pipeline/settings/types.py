@@ -1,0 +1,217 @@
+"""The types of the keys: each takes a text (or a value of its own type) and says what is allowed otherwise."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, SecretStr
+
+from bronze.lake.layout import MAX_LEDGER
+from bronze.partitioning.path_names import ALLOWED, is_plain_segment
+
+_TRUE = frozenset(("true", "yes", "on", "y", "1"))
+_FALSE = frozenset(("false", "no", "off", "n", "0"))
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]")
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):(?P<port>[0-9]{1,5})")
+_DSN_PAIR = r"[A-Za-z_]+\s*=\s*(?:'(?:\\.|[^'\\])*'|[^\s']\S*)?"
+_DSN_PAIRS = re.compile(rf"\s*{_DSN_PAIR}(?:\s+{_DSN_PAIR})*\s*")
+
+
+def whole(low: int, high: int, meaning: str = "") -> BeforeValidator:
+    """A whole number from `low` to `high` (inclusive), decimal or ``0x…``, with ``_`` between digits if wished."""
+    allowed = f"a whole number from {low} to {high}" + (f" ({meaning})" if meaning else "")
+
+    def parse(value: object) -> int:
+        if isinstance(value, str):
+            try:
+                value = int(value, 0)  # 0: a leading zero, octal for some and decimal for others, is refused
+            except ValueError:
+                raise ValueError(f"must be {allowed}") from None
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"must be {allowed}")
+        return value
+
+    return BeforeValidator(parse)
+
+
+def choice(*allowed: str, upper: bool = False, synonyms: dict[str, str] | None = None) -> BeforeValidator:
+    """One of the words `allowed`, in upper or lower case."""
+
+    def parse(value: object) -> str:
+        word = str(value).strip()
+        word = word.upper() if upper else word.lower()
+        word = (synonyms or {}).get(word, word)
+        if word not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return word
+
+    return BeforeValidator(parse)
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("must be true or false")
+    return word in _TRUE
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, str) or type(value) is int:
+        return str(value)
+    raise ValueError("must be text")
+
+
+def _text(value: object) -> str:
+    text = _as_text(value)
+    if _CONTROL.search(text):
+        raise ValueError("must not hold control characters")
+    return text
+
+
+def _name(value: object) -> str:
+    text = _text(value)
+    if not is_plain_segment(text):
+        raise ValueError(f"must be a plain path segment: {ALLOWED}")
+    return text
+
+
+def _bucket_of(scheme: str) -> BeforeValidator:
+    """A bucket's name, or ``scheme://bucket/prefix``, which becomes ``bucket/prefix``."""
+
+    def parse(value: object) -> str:
+        text = _text(value)
+        if text.startswith(f"{scheme}://"):
+            return _bucket_and_prefix(text.removeprefix(f"{scheme}://"))
+        if "://" in text:
+            raise ValueError(f"must be a bucket's bare name, or {scheme}://bucket/prefix")
+        if "/" in text:
+            raise ValueError("must be a bucket's bare name: what follows the slash belongs in the prefix")
+        if text and not _BUCKET.fullmatch(text):
+            raise ValueError("must be a bucket's name: 3 to 222 letters, digits, '.', '_' and '-'")
+        return text
+
+    return BeforeValidator(parse)
+
+
+def _bucket_and_prefix(text: str) -> str:
+    bucket, _, prefix = text.partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise ValueError("must be bucket/prefix, beginning with a bucket's name")
+    return f"{bucket}/{clean_prefix(prefix.lstrip('/'))}".rstrip("/")
+
+
+def clean_prefix(text: str) -> str:
+    """The prefix `text` without empty and ``.`` segments and with a slash at its end; empty for none.
+
+    Raises:
+        ValueError: it is absolute, climbs (``..``), or holds a backslash or a control character.
+    """
+    if "://" in text:
+        raise ValueError("must be a path, not a URL")
+    if text.startswith("/") or "\\" in text or _CONTROL.search(text) or ".." in text.split("/"):
+        raise ValueError("must be a relative path without '..', backslashes and control characters, such as bronze/")
+    segments = [segment for segment in text.split("/") if segment not in ("", ".")]
+    return "".join(f"{segment}/" for segment in segments)
+
+
+def _prefix(value: object) -> str:
+    return clean_prefix(_as_text(value))
+
+
+def _datastore_path(value: object) -> str:
+    text = _text(value)
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return _bucket_and_prefix(text) if text else ""
+    if scheme not in ("gs", "s3"):
+        raise ValueError("must be bucket/prefix, gs://bucket/prefix or s3://bucket/prefix")
+    return f"{scheme}://{_bucket_and_prefix(rest)}"
+
+
+def _url(value: object) -> str:
+    text = _text(value).strip()
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises when it is none
+    except ValueError:
+        raise ValueError("must be a URL, such as https://host:443/path") from None
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or " " in text):
+        raise ValueError("must be a URL with http:// or https:// and a host")
+    return text
+
+
+def _endpoint(value: object) -> str:
+    text = _url(value)
+    if "@" in urlsplit(text).netloc:
+        raise ValueError("must not hold credentials: give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    return text
+
+
+def is_dsn(text: str) -> bool:
+    """Whether `text` has the shape of a PostgreSQL connection string: a URL, or ``key=value`` pairs."""
+    if not text.startswith(("postgres://", "postgresql://")):
+        return _DSN_PAIRS.fullmatch(text) is not None
+    try:
+        # Several hosts (`a:1,b:2`) are legal and no URL: the port of one is all that can be looked at.
+        parts = urlsplit(text)
+        host = "," in parts.netloc or parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    # An @ or / of the password that is not escaped: libpq would take a part of it for the host, and name it.
+    return host and parts.netloc.count("@") <= 1 and "@" not in parts.path + parts.fragment
+
+
+def _dsn(value: object) -> SecretStr:
+    text = (value.get_secret_value() if isinstance(value, SecretStr) else _as_text(value)).strip()
+    if text and (not is_dsn(text) or _CONTROL.search(text)):
+        raise ValueError(
+            "must be a connection string: postgresql://user:password@host:5432/database (special characters "
+            "of the password written as %XX) or host=… dbname=… user=… password=…"
+        )
+    return SecretStr(text)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Take ``host:port`` apart; the host is empty for all interfaces.
+
+    Raises:
+        ValueError: `address` is no such thing.
+    """
+    match = _ADDRESS.fullmatch(address)
+    if not match or int(match["port"]) > 65535:
+        raise ValueError("must be host:port or :port, the port from 0 (any free one) to 65535")
+    return match["host"].strip("[]"), int(match["port"])
+
+
+def _address(value: object) -> str:
+    text = _text(value)
+    split_address(text)
+    return text
+
+
+def _url_path(value: object) -> str:
+    text = _text(value)
+    if not text.startswith("/") or any(sign in text for sign in " ?#"):
+        raise ValueError("must begin with / and hold no space, '?' or '#'")
+    return text
+
+
+Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
+Text: TypeAlias = Annotated[str, BeforeValidator(_text)]
+Name: TypeAlias = Annotated[str, BeforeValidator(_name)]
+GcsBucket: TypeAlias = Annotated[str, _bucket_of("gs")]
+S3Bucket: TypeAlias = Annotated[str, _bucket_of("s3")]
+Prefix: TypeAlias = Annotated[str, BeforeValidator(_prefix)]
+DatastorePath: TypeAlias = Annotated[str, BeforeValidator(_datastore_path)]
+Url: TypeAlias = Annotated[str, BeforeValidator(_url)]
+Endpoint: TypeAlias = Annotated[str, BeforeValidator(_endpoint)]
+Dsn: TypeAlias = Annotated[SecretStr, BeforeValidator(_dsn)]
+Address: TypeAlias = Annotated[str, BeforeValidator(_address)]
+UrlPath: TypeAlias = Annotated[str, BeforeValidator(_url_path)]
+Ledger: TypeAlias = Annotated[int, whole(0, MAX_LEDGER)]
+Size: TypeAlias = Annotated[int, whole(1, MAX_LEDGER)]

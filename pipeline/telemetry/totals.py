@@ -1,0 +1,83 @@
+"""Adds up what became of the partitions of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from bronze.errors import Stopped
+from bronze.outcomes import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that came to its end; `seconds` is wall time without start-up.
+
+    Attributes:
+        stopped_by: exit status of a run that a signal stopped early, 128 and the signal's number.
+    """
+
+    totals: Totals
+    seconds: float
+    stopped_by: int | None = None
+
+
+@dataclass(slots=True)
+class Totals:
+    """A run so far.
+
+    Attributes:
+        ledgers: ledgers read and encoded by this run.
+        raw_bytes, parquet_bytes: bytes of close metas read, of parquet files encoded.
+        failures: partitions that could not be published, and those that their chain refused.
+        owed: what the catalog or the endpoint still lacks, a sentence each; a later run makes up for it.
+        given_up: partitions that a signal came before.
+        measured: what a dry run would have written.
+    """
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    ledgers: int = 0
+    files: int = 0
+    raw_bytes: int = 0
+    parquet_bytes: int = 0
+    new_events: int = 0
+    failures: list[PartitionFailure] = field(default_factory=list)
+    pending: dict[tuple[str, int], Pending] = field(default_factory=dict)
+    given_up: list[PartitionFailure] = field(default_factory=list)
+    commits: int = 0
+    owed: list[str] = field(default_factory=list)
+    measured: list[PartitionSummary] = field(default_factory=list)
+
+    @property
+    def partitions(self) -> int:
+        """Partitions that are published, or measured by a dry run."""
+        return self.outcomes.total()
+
+    @property
+    def accounted(self) -> int:
+        """Partitions whose outcome is known: published, measured or not publishable."""
+        return self.partitions + len(self.given_up) + sum(not failure.published for failure in self.failures)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing was left undone."""
+        return not self.failures and not self.pending and not self.given_up
+
+    def add(self, found: PartitionSummary | PartitionFailure | Commit | Pending) -> None:
+        """Count one outcome."""
+        if isinstance(found, PartitionSummary):
+            self.outcomes[found.outcome] += 1
+            if found.outcome is not Outcome.SKIPPED:
+                self.ledgers += found.row_count
+                self.files += found.files
+                self.raw_bytes += found.raw_bytes
+                self.parquet_bytes += found.byte_size
+            if found.outcome is Outcome.MEASURED:
+                self.measured.append(found)
+        elif isinstance(found, PartitionFailure):
+            (self.given_up if found.kind == Stopped.__name__ else self.failures).append(found)
+        elif isinstance(found, Pending):
+            self.pending[found.chain, found.start] = found
+        else:
+            self.commits += 1
+            self.new_events += bool(found.event_hash) and found.is_new

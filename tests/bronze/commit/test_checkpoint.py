@@ -1,0 +1,131 @@
+"""The checkpoint: its two names, what an operator may write into it, and damage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bronze.commit.checkpoint import Checkpoint, CheckpointFile
+from bronze.errors import StateError
+from bronze.partitioning.partition import Partition
+from bronze.storage.local import LocalStore
+from tests.bronze.conftest import ERA, era, hex_hash
+
+CHECKSUM = f"sha256:{hex_hash(1)}"
+OWN = "checkpoint_standalone_e1_v1.json"
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    stated: dict[str, Any] = {
+        "copier_id": "c",
+        "network": "standalone",
+        "era_id": "e1",
+        "version_label": "v1",
+        "last_committed_ledger": 21,
+        "last_committed_partition": {"start": 12, "end": 21, "checksum": CHECKSUM},
+        "updated_at": "2025-01-15T10:30:00Z",
+    }
+    return {name: value for name, value in (stated | changes).items() if value is not ...}
+
+
+def file(root: Path, *, single: bool) -> CheckpointFile:
+    return CheckpointFile(LocalStore(root), ERA, "test-copier", single=single)
+
+
+def put(root: Path, name: str, content: object) -> None:
+    (root / name).write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+
+
+@pytest.mark.parametrize(("single", "name"), [(True, "checkpoint.json"), (False, OWN)])
+def test_saved_under_the_name_that_the_number_of_eras_gives(tmp_path: Path, single: bool, name: str) -> None:
+    assert file(tmp_path, single=single).load() is None
+    file(tmp_path, single=single).save(Partition(12, 21), CHECKSUM)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    stored = json.loads((tmp_path / name).read_text())
+    assert stored | {"updated_at": ""} == document(copier_id="test-copier", updated_at="")
+    assert list(stored) == list(document())  # keys in the order of the format
+    for either in (True, False):  # and read under either
+        assert file(tmp_path, single=either).load() == Checkpoint(21, Partition(12, 21), CHECKSUM)
+
+
+def test_the_older_copiers_reads(shared: Path, tmp_path: Path) -> None:
+    data = (shared / "samples" / "checkpoint_pubnet_pre_p23_v1.json").read_bytes()
+    put(tmp_path, "checkpoint.json", data)
+    one = era(network="pubnet", era_id="pre_p23")
+    found = CheckpointFile(LocalStore(tmp_path), one, "x", single=True).load()
+    checksum = "sha256:f642d44260a519cb23007d8782ca131dd35503619228376316401d1150f6e6c2"
+    assert found == Checkpoint(53312049, Partition(53312040, 53312049), checksum)
+
+
+def test_its_own_name_comes_first(tmp_path: Path) -> None:
+    put(tmp_path, "checkpoint.json", document(last_committed_ledger=11))
+    put(tmp_path, OWN, document(last_committed_ledger=31))
+    for single, ledger in ((True, 11), (False, 31)):
+        found = file(tmp_path, single=single).load()
+        assert found is not None
+        assert found.last_ledger == ledger
+
+
+@pytest.mark.parametrize("change", [{"network": "pubnet"}, {"era_id": "e2"}, {"version_label": "v2"}])
+def test_of_another_chain(tmp_path: Path, change: dict[str, str]) -> None:
+    put(tmp_path, "checkpoint.json", document(**change))
+    # with several eras, checkpoint.json may be that of any
+    assert file(tmp_path, single=False).load() is None
+    # with one, it contradicts the settings
+    with pytest.raises(StateError, match=r"checkpoint\.json is of the chain .*, expected standalone/e1/v1"):
+        file(tmp_path, single=True).load()
+    (tmp_path / "checkpoint.json").rename(tmp_path / OWN)
+    for single in (True, False):
+        with pytest.raises(StateError, match=f"{OWN} is of the chain .*, expected standalone/e1/v1"):
+            file(tmp_path, single=single).load()
+
+
+@pytest.mark.parametrize(
+    ("edited", "expected"),
+    [
+        (document(last_committed_ledger=11), Checkpoint(11, Partition(12, 21), CHECKSUM)),  # back
+        (document(last_committed_ledger=1000), Checkpoint(1000, Partition(12, 21), CHECKSUM)),  # forward
+        (document(last_committed_ledger=15), Checkpoint(15, Partition(12, 21), CHECKSUM)),  # into a partition
+        (document(last_committed_ledger=0), Checkpoint(0, Partition(12, 21), CHECKSUM)),
+        (document(last_committed_partition=...), Checkpoint(21, None, "")),  # left out
+        (document(last_committed_partition=None), Checkpoint(21, None, "")),
+        (document(last_committed_partition={}), Checkpoint(21, None, "")),
+        (document(last_committed_partition={"start": 12, "end": 21}), Checkpoint(21, Partition(12, 21), "")),
+        (
+            document(copier_id=..., updated_at=..., note="restarted by hand"),
+            Checkpoint(21, Partition(12, 21), CHECKSUM),
+        ),
+    ],
+)
+def test_what_an_operator_writes_is_obeyed(tmp_path: Path, edited: object, expected: Checkpoint) -> None:
+    put(tmp_path, "checkpoint.json", edited)
+    assert file(tmp_path, single=True).load() == expected
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"[" * 60_000,
+        b" " * 65_537,
+        *(document(**{name: ...}) for name in ("network", "era_id", "version_label", "last_committed_ledger")),
+        *(document(last_committed_ledger=value) for value in (-1, "21", 2.5, True, None, 1 << 32)),
+        *(document(last_committed_partition=value) for value in (7, "12-21", [1])),
+        document(last_committed_partition={"start": 12}),
+        document(last_committed_partition={"start": 21, "end": 12}),
+        document(last_committed_partition={"start": "12", "end": 21}),
+    ],
+    ids=lambda damaged: str(damaged)[:40],
+)
+@pytest.mark.parametrize("single", [True, False])
+def test_damage_is_an_error_that_names_the_file(tmp_path: Path, damaged: object, single: bool) -> None:
+    put(tmp_path, "checkpoint.json", damaged)
+    with pytest.raises(StateError, match=f"checkpoint {tmp_path}/checkpoint.json (cannot be used|lacks the key)"):
+        file(tmp_path, single=single).load()

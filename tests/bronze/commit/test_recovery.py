@@ -1,0 +1,206 @@
+"""`repair` puts the same position into a lost checkpoint that `run` comes to, whatever else is lost or was changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from bronze.audit.event_log import HEADS
+from bronze.commit.recovery import repair
+from bronze.errors import BronzeError
+from bronze.partitioning.partition import Partition
+from bronze.partitioning.plan import plan_era
+from bronze.storage import location as places
+from tests.bronze.conftest import GRID, Place, copy, files, hex_hash, place_at
+
+#: What changes the six partitions 2-11 .. 52-61, their chain, or how a run is configured.
+State = Callable[[Place], Place | None]
+
+
+def run(place: Place) -> None:
+    """What a run does, in one thread and up to the first partition that fails."""
+    era, job = place.era, place.job
+    plan = plan_era(era, job.sequencer(era).position().next_ledger, None, job.destination(), partial=False)
+    sequencer = job.sequencer(era)
+    sequencer.restore()
+    with suppress(BronzeError):
+        for partition in plan.partitions:
+            sequencer.commit(place.publish(partition))
+
+
+def prune(*pruned: Partition) -> State:
+    def apply(place: Place) -> None:
+        for one in pruned:
+            (place.events / place.log.key(one)).unlink()
+
+    return apply
+
+
+def unpublish(*gone: Partition) -> State:
+    def apply(place: Place) -> None:
+        for one in gone:
+            shutil.rmtree(place.manifest(one).parent)
+
+    return apply
+
+
+def no_heads(place: Place) -> None:
+    (place.events / HEADS).unlink()
+
+
+def no_events(place: Place) -> Place:
+    return place.but(events_place=None)
+
+
+def of(**changes: int) -> State:
+    return lambda place: place.of(**changes)
+
+
+def edit(one: Partition, change: Callable[[dict], object]) -> State:
+    def apply(place: Place) -> None:
+        document = json.loads(place.manifest(one).read_text())
+        change(document)
+        place.manifest(one).write_text(json.dumps(document))
+
+    return apply
+
+
+def without(*missing: Partition) -> State:
+    """As after a checkpoint that was set forward over `missing`."""
+
+    def apply(place: Place) -> None:
+        shutil.rmtree(place.events)
+        shutil.rmtree(place.state)
+        unpublish(*missing)(place)
+        for one in [one for one in GRID if one not in missing]:
+            made = place.publish(one)
+            place.state.mkdir(exist_ok=True)
+            path = place.state / "checkpoint.json"
+            names = ("network", "era_id", "version_label")
+            document = dict(zip(names, place.era.chain.split("/"), strict=True))
+            path.write_text(json.dumps(document | {"last_committed_ledger": one.start - 1}))
+            place.sequencer().commit(made)
+
+    return apply
+
+
+def corrected(place: Place) -> None:
+    other = place.of(allow_overwrite=True).but(compression="snappy")
+    copy(other, [GRID[1]])
+
+
+def damaged(one: Partition) -> State:
+    return lambda place: place.parquet(one).write_bytes(b"") and None
+
+
+STATES = [
+    ([], 61),
+    ([no_heads], 61),
+    # gaps in front, in the middle, both
+    ([without(GRID[0], GRID[1])], None),
+    ([without(GRID[2])], 21),
+    ([without(GRID[0], GRID[3])], None),
+    ([without(GRID[2]), no_heads], 21),
+    # pruned: the oldest, all of them, also with a gap, and with the heads lost
+    ([prune(*GRID[:2])], 61),
+    ([prune(*GRID[:2]), no_heads], 61),
+    ([without(GRID[0]), prune(GRID[1])], 61),
+    ([without(GRID[3]), prune(GRID[0])], 31),
+    ([prune(*GRID)], 61),
+    ([unpublish(GRID[3]), prune(*GRID)], 31),
+    # corrected, and pruned after that
+    ([corrected], 61),
+    ([corrected, prune(GRID[0])], 61),
+    # no audit stream
+    ([no_events], 61),
+    ([no_events, unpublish(GRID[0])], None),
+    ([no_events, unpublish(GRID[2])], 21),
+    ([no_events, edit(GRID[3], lambda one: one["ledgers"].update(previous_hash=hex_hash("x")))], 31),
+    ([no_events, edit(GRID[3], lambda one: one.pop("ledgers"))], 61),
+    ([no_events, damaged(GRID[3])], 31),
+    ([no_events, of(ledger_end=31)], 31),
+    # another partition size
+    ([of(partition_size=20)], 61),
+    ([of(partition_size=3), without(GRID[4])], 41),
+    ([no_events, of(partition_size=20)], 61),
+    # another start: forward, into a partition, behind everything, back
+    ([of(ledger_start=22)], 61),
+    ([of(ledger_start=25)], 61),
+    ([of(ledger_start=71, ledger_end=80)], None),
+    ([of(ledger_start=12), without(GRID[0]), of(ledger_start=2)], None),
+    ([of(ledger_start=0), prune(GRID[0])], 61),
+    ([no_events, of(ledger_start=25)], 61),
+    ([no_events, of(ledger_start=71, ledger_end=80)], None),
+]  # fmt: skip
+
+
+@pytest.fixture
+def lost(published: Place, tmp_path: Path) -> Callable[[list[State]], tuple[Place, Place]]:
+    """Twice the same state, its checkpoint lost."""
+
+    def make(states: list[State]) -> tuple[Place, Place]:
+        place = published.of(ledger_end=61)
+        for state in states:
+            place = state(place) or place
+        (place.state / "checkpoint.json").unlink()
+        for folder in ("data", "events", "state"):
+            if (tmp_path / folder).exists():
+                shutil.copytree(tmp_path / folder, tmp_path / "twin" / folder)
+        twin = place_at(tmp_path / "twin", Path(place.job.lake_place.path), eras=place.job.eras)  # type: ignore[union-attr]
+        return place, twin if place.job.events_place else twin.but(events_place=None)
+
+    return make
+
+
+def last_committed(place: Place) -> int | None:
+    found = place.checkpoint.load()
+    return found.last_ledger if found else None
+
+
+def without_lake(place: Place) -> Place:
+    return place.but(lake_place=places.Place("/nowhere"))
+
+
+@pytest.mark.parametrize(("states", "expected"), STATES)
+def test_repair_and_run_agree(
+    lost: Callable[[list[State]], tuple[Place, Place]], states: list[State], expected: int | None
+) -> None:
+    ran, repaired = lost(states)
+    run(without_lake(ran))  # it commits what is published and stops where something would have to be copied
+    said = list(repair(repaired.job, repaired.era))
+    assert (last_committed(ran), last_committed(repaired)) == (expected, expected)
+    anew = f"checkpoint of standalone/e1/v1: made anew, committed up to ledger {expected}"
+    assert (anew in said) == (expected is not None)
+    # The next run finds the same to do, and does the same.
+    run(ran)
+    run(repaired)
+    assert last_committed(ran) == last_committed(repaired)
+    assert names(ran) == names(repaired)
+    if ran.job.events_place:
+        assert [(one.start, one.end) for one in ran.log.load()] == [(one.start, one.end) for one in repaired.log.load()]
+
+
+def names(place: Place) -> list[str]:
+    return sorted(files(place.data))
+
+
+def test_chain_that_begins_anew_gets_its_events(published: Place) -> None:
+    """Events, head and checkpoint are gone: what is published is not committed, and repair does not say so."""
+    shutil.rmtree(published.events)
+    shutil.rmtree(published.state)
+    place = published.of(ledger_end=61)
+    assert list(repair(place.job, place.era)) == []
+    assert last_committed(place) is None
+    run(place)
+    assert [(one.start, one.end) for one in place.log.load()] == [(one.start, one.end) for one in GRID]
+
+
+def test_intact_state_needs_no_repair(published: Place) -> None:
+    before = files(published.events) | files(published.state)
+    assert list(repair(published.job, published.era)) == []
+    assert files(published.events) | files(published.state) == before

@@ -1,0 +1,356 @@
+"""Chains and partitions in stores that keep nobody waiting, as object stores are: what can be created once decides.
+
+The store is a directory whose locks do nothing, so that copiers meet wherever they can.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bronze.audit.event import make_event
+from bronze.audit.event_log import EventLog
+from bronze.commit.checkpoint import CheckpointFile
+from bronze.commit.sequencer import Sequencer
+from bronze.dataset.dataset import Destination
+from bronze.dataset.parquet import PRIMARY_TABLE
+from bronze.errors import ConflictError, ObjectExists, StateError, Stopped, StoreError
+from bronze.ingest.copier import Publisher
+from bronze.ingest.encoder import PartitionEncoder
+from bronze.lake.lake import Lake
+from bronze.lake.prefetch import FetchAhead
+from bronze.ledger.hashes import Verify
+from bronze.outcomes import Outcome
+from bronze.storage.local import LocalStore
+from tests.bronze.conftest import ERA, GRID, PRODUCER, Place, summary
+from tests.bronze.storage.store_suite import race
+
+LINKS = "_links/standalone_e1_v1"
+
+
+class Unlocked(LocalStore):
+    excludes = False  # type: ignore[assignment]
+
+    @contextmanager
+    def lock(self, prefix: str = "") -> Iterator[None]:
+        yield
+
+
+def log_at(root: Path) -> EventLog:
+    return EventLog(Unlocked(root / "pas"), ERA)
+
+
+def sequencer(root: Path, state: str = "state") -> Sequencer:
+    checkpoint = CheckpointFile(Unlocked(root / state), ERA, "test", single=True)
+    destination = Destination(LocalStore(root / "data"), "bronze", PRIMARY_TABLE)
+    return Sequencer(ERA, destination, PRODUCER, events=log_at(root), checkpoint=checkpoint)
+
+
+def test_a_place_is_claimed_once_and_its_event_is_completed(tmp_path: Path) -> None:
+    log = log_at(tmp_path)
+    one = make_event(summary(2, 11), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z")
+    other = make_event(summary(22, 31), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:01Z")
+    log.append(one)
+    file = tmp_path / "pas" / "standalone_e1_v1_2-11.json"
+    file.unlink()  # as if the copier had died in between
+    with pytest.raises(ObjectExists, match="2-11"):
+        log.append(other)
+    assert log_at(tmp_path).load() == [one]
+    assert file.read_bytes() == one.to_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"../x\n{}", b"x.json\n{"])
+def test_a_damaged_claim_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
+    store = Unlocked(tmp_path / "pas")
+    store.create(f"{LINKS}/first", content)
+    with pytest.raises(StateError, match="first"):
+        log_at(tmp_path).append(make_event(summary(2, 11), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z"))
+    assert sorted(path.name for path in (tmp_path / "pas").iterdir()) == ["_links"]
+
+
+def test_a_claim_that_names_another_file_than_its_events_is_refused(tmp_path: Path) -> None:
+    store = Unlocked(tmp_path / "pas")
+    one = make_event(summary(2, 11), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z")
+    store.create(f"{LINKS}/first", b"standalone_e1_v1_12-21.json\n" + one.to_bytes())
+    with pytest.raises(StateError, match="first"):
+        log_at(tmp_path).append(make_event(summary(22, 31), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z"))
+
+
+def test_a_run_that_died_behind_its_claim_is_gone_on_with(tmp_path: Path) -> None:
+    first = sequencer(tmp_path).commit(summary(2, 11))
+    second = sequencer(tmp_path).commit(summary(12, 21))
+    (tmp_path / "pas" / "standalone_e1_v1_12-21.json").unlink()
+    (tmp_path / "pas" / "pas-chain-heads.json").write_text(json.dumps({ERA.chain: first.event_hash}))
+    document = json.loads((tmp_path / "state" / "checkpoint.json").read_bytes())
+    document["last_committed_ledger"] = 11
+    del document["last_committed_partition"]
+    (tmp_path / "state" / "checkpoint.json").write_text(json.dumps(document))
+
+    again = sequencer(tmp_path).commit(summary(12, 21))
+
+    assert again.event_hash == second.event_hash
+    assert [event.end for event in log_at(tmp_path).load()] == [11, 21]
+
+
+def test_copiers_of_one_range_make_one_chain(tmp_path: Path) -> None:
+    many = [summary(start, start + 9) for start in range(2, 102, 10)]
+
+    def run(_: int) -> int:
+        own = sequencer(tmp_path)
+        return sum(own.commit(one).is_new for one in many)
+
+    new = race(4, run)
+    assert not [one for one in new if isinstance(one, Exception)]
+
+    assert sum(new) == len(many), new  # type: ignore[arg-type]
+    assert [event.end for event in log_at(tmp_path).load()] == [one.end for one in many]
+
+
+def test_copiers_of_different_ranges_do_not_fork_the_chain(tmp_path: Path) -> None:
+    """One of them fills what another, set forward, leaves out."""
+    ranges = {"low": range(2, 102, 10), "high": range(102, 202, 10), "higher": range(202, 302, 10)}
+    for state, own in ranges.items():
+        CheckpointFile(Unlocked(tmp_path / state), ERA, "test", single=True).save(summary(0, own[0] - 1).partition, "")
+
+    def run(number: int) -> int:
+        state = list(ranges)[number % 3]
+        own = sequencer(tmp_path, state)
+        return sum(own.commit(summary(start, start + 9)).is_new for start in ranges[state])
+
+    new = race(6, run)
+    assert not [one for one in new if isinstance(one, Exception)]
+
+    assert sum(new) == 30, new  # type: ignore[arg-type]
+    assert sorted(event.start for event in log_at(tmp_path).load()) == list(range(2, 302, 10))
+
+
+# ----------------------------------------------------------------------------------------------------- partitions
+
+
+@pytest.fixture
+def publisher(place: Place) -> Publisher:
+    destination = Destination(Unlocked(place.data), "bronze", PRIMARY_TABLE)
+    return dataclasses.replace(place.job.publisher(), destination=destination)
+
+
+def publish(place: Place, publisher: Publisher) -> Outcome:
+    mine = dataclasses.replace(publisher, encoder=place.job.publisher().encoder)
+    return mine.publish(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end)).outcome
+
+
+@contextmanager
+def reading_ahead(
+    place: Place, publisher: Publisher, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Publisher]:
+    """The publisher, with an encoder that takes the lake for another machine's."""
+    lake = Lake(Unlocked(place.lake.store.url), place.lake.layout, place.lake.passphrase)
+    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="zstd", max_object=1 << 20, stopped=stopped)
+    with closing(encoder):
+        yield dataclasses.replace(publisher, encoder=encoder)
+
+
+def test_copiers_of_one_partition_agree(place: Place, publisher: Publisher) -> None:
+    outcomes = race(6, lambda _: publish(place, publisher))
+    assert set(outcomes) <= {Outcome.WRITTEN, Outcome.UNCHANGED, Outcome.SKIPPED}, outcomes
+    assert outcomes.count(Outcome.WRITTEN) == 1
+    assert publisher.destination.published(ERA, GRID[0]) is not None
+
+
+def test_another_file_without_a_manifest_is_not_written_over(place: Place, publisher: Publisher) -> None:
+    """It may be another copier's, which is about to create its manifest."""
+    key = publisher.destination.parquet_key(ERA, GRID[0])
+    publisher.destination.store.create(key, b"another version's")
+    with pytest.raises(ConflictError, match="remove the file"):
+        publish(place, publisher)
+    assert publisher.destination.store.read(key) == b"another version's"
+    assert publisher.destination.published(ERA, GRID[0]) is None
+
+
+def test_another_manifest_that_comes_first_is_a_conflict(
+    place: Place, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = publisher.destination.manifest_key(ERA, GRID[0])
+    created = Unlocked.create
+
+    def create(store: Unlocked, name: str, data: bytes) -> None:
+        if name == key:  # the other copier's, just before ours
+            document = json.loads(data)
+            document["tables"][PRIMARY_TABLE]["checksum"] = f"sha256:{'0' * 64}"
+            created(store, name, json.dumps(document).encode())
+        created(store, name, data)
+
+    monkeypatch.setattr(Unlocked, "create", create)
+    with pytest.raises(ConflictError, match="another copier at the same time"):
+        publish(place, publisher)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_partition_that_is_published_meanwhile_is_met_when_it_is_created(
+    same: bool, place: Place, publisher: Publisher
+) -> None:
+    """Nothing is asked before: what may be created once tells, and the manifest there says what it is."""
+    mine = dataclasses.replace(publisher, encoder=place.job.publisher().encoder)
+    finish = mine.begin(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
+    assert publish(place, publisher) is Outcome.WRITTEN
+    if same:
+        assert finish().outcome is Outcome.UNCHANGED
+        return
+    key = publisher.destination.manifest_key(ERA, GRID[0])
+    document = json.loads(publisher.destination.store.read(key))
+    document["tables"][PRIMARY_TABLE]["checksum"] = f"sha256:{'0' * 64}"
+    publisher.destination.store.replace(key, json.dumps(document).encode())
+    with pytest.raises(ConflictError, match=f"was published with the checksum sha256:{'0' * 64}, but the lake gives"):
+        finish()
+
+
+@pytest.mark.parametrize(
+    ("compression", "outcome"), [("zstd", Outcome.UNCHANGED), ("snappy", Outcome.REPLACED)], ids=["same", "other"]
+)
+def test_what_is_published_is_overwritten_where_that_is_allowed(
+    compression: str, outcome: Outcome, place: Place, publisher: Publisher
+) -> None:
+    publish(place, publisher)
+    before = publisher.destination.published(ERA, GRID[0])
+    era = dataclasses.replace(ERA, allow_overwrite=True)
+    encoder = place.but(compression=compression).job.publisher().encoder
+    files = place.lake.file_starts(GRID[0].start, GRID[0].end)
+    found = dataclasses.replace(publisher, encoder=encoder).publish(era, GRID[0], files)
+    after = publisher.destination.published(era, GRID[0])
+    assert found.outcome is outcome
+    assert before is not None
+    assert after is not None
+    assert after.checksum == publisher.destination.checksum(publisher.destination.parquet_key(era, GRID[0]))
+    assert (after.checksum == before.checksum) is (outcome is Outcome.UNCHANGED)
+
+
+def test_a_file_without_a_manifest_is_not_written_over_even_where_overwriting_is_allowed(
+    place: Place, publisher: Publisher
+) -> None:
+    era = dataclasses.replace(ERA, allow_overwrite=True)
+    key = publisher.destination.parquet_key(era, GRID[0])
+    publisher.destination.store.create(key, b"another version's")
+    with pytest.raises(ConflictError, match="remove the file"):
+        publisher.publish(era, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
+    assert publisher.destination.store.read(key) == b"another version's"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is asked of stores, a request each (an update is two)."""
+    found: list[str] = []
+    inside = threading.local()
+    for name in ("read", "size", "children", "create", "update", "delete"):
+        real = getattr(Unlocked, name)
+
+        def counted(store: Unlocked, key: str, *rest: Any, real: Any = real, name: str = name, **more: Any) -> Any:
+            depth = getattr(inside, "depth", 0)
+            if not depth:  # not what an update does to do its work
+                found.append(f"{name} {key.rpartition('/')[2]}")
+            inside.depth = depth + 1
+            try:
+                return real(store, key, *rest, **more)
+            finally:
+                inside.depth = depth
+
+        monkeypatch.setattr(Unlocked, name, counted)
+    return found
+
+
+def test_a_partition_that_exists_costs_one_request(place: Place, publisher: Publisher, asked: list[str]) -> None:
+    publish(place, publisher)
+    asked.clear()
+    assert publish(place, publisher) is Outcome.SKIPPED
+    assert asked == ["read _manifest.json"]
+
+
+def test_publishing_looks_for_the_manifest_once(place: Place, publisher: Publisher, asked: list[str]) -> None:
+    assert publish(place, publisher) is Outcome.WRITTEN
+    assert asked == ["read _manifest.json", "create _manifest.json"]
+
+
+def test_the_lake_is_asked_along_with_the_destination_unless_the_partition_before_was_skipped(
+    place: Place, publisher: Publisher, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = FetchAhead.begin
+
+    def begun(fetch: FetchAhead, keys: Iterable[str]) -> None:
+        asked.append("lake")
+        begin(fetch, keys)
+
+    monkeypatch.setattr(FetchAhead, "begin", begun)
+    found = []
+    with reading_ahead(place, publisher) as mine:
+        for partition in (GRID[0], GRID[0], GRID[0], GRID[1], GRID[2]):
+            asked.clear()
+            outcome = mine.publish(ERA, partition, place.lake.file_starts(partition.start, partition.end)).outcome
+            found.append((outcome, [what for what in asked if what in ("lake", "read _manifest.json")]))
+    manifest = "read _manifest.json"
+    assert found == [
+        (Outcome.WRITTEN, [manifest, "lake"]),
+        (Outcome.SKIPPED, ["lake", manifest]),
+        (Outcome.SKIPPED, [manifest]),
+        (Outcome.WRITTEN, [manifest, "lake"]),
+        (Outcome.WRITTEN, ["lake", manifest]),
+    ]
+
+
+def test_a_run_that_was_asked_to_stop_reads_no_further_partition(
+    place: Place, publisher: Publisher, asked: list[str]
+) -> None:
+    stopping = threading.Event()
+    with reading_ahead(place, publisher, stopping.is_set) as mine:
+        mine.publish(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
+        stopping.set()
+        asked.clear()
+        with pytest.raises(Stopped, match="12-21 was given up"):
+            mine.publish(ERA, GRID[1], place.lake.file_starts(GRID[1].start, GRID[1].end))
+    assert asked == ["read _manifest.json"]
+
+
+def test_what_failed_along_with_the_destination_is_asked_for_again(
+    place: Place, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage while the lake is read ahead: the next attempt must not meet the errors of the one before."""
+    read, failed = Unlocked.read, threading.Event()
+
+    def down(store: Unlocked, key: str, most: int | None = None) -> bytes:
+        if key.endswith(".json"):
+            assert failed.wait(20)  # until the lake has failed too
+        else:
+            failed.set()
+        raise StoreError("the service is down")
+
+    with reading_ahead(place, publisher) as mine:
+        mine.publish(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
+        monkeypatch.setattr(Unlocked, "read", down)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="down"):
+                mine.publish(ERA, GRID[1], place.lake.file_starts(GRID[1].start, GRID[1].end))
+        monkeypatch.setattr(Unlocked, "read", read)
+        found = mine.publish(ERA, GRID[1], place.lake.file_starts(GRID[1].start, GRID[1].end))
+    assert found.outcome is Outcome.WRITTEN
+
+
+def test_a_commit_behind_the_last_one_costs_ten_requests(tmp_path: Path, asked: list[str]) -> None:
+    sequence = sequencer(tmp_path)
+    sequence.commit(summary(2, 11))
+    before = sequence.commit(summary(12, 21)).event_hash
+    asked.clear()
+    sequence.commit(summary(22, 31))
+    assert asked == [
+        "read checkpoint.json",
+        "read pas-chain-heads.json",
+        "read standalone_e1_v1_12-21.2.json",
+        "read standalone_e1_v1_22-31.json",
+        f"create {before.removeprefix('sha256:')}",
+        "create standalone_e1_v1_22-31.json",
+        "update pas-chain-heads.json",
+        "update checkpoint.json",
+    ]

@@ -1,0 +1,210 @@
+"""The parquet file as others read it: schema, layout, and every value through another reader."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bronze.dataset.parquet import COMPRESSIONS, SCHEMA, HashingSink, TableWriter
+from bronze.ingest.encoder import PartitionEncoder
+from bronze.lake.lake import Lake
+from bronze.ledger.hashes import Verify
+from bronze.partitioning.partition import Partition
+from bronze.storage.local import LocalStore
+from pipeline.sample import SampleLedger, SampleOptions, write_sample_lake
+from tests.bronze.conftest import ERA, Place
+
+ALL = Partition(2, 63)
+
+#: Of docs/formats.md, section 3.
+COLUMNS = [
+    ("ledger_sequence", "int64"),
+    ("ledger_hash", "string"),
+    ("previous_ledger_hash", "string"),
+    ("close_time", "timestamp[ms, tz=UTC]"),
+    ("protocol_version", "int32"),
+    ("total_coins", "int64"),
+    ("fee_pool", "int64"),
+    ("tx_set_hash", "string"),
+    ("tx_count", "int32"),
+    ("operation_count", "int32"),
+    ("xdr_bytes", "binary"),
+    ("xdr_byte_length", "int32"),
+    ("xdr_sha256", "string"),
+    ("bronze_version", "string"),
+    ("era_id", "string"),
+    ("network", "string"),
+    ("ingested_at", "timestamp[ms, tz=UTC]"),
+]
+
+
+@pytest.fixture(scope="module")
+def parquet(tmp_path_factory: pytest.TempPathFactory, lake_of) -> Path:
+    path = tmp_path_factory.mktemp("table") / "all.parquet"
+    path.write_bytes(encoded(Lake(LocalStore(lake_of()), SampleOptions().layout, None), ALL))
+    return path
+
+
+def encoded(lake: Lake, partition: Partition, compression: str = "zstd") -> bytes:
+    target = io.BytesIO()
+    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression=compression, max_object=1 << 26)
+    encoder.encode(ERA, partition, lake.file_starts(partition.start, partition.end), HashingSink(target))
+    return target.getvalue()
+
+
+def test_schema(parquet: Path) -> None:
+    found = pq.read_schema(parquet)
+    assert [(field.name, str(field.type)) for field in found] == COLUMNS
+    assert [field.name for field in found if field.nullable] == ["ingested_at"]
+    assert found.equals(SCHEMA)
+    assert pq.read_metadata(parquet).metadata is None  # nothing that varies, no Arrow schema
+
+
+def test_parquet_types(parquet: Path) -> None:
+    schema = pq.ParquetFile(parquet).schema
+    columns = {schema.column(at).name: schema.column(at) for at in range(len(COLUMNS))}
+    assert {name: (one.physical_type, str(one.logical_type)) for name, one in columns.items() if name in (
+        "ledger_sequence", "ledger_hash", "close_time", "tx_count", "xdr_bytes")} == {
+        "ledger_sequence": ("INT64", "None"),
+        "ledger_hash": ("BYTE_ARRAY", "String"),
+        "close_time": ("INT64", "Timestamp(isAdjustedToUTC=true, timeUnit=milliseconds, is_from_converted_type=false, "
+                                "force_set_converted_type=false)"),
+        "tx_count": ("INT32", "None"),
+        "xdr_bytes": ("BYTE_ARRAY", "None"),
+    }  # fmt: skip
+    assert {name for name, one in columns.items() if one.max_definition_level} == {"ingested_at"}
+
+
+def test_duckdb_reads_the_exact_values(parquet: Path, chain: list[SampleLedger]) -> None:
+    query = """
+        select ledger_sequence, ledger_hash, previous_ledger_hash, epoch_ms(close_time), protocol_version,
+               total_coins, fee_pool, tx_set_hash, tx_count, operation_count,
+               xdr_bytes, xdr_byte_length, xdr_sha256 = sha256(xdr_bytes), bronze_version, era_id, network, ingested_at
+        from read_parquet(?)"""
+    with duckdb.connect() as connection:
+        rows = connection.execute(query, [str(parquet)]).fetchall()
+        types = connection.execute("describe select * from read_parquet(?)", [str(parquet)]).fetchall()
+    expected = [
+        (one.sequence, one.ledger_hash.hex(), one.previous_hash.hex(), one.close_time * 1000, one.protocol,
+         one.total_coins, one.fee_pool, one.tx_set_hash.hex(), one.tx_count, one.operation_count, one.xdr,
+         len(one.xdr), True, "v1", "e1", "standalone", None)
+        for one in chain
+    ]  # fmt: skip
+    assert rows == expected
+    assert dict(row[:2] for row in types)["close_time"] == "TIMESTAMP WITH TIME ZONE"
+    assert dict(row[:2] for row in types)["xdr_bytes"] == "BLOB"
+
+
+def test_duckdb_finds_a_ledger_by_its_number(parquet: Path, chain: list[SampleLedger]) -> None:
+    with duckdb.connect() as connection:
+        found = connection.execute("select xdr_bytes from read_parquet(?) where ledger_sequence = 40", [str(parquet)])
+        assert found.fetchall() == [(chain[38].xdr,)]
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_compression(place: Place, chain: list[SampleLedger], compression: str) -> None:
+    file = pq.ParquetFile(io.BytesIO(encoded(place.lake, ALL, compression)))
+    group = file.metadata.row_group(0)
+    used = {group.column(at).compression for at in range(group.num_columns)}
+    assert used == {{"zstd": "ZSTD", "snappy": "SNAPPY", "none": "UNCOMPRESSED"}[compression]}
+    assert file.read(["xdr_bytes"])["xdr_bytes"].to_pylist() == [one.xdr for one in chain]
+
+
+def test_an_unknown_compression_is_refused() -> None:
+    with pytest.raises(ValueError, match="compression 'gzip' is not one of zstd, snappy, none"):
+        TableWriter(HashingSink(io.BytesIO()), "gzip")
+
+
+def test_statistics_where_they_help_and_only_there(parquet: Path) -> None:
+    group = pq.read_metadata(parquet).row_group(0)
+    columns = {COLUMNS[at][0]: group.column(at) for at in range(group.num_columns)}
+    assert {name for name, one in columns.items() if one.is_stats_set} == {"ledger_sequence", "close_time"}
+    statistics = columns["ledger_sequence"].statistics
+    assert (statistics.min, statistics.max) == (2, 63)
+    assert all(one.has_column_index == (name in ("ledger_sequence", "close_time")) for name, one in columns.items())
+    assert all(one.has_offset_index for one in columns.values())
+    dictionaries = {name for name, one in columns.items() if one.has_dictionary_page}
+    assert dictionaries == {"protocol_version", "bronze_version", "era_id", "network"}
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """A zigzag number of Thrift's compact protocol, and the offset behind it."""
+    value = shift = 0
+    while True:
+        value |= (data[at] & 0x7F) << shift
+        shift += 7
+        at += 1
+        if not data[at - 1] & 0x80:
+            return value >> 1 ^ -(value & 1), at
+
+
+def pages(data: bytes, column: pq.ColumnChunkMetaData) -> Iterator[int]:
+    """Rows of each data page: the page headers one after the other (parquet.thrift, PageHeader)."""
+    at = column.data_page_offset
+    end = column.data_page_offset + column.total_compressed_size
+    while at < end:
+        assert data[at] == 0x15, "field 1: the page type"
+        kind, at = varint(data, at + 1)
+        _, at = varint(data, at + 1)
+        compressed, at = varint(data, at + 1)
+        assert (kind, data[at], data[at + 1]) == (0, 0x2C, 0x15), "field 5: a data page; its field 1: values"
+        rows, at = varint(data, at + 2)
+        while data[at]:  # three more numbers, and statistics if there are any
+            _, at = varint(data, at + 1)
+        yield rows
+        at += 2 + compressed  # the ends of both structs, then the page
+
+
+def test_a_page_ends_with_the_ledger_that_makes_it_large(tmp_path: Path) -> None:
+    options = SampleOptions(ledgers=40, transactions=20, files_per_directory=1)
+    lake = Lake(LocalStore(write_sample_lake(tmp_path / "lake", options).root), options.layout, None)
+    data = encoded(lake, Partition(2, 41), "none")
+    group = pq.read_metadata(io.BytesIO(data)).row_group(0)
+    sizes = [4 + len(one.xdr) for one in options.chain()]
+    expected, rows, size = [], 0, 0
+    for one in sizes:
+        rows, size = rows + 1, size + one
+        if size >= 64 * 1024:
+            expected.append(rows)
+            rows = size = 0
+    assert list(pages(data, group.column(10))) == expected + [rows] * (rows > 0)
+    # so ledgers of the present size have a page each
+    large = [size >= 64 * 1024 for size in sizes]
+    assert sum(large) > 5
+    firsts = list(itertools.accumulate(expected, initial=0))
+    for row, is_large in enumerate(large[:-1]):
+        if is_large:
+            assert row + 1 in firsts
+    # and small columns have one
+    assert list(pages(data, group.column(0))) == [40]
+
+
+def test_a_row_group_ends_with_the_ledger_that_makes_it_full(
+    place: Place, chain: list[SampleLedger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bronze.dataset.parquet.ROW_GROUP_BYTES", 50_000)
+    metadata = pq.read_metadata(io.BytesIO(encoded(place.lake, ALL)))
+    found = [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
+    expected, rows, size = [], 0, 0
+    for one in chain:
+        rows, size = rows + 1, size + len(one.xdr)
+        if size >= 50_000:
+            expected.append(rows)
+            rows = size = 0
+    assert found == expected + [rows] * (rows > 0)
+    assert len(found) > 3
+
+
+def test_hashing_sink_counts_and_hashes_what_it_passes_on() -> None:
+    target = io.BytesIO()
+    sink = HashingSink(target)
+    assert [sink.write(piece) for piece in (b"ab", memoryview(b"cd"), bytearray(), pa.py_buffer(b"e"))] == [2, 2, 0, 1]
+    assert (target.getvalue(), sink.size, sink.tell()) == (b"abcde", 5, 5)
+    assert sink.checksum == "sha256:36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c"

@@ -1,0 +1,226 @@
+"""A partition is published whole, once, and what lies there already decides what is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bronze.errors import ConflictError, DataError, FrameError, ObjectMissing, StateError, VerificationError
+from bronze.outcomes import Outcome
+from bronze.partitioning.partition import Partition
+from bronze.storage import location as places
+from bronze.storage.local import LocalStore
+from pipeline.sample import SampleLedger, SampleOptions, write_sample_lake
+from tests.bronze.conftest import ERA, GRID, Place, files, place_at
+from tests.bronze.storage.store_suite import race
+
+FIRST, SECOND = GRID[:2]
+
+
+def with_other_lake(place: Place, tmp_path: Path) -> Place:
+    """The same destination, but the lake has another history."""
+    options = SampleOptions(first=2, ledgers=62, transactions=3, seed=1)
+    return place.but(lake_place=places.Place(str(write_sample_lake(tmp_path / "other-lake", options).root)))
+
+
+def stamps(place: Place) -> dict[str, tuple[int, int]]:
+    """Inode and modification time of every file at the destination: not written again means not changed."""
+    paths = [path for path in place.data.rglob("*") if path.is_file()]
+    return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
+
+
+def test_what_is_published(place: Place, chain: list[SampleLedger]) -> None:
+    made = place.publish(SECOND)
+    part = chain[10:20]
+    data, manifest = place.parquet(SECOND).read_bytes(), json.loads(place.manifest(SECOND).read_text())
+    assert set(files(place.data)) == {
+        f"bronze/standalone/e1/v1/ledgers_lcm_raw/range=12-21/{name}"
+        for name in ("part-12-21.parquet", "_manifest.json")
+    }
+    assert made.outcome is Outcome.WRITTEN
+    assert (made.chain, made.partition, made.first, made.last) == ("standalone/e1/v1", SECOND, 12, 21)
+    assert (made.row_count, made.files, made.raw_bytes) == (10, 10, sum(len(one.xdr) for one in part))
+    assert (made.byte_size, made.checksum) == (len(data), f"sha256:{hashlib.sha256(data).hexdigest()}")
+    assert made.previous_hash == chain[9].ledger_hash.hex()
+    assert (made.first_hash, made.last_hash) == (part[0].ledger_hash.hex(), part[-1].ledger_hash.hex())
+    assert made.storage_path == "standalone/e1/v1/ledgers_lcm_raw/range=12-21"
+    created = manifest.pop("created_at")
+    assert created.endswith("Z")
+    assert manifest == {
+        "partition": {"start": 12, "end": 21, "era_id": "e1", "version": "v1", "network": "standalone"},
+        "tables": {"ledgers_lcm_raw": {"file": "part-12-21.parquet", "checksum": made.checksum, "row_count": 10,
+                                       "byte_size": len(data)}},
+        "producer": {"name": "bronze-copier", "version": "v1.2.3", "git_sha": "abc123"},
+        "ledgers": {"first": 12, "last": 21, "previous_hash": made.previous_hash, "first_hash": made.first_hash,
+                    "last_hash": made.last_hash},
+    }  # fmt: skip
+
+
+def test_the_same_in_another_place(place: Place, tmp_path: Path) -> None:
+    other = place.but(destination_place=places.Place(str(tmp_path / "elsewhere")), prefix="", copier_id="other")
+    assert place.publish(FIRST) == other.publish(FIRST)
+    assert place.parquet(FIRST).read_bytes() == other.parquet(FIRST).read_bytes()
+
+
+def test_again_is_skipped_without_reading_the_lake(published: Place) -> None:
+    before = stamps(published)
+    made = published.but(lake_place=places.Place("/nowhere")).publish(FIRST)
+    assert made.outcome is Outcome.SKIPPED
+    assert (made.files, made.raw_bytes) == (0, 0)
+    assert stamps(published) == before
+
+
+def test_a_skipped_partition_is_told_like_a_written_one(place: Place) -> None:
+    written, skipped = place.publish(FIRST), place.publish(FIRST)
+    names = ("checksum", "row_count", "byte_size", "first", "last", "previous_hash", "first_hash", "last_hash",
+             "storage_path", "chain", "start", "end")  # fmt: skip
+    assert {name: getattr(written, name) for name in names} == {name: getattr(skipped, name) for name in names}
+
+
+def test_a_leftover_of_the_same_bytes_is_adopted(published: Place) -> None:
+    published.manifest(FIRST).unlink()
+    before = stamps(published)
+    assert published.publish(FIRST).outcome is Outcome.WRITTEN
+    assert published.manifest(FIRST).exists()
+    assert stamps(published).items() >= before.items()
+
+
+@pytest.mark.parametrize("leftover", [b"", b"half a file", None], ids=["empty", "torn", "one bit"])
+def test_a_leftover_of_other_bytes_is_replaced(published: Place, leftover: bytes | None) -> None:
+    good = published.parquet(FIRST).read_bytes()
+    published.manifest(FIRST).unlink()
+    bad = good[:100] + bytes([good[100] ^ 1]) + good[101:] if leftover is None else leftover
+    published.parquet(FIRST).write_bytes(bad)
+    assert published.publish(FIRST).outcome is Outcome.WRITTEN
+    assert published.parquet(FIRST).read_bytes() == good
+    assert published.audit().problems == []
+
+
+def test_other_content_is_a_conflict(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # two copiers begin while nothing is there; the other one is done first
+    other = with_other_lake(place, tmp_path)
+    published = other.publish(FIRST)
+    before = stamps(place)
+    publisher = place.job.publisher()
+    looks = iter([None])
+    find = type(publisher.destination).published
+    monkeypatch.setattr(
+        type(publisher.destination),
+        "published",
+        lambda *of, **how: next(looks) if looks.__length_hint__() else find(*of, **how),
+    )
+    with pytest.raises(ConflictError) as caught:
+        publisher.publish(ERA, FIRST, range(2, 12))
+    for part in ("part-2-11.parquet", published.checksum, "sha256:", "allow_overwrite"):
+        assert part in str(caught.value)
+    assert str(caught.value).count("sha256:") == 2
+    assert stamps(place) == before
+
+
+def test_overwriting_with_the_same_changes_nothing(published: Place) -> None:
+    before = stamps(published)
+    for one in GRID:
+        assert published.of(allow_overwrite=True).publish(one).outcome is Outcome.UNCHANGED
+    assert stamps(published) == before
+
+
+def test_overwriting_with_other_content_replaces(published: Place, tmp_path: Path) -> None:
+    other = with_other_lake(published, tmp_path).of(allow_overwrite=True)
+    old = published.parquet(FIRST).read_bytes()
+    made = other.publish(FIRST)
+    assert made.outcome is Outcome.REPLACED
+    assert published.parquet(FIRST).read_bytes() != old
+    found = published.destination.published(ERA, FIRST)
+    assert found is not None
+    assert (found.checksum, found.ledgers.last_hash if found.ledgers else "") == (made.checksum, made.last_hash)
+    assert other.publish(FIRST).outcome is Outcome.UNCHANGED
+
+
+def test_a_replacement_that_dies_without_its_manifest_is_done_again(published: Place, tmp_path: Path) -> None:
+    other = with_other_lake(published, tmp_path).of(allow_overwrite=True)
+    published.manifest(FIRST).unlink()  # the first step of a replacement
+    assert published.destination.published(ERA, FIRST) is None
+    assert other.publish(FIRST).outcome is Outcome.WRITTEN
+    assert other.publish(FIRST).outcome is Outcome.UNCHANGED
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_damaged_manifest_stops_it(published: Place, overwrite: bool) -> None:
+    published.manifest(FIRST).write_text("{}")
+    before = stamps(published)
+    with pytest.raises(StateError, match=r"range=2-11/_manifest\.json lacks the key"):
+        published.of(allow_overwrite=overwrite).publish(FIRST)
+    assert stamps(published) == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda path, following: path.write_bytes(path.read_bytes()[:-1]), FrameError),
+        (lambda path, following: path.unlink(), DataError),
+        (lambda path, following: path.write_bytes(following.read_bytes()), DataError),
+    ],
+)
+def test_bad_input_publishes_nothing(
+    tmp_path: Path, lake_of: Callable[..., Path], spoil: Callable[[Path, Path], object], error: type[DataError]
+) -> None:
+    root = shutil.copytree(lake_of(), tmp_path / "lake")
+    place = place_at(tmp_path, root)
+    spoil(root / place.lake.key(21), root / place.lake.key(22))  # the last one: everything before was written
+    with pytest.raises(error, match=place.lake.key(21)):
+        place.publish(SECOND)
+    assert files(place.data) == {}
+    assert place.publish(FIRST).outcome is Outcome.WRITTEN
+
+
+def test_a_refused_correction_leaves_what_is_published(published: Place, tmp_path: Path) -> None:
+    root = shutil.copytree(published.job.lake_place.path, tmp_path / "lake")
+    (root / published.lake.key(5)).unlink()
+    before = stamps(published)
+    with pytest.raises(DataError):
+        published.of(allow_overwrite=True).but(lake_place=places.Place(str(root))).publish(FIRST)
+    with pytest.raises(VerificationError):
+        published.of(allow_overwrite=True, protocol_min=99).publish(FIRST)
+    assert stamps(published) == before
+
+
+def test_publishers_at_the_same_time_publish_once(place: Place) -> None:
+    made = race(6, lambda _: place.publish(FIRST))
+    outcomes = sorted(one.outcome for one in made)  # type: ignore[attr-defined]
+    assert outcomes.count(Outcome.WRITTEN) == 1
+    assert set(outcomes) <= {Outcome.WRITTEN, Outcome.UNCHANGED, Outcome.SKIPPED}
+    assert len({one.checksum for one in made}) == 1  # type: ignore[attr-defined]
+    assert len(files(place.data)) == 2
+    assert LocalStore(place.data).clean() == []
+
+
+def test_correctors_at_the_same_time_leave_a_partition_that_holds_together(place: Place, tmp_path: Path) -> None:
+    place.publish(FIRST)
+    both = [place.of(allow_overwrite=True), with_other_lake(place, tmp_path).of(allow_overwrite=True)]
+    made = race(4, lambda racer: both[racer % 2].publish(FIRST))
+    assert all(not isinstance(one, Exception) for one in made), made
+    found = place.destination.published(ERA, FIRST)
+    assert found is not None
+    assert place.destination.checksum(place.destination.parquet_key(ERA, FIRST)) == found.checksum
+
+
+def test_measuring_writes_nothing(place: Place) -> None:
+    made = place.job.publisher().measure(ERA, FIRST, range(2, 12))
+    assert made.outcome is Outcome.MEASURED
+    assert not place.data.exists()
+    written = place.publish(FIRST)
+    assert (made.checksum, made.byte_size, made.raw_bytes) == (written.checksum, written.byte_size, written.raw_bytes)
+
+
+def test_a_partition_is_never_short(place: Place) -> None:
+    # the lake ends at 63: whatever is planned, nothing is published of 62-71
+    with pytest.raises(DataError, match=f"{place.lake.key(64)} is missing"):
+        place.publish(Partition(62, 71))
+    assert files(place.data) == {}
+    with pytest.raises(ObjectMissing):
+        place.destination.checksum(place.destination.parquet_key(ERA, Partition(62, 71)))

@@ -1,0 +1,224 @@
+"""What a run has to do: examples, and what holds for every era, position, newest ledger and published partition."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bronze.dataset.dataset import Destination
+from bronze.dataset.manifest import Ledgers, Manifest, file_name
+from bronze.dataset.parquet import PRIMARY_TABLE
+from bronze.errors import ConfigError, StateError
+from bronze.lake.layout import FIRST_LEDGER, LakeLayout
+from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition, last_whole, partitions
+from bronze.partitioning.plan import EraPlan, plan_era
+from bronze.storage.local import LocalStore
+from tests.bronze.conftest import PRODUCER, era, hex_hash
+
+
+def publish(destination: Destination, era: Era, published: Iterable[Partition]) -> None:
+    """Make partitions that count as published, with parquet files of one byte."""
+    for one in published:
+        first = max(one.start, FIRST_LEDGER)
+        folder = Path(destination.store.url) / destination.directory(era, one)
+        folder.mkdir(parents=True)
+        (folder / file_name(one)).write_bytes(b"x")
+        manifest = Manifest(
+            one, era.network, era.era_id, era.version_label, PRIMARY_TABLE, file_name(one), f"sha256:{hex_hash(one)}",
+            one.end - first + 1, 1, PRODUCER, "", Ledgers(first, one.end, *map(hex_hash, (first - 1, first, one.end))),
+        )  # fmt: skip
+        (folder / "_manifest.json").write_bytes(manifest.to_bytes())
+
+
+@contextmanager
+def destination_with(era: Era, published: Iterable[Partition] = ()) -> Iterator[Destination]:
+    root = mkdtemp()
+    try:
+        destination = Destination(LocalStore(root), "bronze", PRIMARY_TABLE)
+        publish(destination, era, published)
+        yield destination
+    finally:
+        shutil.rmtree(root)
+
+
+def plan(
+    one: Era, next_ledger: int, newest: int | None, published: Iterable[str] = (), *, partial: bool = False
+) -> EraPlan:
+    parts = [Partition(*map(int, name.split("-"))) for name in published]
+    with destination_with(one, parts) as destination:
+        return plan_era(one, next_ledger, newest, destination, partial=partial)
+
+
+@pytest.mark.parametrize(
+    ("one", "next_ledger", "newest", "partial", "published", "expected", "tail"),
+    [
+        # an era with an end goes to it, whatever the lake holds
+        (era(ledger_end=25), 2, None, False, [], "2-11 12-21 22-25", 0),
+        (era(ledger_end=25), 2, 13, False, [], "2-11 12-21 22-25", 0),
+        # without one, to the last whole partition of the lake
+        (era(), 2, 25, False, [], "2-11 12-21", 4),
+        (era(), 2, 21, False, [], "2-11 12-21", 0),
+        (era(), 2, 10, False, [], "", 9),  # not one is whole
+        (era(), 2, 1, False, [], "", 0),  # the lake ends before the era
+        # or to the newest ledger, when that is asked for
+        (era(), 2, 25, True, [], "2-11 12-21 22-25", 0),
+        # resumed on the grid, off it, at the end, behind it
+        (era(), 12, 25, False, [], "12-21", 4),
+        (era(), 15, 35, False, [], "15-21 22-31", 4),
+        (era(), 22, 25, False, [], "", 4),
+        (era(), 99, 25, False, [], "", 0),
+        (era(ledger_end=25), 26, None, False, [], "", 0),
+        # a position before the era is its start
+        (era(ledger_start=12), 0, 21, False, [], "12-21", 0),
+        # grids that begin at 0 or 1 hold ledgers from 2 on
+        (era(ledger_start=0), 0, 19, False, [], "0-9 10-19", 0),
+        (era(ledger_start=1), 1, 20, False, [], "1-10 11-20", 0),
+        (era(ledger_start=1, ledger_end=2), 1, None, False, [], "1-2", 0),
+        # published partitions on the grid change nothing
+        (era(), 2, 31, False, ["2-11", "12-21"], "2-11 12-21 22-31", 0),
+        # odd ones stay as they are, the grid goes on after them
+        (era(), 2, 41, False, ["12-14"], "2-11 12-14 15-21 22-31 32-41", 0),
+        (era(), 2, 41, False, ["5-25"], "2-4 5-25 26-31 32-41", 0),
+        (era(), 15, 41, False, ["12-20"], "12-20 21-21 22-31 32-41", 0),  # the position lies in it
+        (era(), 2, 31, False, ["30-35"], "2-11 12-21 22-29 30-35", 0),  # it ends behind the last whole one
+        (era(), 2, 31, False, ["32-33"], "2-11 12-21 22-31", 0),  # it lies behind the plan
+        # corrections go through everything again
+        (era(allow_overwrite=True), 22, 31, False, ["12-14"], "2-11 12-14 15-21 22-31", 0),
+    ],
+)
+def test_plan(
+    one: Era, next_ledger: int, newest: int | None, partial: bool, published: list[str], expected: str, tail: int
+) -> None:
+    found = plan(one, next_ledger, newest, published, partial=partial)
+    assert " ".join(map(str, found.partitions)) == expected
+    assert found.tail == tail
+
+
+def test_a_directory_without_manifest_is_not_kept() -> None:
+    with destination_with(era(), [Partition(5, 8)]) as destination:
+        next(Path(destination.store.url).rglob("_manifest.json")).unlink()
+        assert plan_era(era(), 2, 11, destination, partial=False).partitions == (Partition(2, 11),)
+
+
+@pytest.mark.parametrize(
+    ("published", "message"),
+    [
+        (
+            ["5-14", "10-19"],
+            "published partition 10-19 of standalone/e1/v1 overlaps the one before it, which ends at 14",
+        ),
+        (["5-25", "7-8"], "7-8 of standalone/e1/v1 overlaps"),
+        # one of them is on the grid
+        (["2-11", "5-14"], "published partition 5-14 of standalone/e1/v1 overlaps the one before it, which ends at 11"),
+        (["5-14", "12-21"], "published partition 12-21 of standalone/e1/v1 overlaps"),
+    ],
+)
+def test_published_partitions_that_overlap_are_refused(published: list[str], message: str) -> None:
+    with pytest.raises(StateError, match=message):
+        plan(era(), 2, 41, published)
+
+
+def test_a_damaged_odd_partition_is_refused() -> None:
+    with destination_with(era(), [Partition(5, 8)]) as destination:
+        next(Path(destination.store.url).rglob("*.parquet")).unlink()
+        with pytest.raises(StateError, match=r"range=5-8/_manifest\.json stands without its parquet file"):
+            plan_era(era(), 2, 41, destination, partial=False)
+
+
+@pytest.mark.parametrize(
+    ("one", "message"),
+    [
+        (era(ledger_start=0, partition_size=1), "first partition 0-0 of era 'e1' would be empty"),
+        (era(ledger_start=0, partition_size=2), "first partition 0-1 of era 'e1' would be empty"),
+        (era(ledger_start=1, partition_size=1), "first partition 1-1 of era 'e1' would be empty"),
+    ],
+)
+def test_a_partition_of_ledgers_that_do_not_exist_is_refused(one: Era, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan(one, 0, 50)
+
+
+def test_an_empty_lake_is_no_end() -> None:
+    with pytest.raises(ConfigError, match="'e1' has no ledger_end and the lake is empty"):
+        plan(era(), 2, None)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[Era, int, int, bool, list[Partition]]:
+    """An era, where its chain stands, the newest ledger, whether partial, and published odd partitions."""
+    start, size = draw(st.integers(0, 30)), draw(st.integers(3, 20))
+    end = draw(st.just(0) | st.integers(max(start, 2), start + 100))
+    one = era(ledger_start=start, ledger_end=end, partition_size=size, allow_overwrite=draw(st.booleans()))
+    cuts = sorted(draw(st.sets(st.integers(max(start, 2), start + 110), max_size=6)))
+    pairs = [Partition(low, high - 1) for low, high in itertools.pairwise(cuts)]
+    published = [pair for pair in pairs if pair.end <= one.last and draw(st.booleans())]
+    return one, draw(st.integers(0, start + 120)), draw(st.integers(2, start + 120)), draw(st.booleans()), published
+
+
+@settings(deadline=None)
+@given(situations())
+def test_every_plan(situation: tuple[Era, int, int, bool, list[Partition]]) -> None:
+    one, next_ledger, newest, partial, published = situation
+    with destination_with(one, published) as destination:
+        found = plan_era(one, next_ledger, newest, destination, partial=partial)
+    start = one.ledger_start if one.allow_overwrite else max(one.ledger_start, next_ledger)
+    end = one.ledger_end or (newest if partial else last_whole(one, newest))
+    assert (found.start, found.end) == (start, end)
+    parts = found.partitions
+    if start > end:
+        assert not parts
+    else:
+        # complete, contiguous, disjoint: only a published partition reaches over either end
+        assert parts[0].start <= start <= parts[0].end
+        assert parts[0].start == start or parts[0] in published
+        assert parts[-1].start <= end <= parts[-1].end
+        assert parts[-1].end == end or parts[-1] in published
+        assert all(before.end + 1 == after.start for before, after in itertools.pairwise(parts))
+        # what is published is kept whole
+        assert {one for one in published if one.start <= end and start <= one.end} <= set(parts)
+        # what is new is cut by the grid, by the ends of the plan and by what is published, and by nothing else
+        edges = {start, end + 1} | {edge for one in published for edge in (one.start, one.end + 1)}
+        for part in set(parts) - set(published):
+            for edge in (part.start, part.end + 1):
+                assert edge in edges or (edge - one.ledger_start) % one.partition_size == 0
+            assert len(part) <= one.partition_size
+    # without an end, what is new is whole unless asked otherwise
+    if not one.ledger_end and not partial and not published and start == one.ledger_start:
+        assert all(len(part) == one.partition_size for part in parts)
+    if not one.ledger_end:
+        assert found.tail == max(0, newest - max(end, start - 1))
+    assert found.ledgers == sum(1 for part in parts for ledger in range(part.start, part.end + 1) if ledger >= 2)
+
+
+@settings(deadline=None)
+@given(situations(), st.data())
+def test_resumed_after_any_partition_the_plan_is_the_rest(
+    situation: tuple[Era, int, int, bool, list[Partition]], data: st.DataObject
+) -> None:
+    one, _, newest, partial, published = situation
+    one = era(ledger_start=one.ledger_start, ledger_end=one.ledger_end, partition_size=one.partition_size)
+    with destination_with(one, published) as destination:
+        whole = plan_era(one, 0, newest, destination, partial=partial).partitions
+        done = data.draw(st.integers(0, len(whole)))
+        next_ledger = whole[done - 1].end + 1 if done else one.ledger_start
+        # what was done is published meanwhile
+        publish(destination, one, [part for part in whole[:done] if part not in published])
+        assert plan_era(one, next_ledger, newest, destination, partial=partial).partitions == whole[done:]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 40), st.integers(3, 30), st.integers(40, 120), st.sampled_from([1, 2, 7, 64]))
+def test_files_are_counted_as_they_are_read(start: int, size: int, end: int, k: int) -> None:
+    one, layout = era(ledger_start=start, ledger_end=end, partition_size=size), LakeLayout(k, 10)
+    parts = tuple(partitions(one, start, end))
+    read = [{layout.key(ledger) for ledger in range(max(part.start, 2), part.end + 1)} for part in parts]
+    assert EraPlan(one, start, end, 0, parts).files(layout) == sum(map(len, read))

@@ -1,0 +1,454 @@
+"""What every store promises (`bronze.store.Store`), as one suite run against each backend.
+
+A backend's test module subclasses `StoreSuite` and gives it the fixture ``open_store``: a function that
+opens the same place again, with a connection of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bronze.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StoreError, is_transient
+from bronze.storage.store import TEMPORARY, Change, Entry, Store, checked_key, join
+
+Opener = Callable[[], Store]
+RACERS = 16
+
+#: Keys that leave the root, or mean no object.
+BAD_KEYS = [
+    "",
+    "/",
+    "/etc/passwd",  # absolute
+    "..",
+    "../x",
+    "a/../../x",
+    "a/../b",  # stays inside, but two keys would mean one object
+    "./a",
+    "a//b",  # an empty segment: object stores tell a//b from a/b, file systems don't
+    "a/",
+    "a\0b",
+    "a\\b",
+    "..\\x",
+    "a\nb",
+    "a\x7f",
+]
+
+
+def race(racers: int, run: Callable[[int], object]) -> list[object]:
+    """Run `run` in as many threads, all let loose at once; results or the exceptions raised."""
+    barrier = threading.Barrier(racers)
+
+    def one(number: int) -> object:
+        barrier.wait()
+        try:
+            return run(number)
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(racers) as pool:
+        return list(pool.map(one, range(racers)))
+
+
+def keys_of(store: Store, prefix: str = "") -> list[str]:
+    """Every key below `prefix`, temporary ones too."""
+    found = []
+    for entry in store.children(prefix):
+        key = join(prefix, entry.name)
+        found.extend(keys_of(store, key) if entry.is_prefix else [key])
+    return found
+
+
+class StoreSuite:
+    #: Whether a reader keeps the object it has opened when that is replaced; if not, it gets an error, never a mixture.
+    open_readers_keep_the_object: ClassVar[bool] = True
+
+    @pytest.fixture
+    def store(self, open_store: Opener) -> Store:
+        return open_store()
+
+    def test_an_empty_store_has_nothing(self, store: Store) -> None:
+        assert list(store.children("")) == []
+        assert list(store.children("no/such")) == []
+        assert store.size("x") is None
+        assert store.clean() == []
+        store.delete("x")
+        for read in (store.read, store.open_read):
+            with pytest.raises(ObjectMissing, match="x"):
+                read("x")
+
+    @pytest.mark.parametrize("data", [b"", b"\0", b"x" * 100_000])
+    def test_create(self, store: Store, data: bytes) -> None:
+        store.create("a/b/c", data)
+        assert store.read("a/b/c") == data
+        assert store.size("a/b/c") == len(data)
+        assert keys_of(store) == ["a/b/c"]
+
+    def test_create_never_replaces(self, store: Store) -> None:
+        store.create("a/b", b"first")
+        with pytest.raises(ObjectExists, match="a/b") as caught:
+            store.create("a/b", b"second")
+        assert not is_transient(caught.value)
+        assert store.read("a/b") == b"first"
+        assert keys_of(store) == ["a/b"]
+
+    def test_replace_puts_and_replaces(self, store: Store) -> None:
+        store.replace("a/b", b"first, and longer")
+        store.replace("a/b", b"second")
+        assert store.read("a/b") == b"second"
+        assert keys_of(store) == ["a/b"]
+
+    def test_delete(self, store: Store) -> None:
+        store.create("a/b", b"x")
+        store.delete("a/b")
+        store.delete("a/b")
+        assert store.size("a/b") is None
+        store.create("a/b", b"again")
+        assert store.read("a/b") == b"again"
+
+    def test_a_prefix_is_no_object(self, store: Store) -> None:
+        store.create("a/b", b"x")
+        assert store.size("a") is None
+        for read in (store.read, store.open_read):
+            with pytest.raises(ObjectMissing):
+                read("a")
+
+    def test_what_lies_below_an_object_is_missing(self, store: Store) -> None:
+        store.create("a", b"x")
+        assert store.size("a/b") is None
+        with pytest.raises(ObjectMissing):
+            store.read("a/b")
+        store.delete("a/b")
+        assert store.read("a") == b"x"
+
+    def test_children_are_direct_and_in_order(self, store: Store) -> None:
+        for key in ("p/b/1", "p/b/2", "p/a", "p/c", "p/B", "p/b.txt", "q", "pp/x"):
+            store.create(key, b"x")
+        found = list(store.children("p"))
+        assert found == [
+            Entry("B", False),
+            Entry("a", False),
+            Entry("b", True),
+            Entry("b.txt", False),
+            Entry("c", False),
+        ]
+        assert [entry.name for entry in store.children("")] == ["p", "pp", "q"]
+        assert list(store.children("q")) == []  # an object has no children
+
+    def test_open_read_seeks(self, store: Store) -> None:
+        store.create("a", b"0123456789")
+        file = store.open_read("a")
+        assert file.read(3) == b"012"
+        assert file.tell() == 3
+        assert file.seek(-2, 2) == 8
+        assert file.read() == b"89"
+        assert file.read(1) == b""
+        assert not file.closed
+        file.close()
+        assert file.closed
+
+    def test_what_is_being_read_stays_when_it_is_replaced(self, store: Store) -> None:
+        store.create("a", b"old" * 1000)
+        file = store.open_read("a")
+        store.replace("a", b"new" * 1000)
+        if self.open_readers_keep_the_object:
+            assert file.read() == b"old" * 1000
+        else:
+            with pytest.raises(StoreError, match="a was replaced"):
+                file.read()
+        file.close()
+
+    def test_read_within_a_bound(self, store: Store) -> None:
+        store.create("a/b", b"12345")
+        assert store.read("a/b", 5) == b"12345"
+        with pytest.raises(ObjectTooLarge, match=r"a/b has 5 bytes, more than the 4") as caught:
+            store.read("a/b", 4)
+        assert not is_transient(caught.value)
+
+    def test_a_view_is_what_is_read(self, store: Store) -> None:
+        store.create("a/b", b"12345")
+        view = store.read_view("a/b", 5)
+        store.replace("a/b", b"other")
+        assert (view, len(view), view.readonly) == (b"12345", 5, True)
+        with pytest.raises(ObjectTooLarge, match=r"a/b has 5 bytes, more than the 4"):
+            store.read_view("a/b", 4)
+        with pytest.raises(ObjectMissing, match="a/c"):
+            store.read_view("a/c")
+
+    def test_update(self, store: Store) -> None:
+        seen: list[bytes | None] = []
+
+        def change_to(new: bytes | None) -> Change:
+            def change(old: bytes | None) -> bytes | None:
+                seen.append(old)
+                return new
+
+            return change
+
+        assert store.update("a/b", change_to(None)) is None
+        assert keys_of(store) == []
+        assert store.update("a/b", change_to(b"1")) == b"1"
+        assert store.update("a/b", change_to(b"2")) == b"2"
+        assert store.update("a/b", change_to(None)) == b"2"
+        assert seen == [None, None, b"1", b"2"]
+        assert store.read("a/b") == b"2"
+        assert keys_of(store) == ["a/b"]
+
+    def test_an_update_that_fails_changes_nothing(self, store: Store) -> None:
+        def fail(old: bytes | None) -> bytes:
+            raise RuntimeError(f"at {old!r}")
+
+        store.create("a", b"1")
+        with pytest.raises(RuntimeError, match="at b'1'"):
+            store.update("a", fail)
+        assert store.update("a", lambda old: (old or b"") + b"2") == b"12"
+        assert keys_of(store) == ["a"]
+
+    def test_no_update_is_lost(self, open_store: Opener) -> None:
+        def run(racer: int) -> None:
+            store = open_store()
+            for _ in range(10):
+                store.update("counter", lambda old: b"%d" % (int(old or b"0") + 1))
+
+        assert race(6, run) == [None] * 6
+        assert open_store().read("counter") == b"60"
+        assert keys_of(open_store()) == ["counter"]
+
+    def test_an_update_inside_a_lock(self, open_store: Opener) -> None:
+        def run(racer: int) -> None:
+            store = open_store()
+            for _ in range(5):
+                with store.lock("") if racer % 2 else contextlib.nullcontext():
+                    store.update("p/counter", lambda old: b"%d" % (int(old or b"0") + 1))
+
+        assert race(4, run) == [None] * 4
+        assert open_store().read("p/counter") == b"20"
+
+    def test_an_upload_that_its_writer_hashes(self, store: Store) -> None:
+        data = b"0123456789" * 1_000_000  # more than one part
+        with store.upload("a/b", hashed=True) as upload:
+            upload.write(data)
+            upload.publish(checksum=f"sha256:{sha256(data).hexdigest()}")
+        assert store.read("a/b") == data
+
+    def test_upload_is_seen_when_it_is_published_and_not_before(self, store: Store) -> None:
+        with store.upload("a/b") as upload:
+            assert upload.write(b"one ") == 4
+            assert upload.write(memoryview(b"two ")) == 4
+            assert upload.write(bytearray(b"three")) == 5
+            assert store.size("a/b") is None
+            upload.publish()
+            assert store.read("a/b") == b"one two three"
+        assert keys_of(store) == ["a/b"]
+
+    @pytest.mark.parametrize("size", [10, 100_000, 3_000_000])
+    def test_what_was_written_is_the_writers_again(self, store: Store, size: int) -> None:
+        buffer = bytearray(b"a" * size)
+        with store.upload("a/b") as upload:
+            for letter in b"bcd":
+                upload.write(buffer)
+                buffer[:] = bytes([letter]) * size
+            upload.publish()
+        assert store.read("a/b") == b"".join(letter * size for letter in (b"a", b"b", b"c"))
+
+    def test_upload_that_is_not_published_leaves_nothing(self, store: Store) -> None:
+        with store.upload("a/b") as upload:
+            upload.write(b"x")
+        assert keys_of(store) == []
+
+    def test_upload_that_fails_leaves_nothing(self, store: Store) -> None:
+        def fail() -> None:
+            with store.upload("a/b") as upload:
+                upload.write(b"x")
+                raise RuntimeError("the lake broke")
+
+        with pytest.raises(RuntimeError, match="the lake broke"):
+            fail()
+        assert keys_of(store) == []
+
+    def test_upload_that_has_ended_writes_into_nothing(self, open_store: Opener) -> None:
+        with open_store().upload("a") as ended:
+            ended.write(b"old")
+        with open_store().upload("b") as upload:  # it may get the same file handle
+            upload.write(b"new")
+            with pytest.raises((StoreError, OSError, ValueError)):
+                ended.write(b"old")
+            upload.publish()
+        assert open_store().read("b") == b"new"
+        assert keys_of(open_store()) == ["b"]
+
+    def test_upload_never_replaces_unless_told(self, store: Store) -> None:
+        store.create("a", b"first")
+        with store.upload("a") as upload:
+            upload.write(b"second")
+            with pytest.raises(ObjectExists):
+                upload.publish()
+            assert store.read("a") == b"first"
+            upload.publish(replace=True)
+            assert store.read("a") == b"second"
+        assert store.read("a") == b"second"
+        assert keys_of(store) == ["a"]
+
+    def test_two_uploads_of_one_key_do_not_meet(self, open_store: Opener) -> None:
+        with open_store().upload("a") as one, open_store().upload("a") as other:
+            one.write(b"one")
+            other.write(b"other")
+            one.publish()
+            with pytest.raises(ObjectExists):
+                other.publish()
+        assert open_store().read("a") == b"one"
+        assert keys_of(open_store()) == ["a"]
+
+    def test_a_large_upload(self, store: Store) -> None:
+        piece = bytes(range(256)) * 1024
+        with store.upload("a") as upload:
+            for _ in range(50):
+                upload.write(piece)
+            upload.publish()
+        assert store.read("a") == piece * 50
+
+    def test_one_of_many_creators_wins(self, open_store: Opener) -> None:
+        for number in range(10):
+            key = f"p/{number}"
+            outcomes = race(RACERS, lambda racer, key=key: open_store().create(key, b"by %d" % racer))
+            winners = [racer for racer, outcome in enumerate(outcomes) if outcome is None]
+            assert len(winners) == 1, outcomes
+            assert all(isinstance(outcome, ObjectExists) for outcome in outcomes if outcome is not None), outcomes
+            assert open_store().read(key) == b"by %d" % winners[0]
+        assert keys_of(open_store()) == [f"p/{number}" for number in range(10)]
+
+    def test_one_of_many_publishers_wins(self, open_store: Opener) -> None:
+        def publish(racer: int, key: str) -> None:
+            with open_store().upload(key) as upload:
+                upload.write(b"by %d" % racer)
+                upload.publish()
+
+        for key in ("p/1", "p/2", "p/3"):
+            outcomes = race(RACERS, lambda racer, key=key: publish(racer, key))
+            winners = [racer for racer, outcome in enumerate(outcomes) if outcome is None]
+            assert len(winners) == 1, outcomes
+            assert all(isinstance(outcome, ObjectExists) for outcome in outcomes if outcome is not None), outcomes
+            assert open_store().read(key) == b"by %d" % winners[0]
+        assert keys_of(open_store()) == ["p/1", "p/2", "p/3"]
+
+    def test_readers_beside_a_replacer_see_one_whole_object_or_the_other(self, open_store: Opener) -> None:
+        contents = {bytes([letter]) * 70_000 for letter in b"abc"}
+        open_store().create("a", min(contents))
+
+        def run(racer: int) -> set[bytes]:
+            store = open_store()
+            if racer < 2:
+                for content in sorted(contents) * 5:
+                    store.replace("a", content)
+                return set()
+            return {store.read("a") for _ in range(30)}
+
+        seen = race(6, run)
+        assert all(isinstance(found, set) and found <= contents for found in seen), seen
+
+    def test_cleaning_beside_writers_takes_nothing_of_theirs(self, open_store: Opener) -> None:
+        def run(racer: int) -> None:
+            store = open_store()
+            for number in range(20):
+                if racer % 4 == 0:
+                    store.clean()
+                else:
+                    store.create(f"{racer}/{number}", b"%d" % number)
+
+        # a cleaner may take a file before its writer holds it: the writer then begins another one, and nothing is lost
+        assert race(8, run) == [None] * 8
+        expected = {f"{racer}/{number}": b"%d" % number for racer in range(8) if racer % 4 for number in range(20)}
+        assert {key: open_store().read(key) for key in keys_of(open_store())} == expected
+
+    def test_clean_leaves_published_objects_and_live_uploads(self, open_store: Opener) -> None:
+        store = open_store()
+        store.create("a", b"x")
+        with store.upload("b") as upload:
+            upload.write(b"y")
+            assert open_store().clean() == []
+            upload.publish()
+        assert keys_of(store) == ["a", "b"]
+
+    def test_lock_keeps_others_out(self, open_store: Opener) -> None:
+        if not open_store().excludes:
+            with open_store().lock("some/prefix"), open_store().lock("some/prefix"):
+                return  # nobody waits
+        inside, most = [0], [0]
+
+        def run(racer: int) -> None:
+            store = open_store()
+            for _ in range(20):
+                with store.lock("some/prefix"):
+                    inside[0] += 1
+                    most[0] = max(most[0], inside[0])
+                    store.replace("counter", b"%d" % (int(store.read("counter")) + 1))
+                    inside[0] -= 1
+
+        open_store().create("counter", b"0")
+        assert race(8, run) == [None] * 8
+        assert open_store().read("counter") == b"160"
+        assert most == [1]
+
+    def test_locks_of_different_prefixes_do_not_meet(self, open_store: Opener) -> None:
+        with open_store().lock("a"), open_store().lock("b"), open_store().lock():
+            pass
+
+    def test_a_lock_ends_with_an_error_inside(self, open_store: Opener) -> None:
+        def fail() -> None:
+            with open_store().lock("a"):
+                raise RuntimeError("inside")
+
+        with pytest.raises(RuntimeError, match="inside"):
+            fail()
+        with open_store().lock("a"):
+            pass
+
+    @pytest.mark.parametrize("key", BAD_KEYS)
+    def test_keys_that_leave_the_root_are_refused(self, store: Store, key: str) -> None:
+        for use in (store.read, store.size, store.open_read, store.delete, store.upload):
+            with pytest.raises(StoreError, match="is not a relative path of plain segments"):
+                use(key)
+        for put in (store.create, store.replace):
+            with pytest.raises(StoreError, match="is not a relative path of plain segments"):
+                put(key, b"x")
+        assert keys_of(store) == []
+
+    @pytest.mark.parametrize("key", [key for key in BAD_KEYS if key])
+    def test_prefixes_that_leave_the_root_are_refused(self, store: Store, key: str) -> None:
+        with pytest.raises(StoreError, match="is not a relative path of plain segments"):
+            list(store.children(key))
+        with pytest.raises(StoreError, match="is not a relative path of plain segments"), store.lock(key):
+            pass
+
+    @given(st.text(st.sampled_from("ab./\\\0~ \n…"), max_size=12))
+    @settings(
+        max_examples=150,
+        # the store is the same for all examples; the test is inherited by several classes
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    )
+    def test_a_key_is_refused_or_means_one_object(self, store: Store, key: str) -> None:
+        try:
+            assert checked_key(key) == key
+        except StoreError:
+            return
+        assert join(*key.split("/")) == key
+        store.replace(f"k/{key}/end", b"x")
+        assert f"k/{key}/end" in keys_of(store)
+        store.delete(f"k/{key}/end")
+
+    def test_the_url_names_the_place(self, open_store: Opener) -> None:
+        assert open_store().url == open_store().url != ""
+        assert not open_store().url.endswith("/")
+
+    def test_temporary_objects_lie_under_a_prefix_of_their_own(self, store: Store) -> None:
+        with store.upload("data/range=1-2/part") as upload:
+            upload.write(b"x")
+            assert [entry.name for entry in store.children("")] in ([TEMPORARY], [])

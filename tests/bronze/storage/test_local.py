@@ -1,0 +1,383 @@
+"""The store on a file system: the suite of all stores, and what only files can show."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import multiprocessing
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bronze.errors import ObjectExists, StoreError, is_transient
+from bronze.storage.local import LocalStore
+from bronze.storage.store import TEMPORARY, join
+from tests.bronze.storage.store_suite import RACERS, Opener, StoreSuite
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+class TestLocalStore(StoreSuite):
+    @pytest.fixture
+    def open_store(self, tmp_path: Path) -> Opener:
+        return lambda: LocalStore(tmp_path / "not" / "there yet")
+
+
+@pytest.mark.parametrize(
+    ("parts", "joined"),
+    [
+        (("a", "b"), "a/b"),
+        (("a/", "/b"), "a/b"),  # slashes at the joints are one
+        (("bronze/", "x"), "bronze/x"),
+        (("", "a", "", "b/c/"), "a/b/c"),  # empty parts are none
+        ((), ""),
+    ],
+)
+def test_join(parts: tuple[str, ...], joined: str) -> None:
+    assert join(*parts) == joined
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "root")
+
+
+@contextlib.contextmanager
+def python(code: str, *arguments: object, **popen: object) -> Iterator[subprocess.Popen[str]]:
+    """Run `code` in a Python of its own that knows `LocalStore`; killed at the end at the latest."""
+    preamble = "import sys\nfrom bronze.storage.local import LocalStore\n"
+    preamble += "from bronze.errors import *; a = sys.argv[1:]\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", preamble + code, *map(str, arguments)],
+        cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **popen,  # type: ignore[call-overload]
+    )  # fmt: skip
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def below(root: Path) -> list[str]:
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir())
+
+
+def test_one_of_many_processes_wins(store: LocalStore) -> None:
+    code = """
+print("ready", flush=True); sys.stdin.readline()
+for number in range(20):
+    try: LocalStore(a[0]).create(f"k/{number}", a[1].encode()); print(number)
+    except ObjectExists: pass
+"""
+    with contextlib.ExitStack() as stack:
+        racers = [stack.enter_context(python(code, store.root, racer)) for racer in range(RACERS)]
+        assert {line(racer) for racer in racers} == {"ready"}
+        for racer in racers:
+            tell(racer)
+        won = [(number, winner) for winner, racer in enumerate(racers) for number in racer.communicate()[0].split()]
+    assert sorted(number for number, _ in won) == sorted(map(str, range(20)))
+    assert all(store.read(f"k/{number}") == str(winner).encode() for number, winner in won)
+    assert below(store.root) == sorted(f"k/{number}" for number in range(20))
+
+
+UPLOADER = """
+with LocalStore(a[0]).upload("data/part.parquet") as upload:
+    upload.write(b"half of it"); print("written", flush=True); sys.stdin.readline(); upload.publish()
+print("published", flush=True)
+"""
+
+
+def test_what_a_killed_writer_left_is_cleaned_and_what_a_live_one_writes_stays(store: LocalStore) -> None:
+    with python(UPLOADER, store.root) as dead, python(UPLOADER, store.root) as alive:
+        assert line(dead) == line(alive) == "written"
+        assert store.clean() == []
+        dead.send_signal(signal.SIGKILL)
+        dead.wait()
+        assert len(below(store.root)) == 2
+        (removed,) = store.clean()
+        assert removed.startswith(f"{TEMPORARY}/part.parquet.")
+        assert len(below(store.root)) == 1
+        tell(alive)
+        assert line(alive) == "published"
+        alive.wait()
+    assert below(store.root) == ["data/part.parquet"]
+    assert not (store.root / TEMPORARY).exists()
+
+
+def test_a_writer_killed_between_publishing_and_tidying_up_has_published(store: LocalStore) -> None:
+    code = """
+with LocalStore(a[0]).upload("x") as upload:
+    upload.write(b"whole"); upload.publish(); print("published", flush=True); sys.stdin.readline()
+"""
+    with python(code, store.root) as process:
+        assert line(process) == "published"
+        process.kill()
+        process.wait()
+    assert len(store.clean()) == 1
+    assert store.read("x") == b"whole"
+    assert below(store.root) == ["x"]
+
+
+@pytest.mark.parametrize("call", ["link", "fsync"])
+def test_a_writer_killed_before_it_is_durable_has_published_nothing(store: LocalStore, call: str) -> None:
+    # strace kills it right before the call takes effect; fsync comes once for each new directory, then for the file
+    code = "import os; os.makedirs(f'{a[0]}/_temporary'); LocalStore(a[0]).create('x', b'whole')"
+    tracer = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL"]
+    preamble = "import sys; from bronze.storage.local import LocalStore; a = sys.argv[1:]\n"
+    if subprocess.run(["sh", "-c", "command -v strace"], capture_output=True, check=False).returncode:
+        pytest.skip("strace is not installed")
+    subprocess.run([*tracer, sys.executable, "-c", preamble + code, str(store.root)], cwd=REPOSITORY, check=False)
+    assert not store.path("x").exists()
+    assert len(store.clean()) == 1
+    assert below(store.root) == []
+
+
+@pytest.mark.parametrize(
+    ("use", "expected"),
+    [
+        # content, then the name, then the directory that holds the name
+        ("create('x', b'1')", ["fsync file", "link", "fsync root"]),
+        ("replace('x', b'1')", ["fsync file", "rename", "fsync root"]),
+        # new directories are made durable from the top, before anything is in them
+        ("create('p/q/x', b'1')", ["fsync file", "fsync root", "fsync p", "link", "fsync q"]),
+    ],
+)
+def test_durable_in_this_order(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, use: str, expected: list[str]
+) -> None:
+    store.root.mkdir()
+    (store.root / TEMPORARY).mkdir()
+    steps: list[str] = []
+    fsync, link, replace = os.fsync, os.link, Path.replace
+
+    def name(handle: int) -> str:
+        path = Path(os.readlink(f"/proc/self/fd/{handle}"))  # noqa: PTH115
+        return path.name if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
+
+    monkeypatch.setattr(os, "fsync", lambda handle: (steps.append(f"fsync {name(handle)}"), fsync(handle)))
+    monkeypatch.setattr(os, "link", lambda *paths: (steps.append("link"), link(*paths)))
+    monkeypatch.setattr(Path, "replace", lambda *paths: (steps.append("rename"), replace(*paths)))
+    eval(f"store.{use}")
+    assert steps == expected
+
+
+def test_the_lock_of_a_killed_holder_is_free(store: LocalStore) -> None:
+    code = "with LocalStore(a[0]).lock('p'): print('held', flush=True); sys.stdin.readline()"
+    waiter = "print('waiting', flush=True)\nwith LocalStore(a[0]).lock('p'): print('got it', flush=True)"
+    with python(code, store.root) as holder:
+        assert line(holder) == "held"
+        with python(waiter, store.root) as waiting:
+            assert line(waiting) == "waiting"
+            assert waiting.poll() is None
+            holder.send_signal(signal.SIGKILL)
+            assert line(waiting) == "got it"
+
+
+def test_a_process_forked_inside_a_lock_does_not_keep_it(store: LocalStore) -> None:
+    context = multiprocessing.get_context("fork")
+    end = context.Event()
+    with store.lock("p"):
+        child = context.Process(target=end.wait)
+        child.start()
+    try:
+        with python("with LocalStore(a[0]).lock('p'): print('got it', flush=True)", store.root) as other:
+            assert line(other) == "got it"
+    finally:
+        end.set()
+        child.join()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"a tmpfs cannot be mounted: {mounted.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_publishes_nothing(small_disk: Path) -> None:
+    store = LocalStore(small_disk)
+    store.create("small", b"x")
+    with pytest.raises(OSError, match="No space left") as caught:
+        store.create("a/large", bytes(1 << 20))
+    assert caught.value.errno == errno.ENOSPC
+    assert is_transient(caught.value)
+    assert below(small_disk) == ["small"]
+    store.create("a/fits", bytes(1000))  # and the room is there again
+
+
+def test_a_file_size_limit_publishes_nothing(store: LocalStore) -> None:
+    code = """
+import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try: LocalStore(a[0]).create("large", bytes(5000))
+except OSError as error: print(error.errno, flush=True)
+"""
+    with python(code, store.root) as process:
+        assert line(process) == str(errno.EFBIG)
+    assert below(store.root) == []
+
+
+def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    LocalStore(root).create("a", b"x")
+    code = """
+import os
+if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)
+for key in ("b", "p/c"):
+    try: LocalStore(a[0]).create(key, b"x")
+    except OSError as error: print(type(error).__name__, flush=True)
+print(LocalStore(a[0]).read("a").decode(), LocalStore(a[0]).clean(), flush=True)
+"""
+    for parent in [parent for parent in root.parents if parent.stat().st_uid == os.geteuid() and parent != Path("/")]:
+        parent.chmod(parent.stat().st_mode | 0o111)  # the way there may be walked by all
+    root.chmod(0o555)
+    try:
+        with python(code, root) as process:
+            assert [line(process) for _ in range(3)] == ["PermissionError", "PermissionError", "x []"]
+    finally:
+        root.chmod(0o755)
+    assert below(root) == ["a"]
+
+
+def test_a_file_that_a_cleaner_took_before_it_was_locked_is_begun_again(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock, cleaned = fcntl.flock, []
+
+    def first_a_cleaner(handle: int, operation: int) -> None:
+        if not cleaned:
+            cleaned.append(True)
+            cleaned.extend(store.clean())
+        flock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", first_a_cleaner)
+    store.create("a", b"x")
+    assert len(cleaned) == 2
+    assert below(store.root) == ["a"]
+
+
+def test_a_file_system_without_hard_links_is_named(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*paths: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(StoreError, match=f"file system of {store.root} has no hard links"):
+        store.create("a", b"x")
+    assert below(store.root) == []
+
+
+# Decided: a symbolic link inside the root is followed, wherever it leads. Who can make one there can write
+# there anyway, and operators put large directories on other disks that way.
+def test_symbolic_links_inside_are_followed(store: LocalStore, tmp_path: Path) -> None:
+    store.root.mkdir()
+    (tmp_path / "other").mkdir()
+    (store.root / "linked").symlink_to(tmp_path / "other")
+    store.create("linked/a", b"x")
+    assert (tmp_path / "other" / "a").read_bytes() == b"x"
+    assert [(entry.name, entry.is_prefix) for entry in store.children("")] == [("linked", True)]
+
+
+def test_a_symbolic_link_in_the_place_of_an_object_is_never_written_through(store: LocalStore, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"precious")
+    store.root.mkdir()
+    store.path("a").symlink_to(tmp_path / "victim")
+    with pytest.raises(ObjectExists):
+        store.create("a", b"x")
+    store.replace("a", b"y")  # takes the link's place
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+    assert store.read("a") == b"y"
+
+
+def test_a_relative_root_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = LocalStore("here")
+    monkeypatch.chdir("/")
+    store.create("a", b"x")
+    assert (tmp_path / "here" / "a").read_bytes() == b"x"
+
+
+def test_the_longest_name_that_a_file_can_have(store: LocalStore) -> None:
+    store.create("n" * 255, b"x")
+    assert store.read("n" * 255) == b"x"
+    with pytest.raises(OSError, match="File name too long"):
+        store.create("n" * 256, b"x")
+    assert below(store.root) == ["n" * 255]
+
+
+def test_no_handle_stays_open(store: LocalStore) -> None:
+    def handles() -> int:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+    before = handles()
+    for _ in range(20):
+        store.replace("a", b"x")
+        with contextlib.suppress(ObjectExists):
+            store.create("a", b"x")
+        store.read("a")
+        store.clean()
+        with store.lock("p"):
+            assert list(store.children("p")) == []
+    assert handles() == before
+
+
+def test_an_object_is_readable_by_whom_the_umask_lets(store: LocalStore) -> None:
+    old = os.umask(0o027)
+    try:
+        store.create("p/a", b"x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(store.path("p/a").stat().st_mode) == 0o640
+
+
+def test_many_files_fit_the_usual_limit_of_open_files(store: LocalStore) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64 + len(os.listdir("/proc/self/fd")), hard))  # noqa: PTH208
+    try:
+        for number in range(100):
+            store.create(f"{number}/a", b"x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_update_of_many_processes_is_lost(store: LocalStore) -> None:
+    code = """
+print("ready", flush=True); sys.stdin.readline()
+for number in range(30):
+    with LocalStore(a[0]).lock(""):
+        LocalStore(a[0]).update("counter", lambda old: b"%d" % (int(old or b"0") + 1))
+        LocalStore(a[0]).clean()
+"""
+    with contextlib.ExitStack() as stack:
+        racers = [stack.enter_context(python(code, store.root)) for _ in range(4)]
+        assert {line(racer) for racer in racers} == {"ready"}
+        for racer in racers:
+            tell(racer)
+        assert [racer.wait() for racer in racers] == [0] * 4
+    assert store.read("counter") == b"120"
+    assert below(store.root) == ["counter"]

@@ -1,0 +1,246 @@
+"""The auditor finds every way in which what was published and its chain can stop fitting each other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bronze.audit.event import hash_document
+from bronze.audit.event_log import HEADS
+from bronze.partitioning.partition import Partition
+from tests.bronze.conftest import GRID, Place, copy, hex_hash
+
+SECOND, THIRD, LAST = GRID[1], GRID[2], GRID[-1]
+
+
+def event_path(place: Place, partition: Partition):
+    return place.events / place.log.key(partition)
+
+
+def flip(path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def edit(path, change: Callable[[dict], object]) -> None:
+    document = json.loads(path.read_bytes())
+    change(document)
+    path.write_text(json.dumps(document, indent=2))
+
+
+def test_a_good_chain_holds(published: Place) -> None:
+    found = published.audit()
+    assert found.problems == []
+    assert found.gaps == []
+    assert (found.chain, found.events, found.partitions, found.rows) == ("standalone/e1/v1", 6, 6, 60)
+    assert (found.first, found.last) == (2, 61)
+    assert found.head == published.log.head()
+    assert found.bytes == sum(published.parquet(one).stat().st_size for one in GRID)
+
+
+def test_nothing_at_all_holds(place: Place) -> None:
+    found = place.audit()
+    assert (found.problems, found.gaps, found.events, found.first, found.head) == ([], [], 0, None, "")
+
+
+def rewrite_event(document: dict) -> None:
+    """As someone would who can compute hashes."""
+    document["tables"]["ledgers_lcm_raw"]["checksum"] = f"sha256:{hex_hash('forged')}"
+    document["chain"]["event_hash"] = hash_document(document)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "messages"),
+    [
+        # the data
+        (lambda at: flip(at.parquet(SECOND), 1000), ["12-21.parquet has the checksum sha256:", "its manifest says"]),
+        (lambda at: flip(at.parquet(SECOND), -1), ["part-12-21.parquet has the checksum"]),
+        (lambda at: at.parquet(SECOND).write_bytes(b""), ["part-12-21.parquet has 0 bytes"]),
+        (lambda at: at.parquet(SECOND).unlink(), ["range=12-21/_manifest.json stands without its parquet file"]),
+        # the manifest
+        (lambda at: at.manifest(SECOND).unlink(), ["partition standalone/e1/v1 12-21 has an event, but no manifest"]),
+        (lambda at: shutil.copy(at.manifest(THIRD), at.manifest(SECOND)), ["is of standalone/e1/v1 22-31, expected"]),
+        (lambda at: edit(at.manifest(SECOND), lambda one: one["ledgers"].update(last_hash=hex_hash("x"))),
+         ["partition 22-31 of standalone/e1/v1 follows a ledger", f"the last one of 12-21 has {hex_hash('x')}"]),
+        # data and manifest together, but not the event
+        (lambda at: at.of(allow_overwrite=True, protocol_max=99).but(compression="none").publish(SECOND),
+         ["partition standalone/e1/v1 12-21: its event says sha256:", "its manifest sha256:"]),
+        # the events
+        (lambda at: event_path(at, SECOND).unlink(), ["is broken: 2-11 follows nothing, 22-31 follows sha256:"]),
+        (lambda at: event_path(at, LAST).unlink(), ["chain head of standalone/e1/v1 is sha256:", "the last event has"]),
+        (lambda at: edit(event_path(at, SECOND), lambda one: one["producer"].update(version="v9")),
+         ["12-21.json cannot be used: event_hash is sha256:", "but its content hashes to sha256:"]),
+        (lambda at: edit(event_path(at, SECOND), rewrite_event), ["is broken", "22-31 follows sha256:"]),
+        (lambda at: flip(event_path(at, SECOND), 3), ["12-21.json"]),
+        (lambda at: shutil.copy(event_path(at, SECOND), event_path(at, Partition(62, 71))),
+         ["62-71.json is of standalone/e1/v1 12-21, which does not fit its name"]),
+        # the head
+        (lambda at: (at.events / HEADS).write_text(json.dumps({"standalone/e1/v1": f"sha256:{hex_hash(0)}"})),
+         [f"the chain head of standalone/e1/v1 is sha256:{hex_hash(0)}, but the last event has sha256:"]),
+        (lambda at: (at.events / HEADS).unlink(), ["the chain head of standalone/e1/v1 is None"]),
+        (lambda at: (at.events / HEADS).write_text("{"), ["chain heads", "cannot be used"]),
+    ],
+)  # fmt: skip
+def test_found(published: Place, spoil: Callable[[Place], object], messages: list[str]) -> None:
+    spoil(published)
+    problems = published.audit().problems
+    assert len(problems) == 1, problems
+    for message in messages:
+        assert message in problems[0]
+
+
+def test_everything_wrong_is_found_at_once(published: Place) -> None:
+    flip(published.parquet(SECOND), 1000)
+    published.manifest(LAST).unlink()
+    published.parquet(THIRD).unlink()
+    assert len(published.audit().problems) == 3
+
+
+def test_a_changed_event_that_was_pruned_from_the_front_breaks_nothing(published: Place) -> None:
+    event_path(published, GRID[0]).unlink()
+    found = published.audit()
+    assert found.problems == []
+    assert (found.events, found.partitions, found.rows) == (5, 6, 60)
+
+
+@pytest.mark.parametrize("pruned", [GRID[:1], GRID], ids=["the first", "all"])
+def test_a_partition_whose_event_was_pruned_is_checked_too(published: Place, pruned: list[Partition]) -> None:
+    for one in pruned:
+        event_path(published, one).unlink()
+    flip(published.parquet(GRID[0]), 1000)
+    (problem,) = published.audit().problems
+    assert "part-2-11.parquet has the checksum" in problem
+
+
+def test_a_gap_is_told(place: Place) -> None:
+    copy(place, GRID[:2])
+    document = json.loads((place.state / "checkpoint.json").read_text())
+    (place.state / "checkpoint.json").write_text(json.dumps(document | {"last_committed_ledger": 31}))
+    copy(place, GRID[3:4])
+    found = place.audit()
+    assert (found.problems, found.gaps) == ([], [Partition(22, 31)])
+    assert (found.first, found.last) == (2, 41)
+
+
+def forget_links(path) -> None:
+    """As the older copier's manifests are."""
+    edit(path, lambda document: document.pop("ledgers"))
+
+
+def test_older_partitions_that_link_hold(published: Place) -> None:
+    for one in GRID[::2]:
+        forget_links(published.manifest(one))
+    found = published.audit()
+    assert (found.problems, found.gaps, found.partitions) == ([], [], 6)
+
+
+@pytest.mark.parametrize("other", [SECOND, THIRD], ids=["before", "after"])
+def test_older_partition_that_does_not_link_is_found(published: Place, other: Partition) -> None:
+    """One of the two is the older copier's; the other says another hash in its manifest."""
+    edit(published.manifest(SECOND), lambda one: one["ledgers"].update(last_hash=hex_hash("x")))
+    edit(published.manifest(THIRD), lambda one: one["ledgers"].update(previous_hash=hex_hash("y")))
+    forget_links(published.manifest(other))
+    (problem,) = published.audit().problems
+    assert problem.startswith("partition 22-31 of standalone/e1/v1 follows a ledger with the hash")
+    assert hex_hash("y" if other == SECOND else "x") in problem
+
+
+def test_older_partition_that_is_unreadable_is_a_problem(published: Place) -> None:
+    forget_links(published.manifest(SECOND))
+    path = published.parquet(SECOND)
+    path.write_bytes(bytes(path.stat().st_size))
+    flip(published.parquet(LAST), 1000)
+    problems = published.audit().problems
+    assert [str(path) in one for one in problems] == [True, True, False]
+    assert "cannot be read to link its partition" in problems[1]
+    assert "part-52-61.parquet has the checksum" in problems[2]
+
+
+@pytest.mark.parametrize("which", [Place.parquet, Place.manifest], ids=["parquet", "manifest"])
+def test_unreadable_file_is_a_problem_among_others(published: Place, which: Callable[[Place, Partition], Path]) -> None:
+    path = which(published, SECOND)
+    path.unlink()
+    path.symlink_to(path)  # a loop: whoever looks at it gets an OSError
+    flip(published.parquet(LAST), 1000)
+    problems = published.audit().problems
+    assert len(problems) == 2
+    assert "cannot be read" in problems[0]
+    assert "range=12-21" in problems[0]
+    assert "part-52-61.parquet has the checksum" in problems[1]
+    assert published.audit().gaps == []
+
+
+def test_unreadable_event_is_a_problem(published: Place) -> None:
+    path = event_path(published, SECOND)
+    path.unlink()
+    path.symlink_to(path)
+    (problem,) = published.audit().problems
+    assert str(path) in problem
+
+
+def test_damaged_checkpoint_is_a_problem(published: Place) -> None:
+    (published.state / "checkpoint.json").write_text("{")
+    found = published.audit()
+    assert found.gaps == []
+    (problem,) = found.problems
+    assert "checkpoint.json cannot be used" in problem
+
+
+def set_checkpoint(place: Place, last: int) -> None:
+    edit(place.state / "checkpoint.json", lambda document: document.update(last_committed_ledger=last))
+
+
+def unpublish(place: Place, one: Partition) -> None:
+    shutil.rmtree(place.manifest(one).parent)
+
+
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_leading_gap_is_told(published: Place, checkpoint: bool) -> None:
+    place = published.but(events_place=None)
+    unpublish(place, GRID[0])
+    unpublish(place, GRID[1])
+    if not checkpoint:
+        place = place.but(checkpoint_place=None)
+    assert place.audit().gaps == [Partition(2, 21)]
+
+
+def test_gap_up_to_the_checkpoint_is_told(published: Place) -> None:
+    set_checkpoint(published, 81)
+    assert published.audit().gaps == [Partition(62, 81)]
+
+
+def test_damaged_partition_is_no_gap(published: Place) -> None:
+    published.parquet(SECOND).unlink()
+    assert published.audit().gaps == []
+
+
+def test_partitions_before_the_era_do_not_count(published: Place) -> None:
+    unpublish(published, SECOND)
+    assert published.of(ledger_start=22).audit().gaps == []
+    assert published.of(ledger_start=15).audit().gaps == [Partition(15, 21)]
+
+
+def test_partitions_that_overlap_are_found(published: Place) -> None:
+    published.publish(Partition(15, 17))
+    problems = published.audit().problems
+    assert any("partitions 12-21 and 15-17 of standalone/e1/v1 overlap" in problem for problem in problems), problems
+
+
+def test_a_correction_holds(published: Place) -> None:
+    other = published.of(allow_overwrite=True).but(compression="snappy")
+    copy(other, [SECOND])
+    found = published.audit()
+    assert (found.problems, found.events, found.partitions) == ([], 7, 6)
+
+
+def test_without_an_audit_stream(published: Place) -> None:
+    silent = published.but(events_place=None)
+    assert silent.audit().problems == []
+    assert silent.audit().partitions == 6
+    flip(published.parquet(SECOND), 1000)
+    assert len(silent.audit().problems) == 1

@@ -1,0 +1,98 @@
+"""Hashes and links: what holds, and what is said when it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bronze.errors import VerificationError
+from bronze.ledger.close_meta import CloseMeta, read_close_meta
+from bronze.ledger.hashes import Verify, check_hashes, check_link
+from tests.bronze.xdr.conftest import Ledgers, Made, chain, u32
+
+WRONG = b"\x5a" * 32
+#: StellarValue ext of an empty set: the proposed value (hash, hash, version) and its signature.
+EMPTY = u32(2) + bytes(68) + u32(0) + bytes(32) + u32(0)
+ENVELOPE = u32(0) + bytes(44) + u32(0, 0, 0, 0, 0)
+
+
+def read(data: bytes, verify: Verify = Verify.FULL) -> CloseMeta:
+    return read_close_meta(data, 0, len(data), verify)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        Made().v0(),
+        Made().v0([ENVELOPE, ENVELOPE]),
+        Made().v2(),
+        Made(value_ext=EMPTY, tx_set_hash=bytes(32)).v2(),
+    ],
+    ids=["V0", "V0 with envelopes", "V2", "empty set"],
+)
+def test_ledgers_that_hold(data: bytes) -> None:
+    for verify in Verify:
+        check_hashes(read(data), verify)
+    check_hashes(read(data, Verify.HEADER), Verify.HEADER)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (Made(ledger_hash=WRONG).v2(), "ledger 7: ledger hash does not hold: stored 5a5a.*, computed [0-9a-f]{64}$"),
+        (Made(tx_set_hash=WRONG).v2(), "ledger 7: transaction set hash does not hold: stored 5a5a.*, computed"),
+        (Made(tx_set_hash=WRONG).v0(), "ledger 7: transaction set hash does not hold: stored 5a5a.*, computed"),
+        (Made(result_hash=WRONG).v2(), "ledger 7: result hash does not hold: stored 5a5a.*, computed"),
+        (Made(result_hash=WRONG).v0(), "ledger 7: result hash does not hold: stored 5a5a.*, computed"),
+        (Made(value_ext=EMPTY).v2(), "hash of an empty set does not hold: stored .*, computed 0{64}"),
+        (Made(value_ext=EMPTY, tx_set_hash=bytes(32)).v0([ENVELOPE]), "declares the transaction set empty, it holds 1"),
+        (Made(tx_set_hash=bytes(32)).v2(), "transaction set hash does not hold: stored 0{64}"),
+    ],
+)
+def test_ledgers_that_do_not(data: bytes, message: str) -> None:
+    with pytest.raises(VerificationError, match=message):
+        check_hashes(read(data), Verify.FULL)
+
+
+def test_header_mode_looks_at_the_ledger_hash_only() -> None:
+    check_hashes(read(Made(tx_set_hash=WRONG, result_hash=WRONG).v2()), Verify.HEADER)
+    with pytest.raises(VerificationError, match="ledger hash"):
+        check_hashes(read(Made(ledger_hash=WRONG).v2()), Verify.HEADER)
+
+
+def test_what_was_not_computed_cannot_be_checked() -> None:
+    with pytest.raises(ValueError, match="cannot be checked in full"):
+        check_hashes(read(Made().v2(), Verify.HEADER), Verify.FULL)
+
+
+def test_links() -> None:
+    first, second = (read(data) for data in chain(7, 2))
+    check_link(first.ledger_hash, second)
+    with pytest.raises(VerificationError, match=r"ledger 8 does not follow ledger 7: .* is [0-9a-f]{64}, .* is 5a5a"):
+        check_link(WRONG, second)
+
+
+@pytest.mark.parametrize("verify", ["full", "header"])
+def test_modes_are_named_as_in_the_settings(verify: str) -> None:
+    assert Verify(verify) == verify
+
+
+@pytest.mark.ledgers
+def test_verdicts_on_real_ledgers(ledgers: Ledgers, walker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the index; only that a zero hash is right for a set declared empty."""
+    monkeypatch.setattr("bronze.ledger.close_meta._walker", lambda: walker)
+    for line in ledgers.lines:
+        meta = read(ledgers.load(line))
+        found = {
+            "header": meta.computed_ledger_hash == meta.ledger_hash,
+            "txset": meta.computed_tx_set_hash == meta.tx_set_hash,
+            "results": meta.computed_result_hash == meta.result_hash,
+        }
+        assert found == {name: line["checks"][name] for name in found}, line["file"]
+        if line["tier"] == "A" or meta.empty_tx_set:
+            check_hashes(meta, Verify.FULL)
+        else:
+            check_hashes(meta, Verify.HEADER)
+            with pytest.raises(VerificationError, match=f"ledger {meta.sequence}: transaction set hash"):
+                check_hashes(meta, Verify.FULL)

@@ -1,0 +1,151 @@
+"""What a person reads at the end: every number of a run, and what was left undone and why."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bronze.commit.sequencer import Position
+from bronze.lake.lake import Lake, Newest
+from bronze.lake.layout import LakeLayout
+from bronze.outcomes import Outcome, PartitionFailure, Pending
+from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
+from bronze.partitioning.plan import EraPlan
+from bronze.storage.local import LocalStore
+from bronze.verify.verifier import Audit
+from pipeline.commands.text import _size, audit_lines, plan_lines, run_lines
+from pipeline.launch.prepare import Prepared
+from pipeline.telemetry.totals import Totals
+from tests.pipeline.telemetry.test_totals import SUMMARY
+from tests.transforms.conftest import make_job
+
+ERA = Era("e", "v1", "net", 0, 0, 1000)
+HEAD = "sha256:" + "ab" * 32
+
+
+def prepared(
+    *, tail: int = 0, parts: tuple[Partition, ...] = (Partition(0, 999), Partition(1000, 1999)), **job: Any
+) -> Prepared:
+    layout = LakeLayout(4, 64000)
+    end = parts[-1].end if parts else -1
+    plan = EraPlan(ERA, 0, end, tail, parts)
+    store = LocalStore("/lake")
+    made = make_job(Path("/out"), eras=(ERA,), layout=layout, prefix="bronze", **job)
+    return Prepared(made, Lake(store, layout, None), Newest("x/y.xdr.zst", 2500), [plan], [Position(0, "", None)])
+
+
+def lines_of(totals: Totals, position: Position, **keys: Any) -> list[str]:
+    return list(run_lines(prepared(**keys), totals, 2.0, [position]))
+
+
+def test_a_plan_names_places_eras_partitions_and_files() -> None:
+    assert list(plan_lines(prepared(tail=501))) == [
+        "lake         /lake (4 ledgers per file, 64000 files per directory, .xdr.zst)",
+        "newest       ledger 2500 (x/y.xdr.zst)",
+        "destination  /out/data/bronze",
+        "era e (net/e/v1)",
+        "  ledgers     0-1999: 1,998",
+        "  partitions  2 of up to 1,000 ledgers",
+        "  files       500",
+        "  left out    501 ledgers up to 2500: they make no whole partition yet (--publish-partial publishes them)",
+    ]
+
+
+def test_a_plan_without_partitions_says_why() -> None:
+    assert "  nothing to do: goes on at ledger 0, no partition is whole yet" in list(plan_lines(prepared(parts=())))
+
+
+def test_a_run_names_all_its_numbers() -> None:
+    totals = Totals()
+    for outcome in (Outcome.WRITTEN, Outcome.WRITTEN, Outcome.SKIPPED, Outcome.UNCHANGED, Outcome.REPLACED):
+        totals.add(
+            dataclasses.replace(SUMMARY, outcome=outcome, row_count=1500, raw_bytes=2_500_000, byte_size=500_000)
+        )
+    assert lines_of(totals, Position(2000, HEAD, None)) == [
+        "partitions   2 written, 1 unchanged, 1 replaced, 1 skipped, 0 failed",
+        "ledgers      6,000 from 8 files, 10.0 MB raw, 2.0 MB parquet",
+        "time         2.0 s, 3,000 ledgers/s, 5.0 MB/s raw",
+        f"chain        net/e/v1: committed up to ledger 1999, head {HEAD}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("position", "state", "says"),
+    [
+        pytest.param(Position(0, "", None), {}, "nothing committed", id="an empty chain"),
+        pytest.param(Position(10, HEAD, None), {}, f"committed up to ledger 9, head {HEAD}", id="with events"),
+        pytest.param(
+            Position(10, "", None),
+            {"events_place": None},
+            "committed up to ledger 9, no audit stream",
+            id="a checkpoint alone",
+        ),
+        pytest.param(
+            Position(0, "", None),
+            {"events_place": None, "checkpoint_place": None},
+            "not kept (no audit stream, no checkpoint)",
+            id="nothing is kept of the chain",
+        ),
+    ],
+)
+def test_where_a_chain_stands(position: Position, state: dict[str, Any], says: str) -> None:
+    assert f"chain        net/e/v1: {says}" in lines_of(Totals(), position, **state)
+
+
+def test_what_is_left_undone_is_named_with_its_reason() -> None:
+    totals = Totals()
+    totals.add(PartitionFailure("net/e/v1", 20, 29, "FrameError", "object x: it is empty"))
+    totals.add(PartitionFailure("net/e/v1", 10, 19, "VerificationError", "does not link", published=True))
+    totals.add(Pending("net/e/v1", 30, 39, 10, "does not link"))
+    lines = lines_of(totals, Position(10, HEAD, None))
+    assert lines[0] == "partitions   0 written, 0 skipped, 1 failed, 1 refused"
+    assert lines[-3:] == [
+        "refused      net/e/v1 10-19: VerificationError: does not link",
+        "failed       net/e/v1 20-29: FrameError: object x: it is empty",
+        "pending      net/e/v1 30-39 is published, but its chain waits for ledger 10; does not link",
+    ]
+
+
+def test_of_many_that_are_left_undone_the_first_are_named_and_all_are_counted() -> None:
+    totals = Totals()
+    for start in range(100):
+        totals.add(PartitionFailure("net/e/v1", start, start, "FrameError", ""))
+        totals.add(Pending("net/e/v1", 1000 + start, 1000 + start, 0, ""))
+    lines = lines_of(totals, Position(0, "", None))
+    assert lines[0] == "partitions   0 written, 0 skipped, 100 failed"
+    assert len([line for line in lines if line.startswith("failed")]) == 20
+    assert len([line for line in lines if line.startswith("pending")]) == 20
+    assert lines.count("             and 80 more") == 2
+
+
+def test_a_dry_run_says_what_would_be_written_and_nothing_of_chains() -> None:
+    totals = Totals()
+    totals.add(dataclasses.replace(SUMMARY, outcome=Outcome.MEASURED, storage_path="net/e/v1/t/range=0-9"))
+    lines = lines_of(totals, Position(0, "", None), dry_run=True)
+    assert lines[0] == "partitions   1 measured, 0 failed"
+    assert lines[-1] == "would write  net/e/v1/t/range=0-9: 8 ledgers, 100 bytes, sha256:00"
+
+
+def test_an_audit_says_whether_the_chain_holds() -> None:
+    audit = Audit("net/e/v1", events=2, partitions=2, rows=1998, bytes=1234, first=0, last=1999, head=HEAD)
+    assert list(audit_lines(audit)) == [
+        "chain net/e/v1: HOLDS",
+        "  2 events, 2 partitions, ledgers 0-1999, 1,998 rows, 1.2 KB",
+        f"  head {HEAD}",
+    ]
+    audit.gaps.append(Partition(10, 19))
+    audit.problems += ["first", "second"]
+    assert next(audit_lines(audit)) == "chain net/e/v1: DOES NOT HOLD: 2 problems"
+    assert list(audit_lines(audit))[-3:] == ["  gap: ledgers 10-19 have no partition", "  first", "  second"]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (1_500_000, "1.5 MB"), (2e9, "2.0 GB"), (3.2e15, "3200.0 TB")],
+)
+def test_sizes(count: float, text: str) -> None:
+    assert _size(count) == text

@@ -1,0 +1,72 @@
+"""The temporary directories of runs: a dead run's goes with the next run, even one without work; a live one's stays."""
+
+# ruff: noqa: F811 - fixtures are imported by name
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.launch.scratch import remove_dead_scratch, scratch
+from tests.e2e.conftest import (  # noqa: F401
+    Copier,
+    Objects,
+    copier,
+    own_environment,
+    sample,
+    sample_lakes,
+    wait_until,
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it is asked for anew
+    return folder
+
+
+@pytest.fixture
+def left(place: Path, sample: Callable[..., Objects], copier: Callable[..., Copier]) -> Copier:
+    """A run of three partitions that was killed as soon as it had its directory."""
+    copy = copier(sample(first=8, ledgers=24).root, ledger_start=8, ledger_end=31, partition_size=8)
+    run = copy.start()
+    try:
+        # Not just anything: Python tries first whether it can write there, with a file that it removes again.
+        wait_until(lambda: any(place.glob("bronze-copier-*")), "the run's directory")
+    finally:
+        run.send_signal(signal.SIGKILL)
+        run.communicate()
+    assert len(list(place.iterdir())) == 1
+    return copy
+
+
+def test_a_run_with_nothing_to_do_removes_it(left: Copier, place: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert left.process(TMPDIR=str(elsewhere)).status == 0
+    assert len(list(place.iterdir())) == 1
+    ran = left.process()
+    assert (ran.status, ran.lines("written")) == (0, [])
+    assert list(place.iterdir()) == []
+
+
+def test_clean_removes_it_and_says_so(left: Copier, place: Path) -> None:
+    (folder,) = place.iterdir()
+    ran = left.run("clean")
+    assert (ran.status, f"removed {folder}" in ran.out.splitlines()) == (0, True)
+    assert not folder.exists()
+
+
+def test_that_of_a_live_run_stays(place: Path) -> None:
+    with scratch() as folder:
+        assert remove_dead_scratch() == []
+        assert list(place.iterdir()) == [folder]
+    assert list(place.iterdir()) == []

@@ -1,0 +1,142 @@
+"""The log's lines, as they arrive on a stream."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipeline.telemetry import logs
+
+LOG = logging.getLogger("bronze.test_logs")
+SECRET = "correct-horse"
+
+
+@pytest.fixture(autouse=True)
+def _root_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+def set_up(format: str = "text", level: str = "info", **others: Any) -> io.StringIO:
+    stream = io.StringIO()
+    logs.configure(format, level, stream=stream, **others)
+    return stream
+
+
+def only_json(stream: io.StringIO) -> dict[str, Any]:
+    (line,) = stream.getvalue().splitlines()
+    fields = json.loads(line)
+    assert isinstance(fields, dict)
+    return fields
+
+
+def test_text_is_time_level_and_message() -> None:
+    stream = set_up()
+    LOG.info("published %d partitions", 3)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO    published 3 partitions\n", stream.getvalue())
+
+
+def test_json_is_one_object_a_line_with_what_collectors_read() -> None:
+    stream = set_up("json")
+    LOG.warning("two\nlines")
+    fields = only_json(stream)
+    assert fields["severity"] == "WARNING"
+    assert fields["message"] == "two\nlines"
+    assert fields["logger"] == "bronze.test_logs"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", fields["time"])
+    assert fields["logging.googleapis.com/sourceLocation"]["file"] == __file__
+
+
+def test_extra_fields_stand_beside_the_others_and_replace_none_of_them() -> None:
+    stream = set_up("json")
+    LOG.info("done", extra={"era": "pre_p23", "range": (0, 9), "ratio": 0.5, "none": None, "severity": "forged"})
+    fields = only_json(stream)
+    assert (fields["era"], fields["range"], fields["ratio"], fields["none"]) == ("pre_p23", [0, 9], 0.5, None)
+    assert fields["severity"] == "INFO"
+
+
+@pytest.mark.parametrize(
+    ("level", "passed"),
+    [
+        ("debug", ["DEBUG", "INFO", "WARNING", "ERROR"]),
+        ("info", ["INFO", "WARNING", "ERROR"]),
+        ("warn", ["WARNING", "ERROR"]),
+        ("error", ["ERROR"]),
+    ],
+)
+def test_level(level: str, passed: list[str]) -> None:
+    stream = set_up("json", level)
+    for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+        LOG.log(number, "x")
+    assert [json.loads(line)["severity"] for line in stream.getvalue().splitlines()] == passed
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_no_secret_is_written(format: str) -> None:
+    stream = set_up(format, secrets=[SECRET])
+    LOG.info("in the message: %s", SECRET)
+    LOG.info("as an argument: %s", ["postgresql://u:other-secret@h/d"])  # known to nobody, but it looks like one
+    LOG.info("in an extra field", extra={"place": {"url": f"x{SECRET}x", SECRET: 1}, "error": ValueError(SECRET)})
+    LOG.info("under a name that says so", extra={"db_password": "other-secret"})
+    try:
+        raise ValueError(SECRET)
+    except ValueError as error:
+        LOG.exception("in an exception: %s", error)
+    assert SECRET not in stream.getvalue()
+    assert "other-secret" not in stream.getvalue()
+    assert stream.getvalue().count("***") >= 4
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_an_exception_comes_with_its_traceback(format: str) -> None:
+    stream = set_up(format)
+    try:
+        raise ValueError("reason")
+    except ValueError:
+        LOG.exception("failed")
+    text = only_json(stream)["stack_trace"] if format == "json" else stream.getvalue()
+    assert "Traceback" in text
+    assert "ValueError: reason" in text
+
+
+def test_a_call_whose_arguments_do_not_fit_is_not_lost() -> None:
+    stream = io.StringIO()
+    handler = logs.configure(stream=stream)
+    handler.handle(LOG.makeRecord("x", logging.INFO, __file__, 1, "%d partitions", ("three",), None))
+    assert stream.getvalue().endswith("%d partitions ('three',)\n")
+
+
+def test_configuring_again_replaces_the_first_handler_and_no_other() -> None:
+    foreign = logging.NullHandler()
+    logging.getLogger().addHandler(foreign)
+    first = set_up()
+    second = set_up()
+    LOG.info("once")
+    assert first.getvalue() == ""
+    assert second.getvalue().count("once") == 1
+    assert foreign in logging.getLogger().handlers
+
+
+def test_logs_go_to_standard_error() -> None:
+    program = "import logging; from pipeline.telemetry import logs; logs.configure(); logging.info('here')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert done.stderr.endswith("INFO    here\n")
+
+
+def test_what_libraries_tell_of_signatures_is_not_logged_even_at_debug() -> None:
+    stream = set_up(level="debug")
+    logging.getLogger("botocore.auth").debug("StringToSign: AWS4-HMAC-SHA256")
+    LOG.debug("shown")
+    assert "StringToSign" not in stream.getvalue()
+    assert "shown" in stream.getvalue()

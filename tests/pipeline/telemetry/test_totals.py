@@ -1,0 +1,87 @@
+"""Totals: what became of every partition is counted once."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from bronze.outcomes import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
+from pipeline.telemetry.totals import Totals
+
+SUMMARY = PartitionSummary(
+    chain="net/e/v1",
+    start=0,
+    end=9,
+    outcome=Outcome.WRITTEN,
+    first=2,
+    last=9,
+    row_count=8,
+    byte_size=100,
+    checksum="sha256:00",
+    previous_hash="",
+    first_hash="",
+    last_hash="",
+    storage_path="",
+    raw_bytes=1000,
+    files=2,
+)
+FAILURE = PartitionFailure("net/e/v1", 10, 19, "FrameError", "object x: empty")
+REFUSED = PartitionFailure("net/e/v1", 0, 9, "VerificationError", "does not link", published=True)
+PENDING = Pending("net/e/v1", 20, 29, 10, "")
+
+
+def totals(*found: PartitionSummary | PartitionFailure | Commit | Pending) -> Totals:
+    total = Totals()
+    for one in found:
+        total.add(one)
+    return total
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ledgers", "files", "raw", "parquet"),
+    [
+        pytest.param(Outcome.WRITTEN, 8, 2, 1000, 100, id="written"),
+        pytest.param(Outcome.UNCHANGED, 8, 2, 1000, 100, id="encoded again, and the same"),
+        pytest.param(Outcome.REPLACED, 8, 2, 1000, 100, id="replaced"),
+        pytest.param(Outcome.MEASURED, 8, 2, 1000, 100, id="measured"),
+        pytest.param(Outcome.SKIPPED, 0, 0, 0, 0, id="skipped: nothing was read"),
+    ],
+)
+def test_ledgers_and_bytes_are_those_that_this_run_encoded(
+    outcome: Outcome, ledgers: int, files: int, raw: int, parquet: int
+) -> None:
+    total = totals(dataclasses.replace(SUMMARY, outcome=outcome))
+    assert (total.ledgers, total.files, total.raw_bytes, total.parquet_bytes) == (ledgers, files, raw, parquet)
+    assert (total.outcomes[outcome], total.partitions, total.accounted) == (1, 1, 1)
+    assert len(total.measured) == (outcome is Outcome.MEASURED)
+
+
+@pytest.mark.parametrize(
+    ("found", "complete", "accounted"),
+    [
+        pytest.param([], True, 0, id="nothing to do"),
+        pytest.param([SUMMARY], True, 1, id="published"),
+        pytest.param([SUMMARY, FAILURE], False, 2, id="one failed"),
+        pytest.param([SUMMARY, REFUSED], False, 1, id="published, and refused by its chain: one partition"),
+        pytest.param([SUMMARY, PENDING], False, 1, id="one waits"),
+    ],
+)
+def test_a_run_is_complete_when_nothing_failed_and_nothing_waits(
+    found: list[PartitionSummary | PartitionFailure | Pending], complete: bool, accounted: int
+) -> None:
+    total = totals(*found)
+    assert (total.is_complete, total.accounted) == (complete, accounted)
+
+
+def test_commits_are_counted_and_events_when_they_are_new() -> None:
+    total = totals(
+        Commit("net/e/v1", 0, 9, "sha256:1", is_new=True),
+        Commit("net/e/v1", 10, 19, "sha256:2", is_new=False),
+        Commit("net/e/v1", 20, 29, "", is_new=True),
+    )
+    assert (total.commits, total.new_events) == (3, 1)
+
+
+def test_a_partition_that_waits_in_two_waves_waits_once() -> None:
+    assert len(totals(PENDING, PENDING).pending) == 1
