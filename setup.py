@@ -46,7 +46,7 @@ setup(
     cmdclass={"build_ext": BuildReader},
     entry_points={"console_scripts": ["bronze-copier = pipeline.main:main"]},
     install_requires=[
-        "apache-beam[gcp,aws]>=2.77,<2.78",  # runner internals are relied on: see pipeline/local_runner.py
+        "apache-beam[gcp,aws]>=2.77,<2.78",  # runner internals are relied on: see pipeline/launch/local_runner.py
         "pyarrow==25.0.1",  # its writer decides the bytes of every partition
         "stellar-sdk>=16.1,<17",
         "zstandard>=0.25,<0.26",

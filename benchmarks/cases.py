@@ -111,7 +111,7 @@ def program(spec: dict[str, Any]) -> Callable[[], int]:
 
 def plan(spec: dict[str, Any]) -> int:
     """Plan pubnet, and cut its waves; the number of partitions."""
-    from bronze.dataset.dataset import Destination
+    from bronze.dataset.dataset import Dataset
     from bronze.lake.layout import LakeLayout
     from bronze.partitioning.era import Era
     from bronze.partitioning.plan import plan_era
@@ -120,7 +120,7 @@ def plan(spec: dict[str, Any]) -> int:
     from transforms.key_by_partition import batch_files
 
     era = Era("all", "v1", "pubnet", 0, 64_999_999, 10_000)
-    planned = plan_era(era, 0, None, Destination(LocalStore(spec["out"]), "bronze", "ledgers_lcm_raw"), partial=False)
+    planned = plan_era(era, 0, None, Dataset(LocalStore(spec["out"]), "bronze", "ledgers_lcm_raw"), partial=False)
     layout = LakeLayout(1, 64000, "zst")
     waves = list(cut_waves([planned], frozenset(), workers=2))
     assert sum(len(list(batch_files(wave, layout))) for wave in waves) >= len(planned.partitions)
@@ -178,8 +178,8 @@ def main() -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         count = work()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu += children.ru_utime + children.ru_stime - before.ru_utime - before.ru_stime
+    list_children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu += list_children.ru_utime + list_children.ru_stime - before.ru_utime - before.ru_stime
     figures = {"count": count, "wall": wall, "cpu": cpu, "peak_rss": _peak_rss()}
     print(json.dumps(figures | ({"steady": wall * speed.mean} if speed else {})))
 

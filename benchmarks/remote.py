@@ -69,7 +69,7 @@ def _server(lake: BenchLake) -> Iterator[Callable[[int], str]]:
     os.environ.update(environment())
     with running_s3_server() as server:
         bucket = server.new_bucket()
-        store = server.place(bucket, "lake").open()
+        store = server.location(bucket, "lake").open()
         with ThreadPoolExecutor(8) as pool:
             paths = [path for path in Path(lake.root).rglob("*") if path.is_file()]
             list(pool.map(lambda path: store.create(str(path.relative_to(lake.root)), path.read_bytes()), paths))

@@ -11,15 +11,15 @@
     │   ├── VerificationError  a hash, a link, a sequence or a protocol does not hold
     │   └── StateError         a manifest, checkpoint, event file or chain that contradicts itself
     ├── StoreError             a store could not do what it was asked; may help to try again
-    │   ├── ObjectMissing      nothing lies at the key
-    │   ├── ObjectExists       something lies at the key already
-    │   ├── ObjectTooLarge     an object has more bytes than the caller, or the store, takes
-    │   ├── AccessDenied       the credentials are refused, or do not allow what was asked
+    │   ├── ObjectNotFoundError      nothing lies at the key
+    │   ├── ObjectExistsError       something lies at the key already
+    │   ├── ObjectTooLargeError     an object has more bytes than the caller, or the store, takes
+    │   ├── AccessDeniedError       the credentials are refused, or do not allow what was asked
     │   └── CatalogError       the catalog refused; trying again cannot help
-    │       └── CatalogUnavailable  the catalog cannot be reached, or does not answer; may pass
-    ├── Stopped                the run was asked to stop; what was begun is given up
+    │       └── CatalogUnavailableError  the catalog cannot be reached, or does not answer; may pass
+    ├── RunStoppedError                the run was asked to stop; what was begun is given up
     ├── DeliveryError          an audit event could not be delivered; may pass
-    ├── DeliveryRefused        the endpoint will never take an audit event
+    ├── DeliveryRejectedError        the endpoint will never take an audit event
     └── ConflictError          what lies at a key differs from what is to be published there
 
 A message names the object, the ledger and both values, and says what to do where that is known.
@@ -101,19 +101,19 @@ class StoreError(BronzeError):
     """A store could not do what it was asked; it may help to try again."""
 
 
-class ObjectMissing(StoreError):
+class ObjectNotFoundError(StoreError):
     """Nothing lies at the key."""
 
 
-class ObjectExists(StoreError):
+class ObjectExistsError(StoreError):
     """Something lies at the key already."""
 
 
-class ObjectTooLarge(StoreError):
+class ObjectTooLargeError(StoreError):
     """An object has more bytes than the caller, or the store, takes."""
 
 
-class AccessDenied(StoreError):
+class AccessDeniedError(StoreError):
     """The credentials are refused, or do not allow what was asked."""
 
 
@@ -121,11 +121,11 @@ class CatalogError(StoreError):
     """The catalog refused what it was asked; trying again cannot help."""
 
 
-class CatalogUnavailable(CatalogError):
+class CatalogUnavailableError(CatalogError):
     """The catalog cannot be reached, or does not answer in time; may pass."""
 
 
-class Stopped(BronzeError):
+class RunStoppedError(BronzeError):
     """The run was asked to stop; what was begun is given up and nothing of it is published."""
 
 
@@ -139,7 +139,7 @@ class DeliveryError(BronzeError):
     retry_after: float = 0.0
 
 
-class DeliveryRefused(BronzeError):
+class DeliveryRejectedError(BronzeError):
     """The endpoint's answer says that it will never take an audit event."""
 
 
@@ -150,7 +150,9 @@ class ConflictError(BronzeError):
 def is_transient(error: BaseException) -> bool:
     """Whether trying the same thing again may succeed."""
     if isinstance(error, CatalogError):
-        return isinstance(error, CatalogUnavailable)
-    if isinstance(error, (ObjectMissing, ObjectExists, ObjectTooLarge, AccessDenied, PermissionError)):
+        return isinstance(error, CatalogUnavailableError)
+    if isinstance(
+        error, (ObjectNotFoundError, ObjectExistsError, ObjectTooLargeError, AccessDeniedError, PermissionError)
+    ):
         return False
     return isinstance(error, (StoreError, DeliveryError, OSError))

@@ -20,7 +20,7 @@ class Outcome(enum.StrEnum):
     #: Not touched: its manifest was there.
     SKIPPED = "skipped"
     #: Encoded by a dry run, not published.
-    MEASURED = "measured"
+    DRY_RUN = "measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class PartitionFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class CommittedPartition:
     """A partition that the sequencer committed to its chain.
 
     Attributes:
@@ -98,7 +98,7 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingPartition:
     """A published partition that its chain has not reached: it lies behind a gap or a failure.
 
     Attributes:
@@ -108,5 +108,5 @@ class Pending:
     chain: str
     start: int
     end: int
-    waits_for: int
+    blocked_at: int
     reason: str

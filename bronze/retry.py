@@ -30,7 +30,7 @@ class RetryPolicy:
     backoff_ms: int
 
     def call(
-        self, what: str, function: Callable[[], Result], passes: Callable[[BaseException], bool] = is_transient
+        self, what: str, function: Callable[[], Result], is_retryable: Callable[[BaseException], bool] = is_transient
     ) -> Result:
         """Call `function` until it succeeds, fails for good, or the attempts are used up; raises its last error.
 
@@ -47,7 +47,7 @@ class RetryPolicy:
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self.attempts),
             wait=tenacity.wait_random_exponential(multiplier=self.backoff_ms / 1000, max=_LONGEST_WAIT_SECONDS),
-            retry=tenacity.retry_if_exception(passes),
+            retry=tenacity.retry_if_exception(is_retryable),
             before_sleep=warn,
             reraise=True,
         )

@@ -19,7 +19,7 @@ compile requirements.txt '# The complete lock of what bronze-copier runs and is 
 #   pyarrow      its writer decides the bytes of every partition: another version gives other checksums, so it is
 #                changed only together with the version label of the data
 #   zstandard    the decoder of every lake object; its behaviour on damaged frames was read and tested
-#   apache-beam  the local runner is built from internals that later versions may move (pipeline/local_runner.py)
+#   apache-beam  the local runner is built from internals that later versions may move (pipeline/launch/local_runner.py)
 #   stellar-sdk  the XDR table is compiled from its docstrings (tools/compile_xdr_table.py)
 #   obstore      which conditions and retries it sends decides what a lost answer can do' \
   --extra test setup.py

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import apache_beam as beam
 
-from bronze.outcomes import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
+from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,8 +75,8 @@ def _register(kind: type) -> type[FrozenCoder]:
 BatchFilesCoder = _register(BatchFiles)
 PartitionKeyCoder = _register(PartitionKey)
 PartitionFailureCoder = _register(PartitionFailure)
-CommitCoder = _register(Commit)
-PendingCoder = _register(Pending)
+CommittedPartitionCoder = _register(CommittedPartition)
+PendingPartitionCoder = _register(PendingPartition)
 
 
 class PartitionSummaryCoder(FrozenCoder):

@@ -13,7 +13,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from bronze.errors import BronzeError
-from bronze.ingest.copier import Publisher
+from bronze.ingest.copier import PartitionCopier
 from bronze.job.spec import CopyJob
 from bronze.outcomes import PartitionFailure, PartitionSummary
 from bronze.partitioning.era import Era
@@ -38,14 +38,14 @@ class EncodePartition(beam.DoFn):
 
     def __init__(self, job: CopyJob) -> None:
         self._job = job
-        self._publisher: Publisher | None = None
+        self._publisher: PartitionCopier | None = None
         self._behind: ThreadPoolExecutor | None = None
         self._waiting: Callable[[], Any] | None = None
 
     def setup(self) -> None:
         """Open lake and destination, and get the decode buffer, once for each worker."""
         self._publisher = self._job.publisher()
-        if self._publisher.destination.is_remote and not self._job.dry_run:
+        if self._publisher.dataset.is_remote and not self._job.dry_run:
             self._behind = ThreadPoolExecutor(1, thread_name_prefix="publish")
 
     def start_bundle(self) -> None:
@@ -61,7 +61,7 @@ class EncodePartition(beam.DoFn):
         files = [start for span in sorted(spans) for start in span.starts()]
 
         def attempt() -> PartitionSummary:
-            copy = publisher.measure if self._job.dry_run else publisher.publish
+            copy = publisher.dry_run if self._job.dry_run else publisher.publish
             return copy(era, partition, files)
 
         attempts: Iterator[Attempt] = itertools.repeat(attempt)
@@ -78,7 +78,7 @@ class EncodePartition(beam.DoFn):
         """Give out the last partition."""
         last, self._waiting = self._waiting, None
         if last is not None:
-            yield _at_the_end(last())
+            yield _as_bundle_end_output(last())
 
     def teardown(self) -> None:
         """End the threads."""
@@ -93,7 +93,7 @@ class EncodePartition(beam.DoFn):
         try:
             finish = self._publisher.begin(era, partition, files)
         except Exception as error:
-            _let_go(error)
+            _release_frames(error)
             failed: Future[PartitionSummary] = Future()
             failed.set_exception(error)
             return failed.result
@@ -119,16 +119,16 @@ class EncodePartition(beam.DoFn):
         return key.chain, summary
 
 
-def _let_go(error: BaseException | None) -> None:
+def _release_frames(error: BaseException | None) -> None:
     """Free what the frames that `error` came through hold: buffers, which the next partition needs anew."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 
 
-def _at_the_end(outcome: Any) -> Any:
+def _as_bundle_end_output(outcome: Any) -> Any:
     """`outcome` as a bundle's end gives it out."""
     if isinstance(outcome, beam.pvalue.TaggedOutput):
-        return beam.pvalue.TaggedOutput(outcome.tag, _at_the_end(outcome.value))
+        return beam.pvalue.TaggedOutput(outcome.tag, _as_bundle_end_output(outcome.value))
     window = GlobalWindow()
     return WindowedValue(outcome, window.max_timestamp(), (window,))

@@ -13,13 +13,15 @@ from typing import Any
 
 import apache_beam as beam
 
-from bronze.outcomes import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
+from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition
 
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in (PartitionSummary, PartitionFailure, Commit, Pending)}
+_KINDS: dict[str, type] = {
+    kind.__name__: kind for kind in (PartitionSummary, PartitionFailure, CommittedPartition, PendingPartition)
+}
 
 
 class WriteReport(beam.DoFn):
-    """Writes its elements (dataclasses of `bronze.summary`), a bundle a file, below `folder`."""
+    """Writes its elements (dataclasses of `bronze.outcomes`), a bundle a file, below `folder`."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -43,7 +45,7 @@ class WriteReport(beam.DoFn):
         part.replace(path)
 
 
-def read_report(folder: Path) -> Iterator[PartitionSummary | PartitionFailure | Commit | Pending]:
+def read_report(folder: Path) -> Iterator[PartitionSummary | PartitionFailure | CommittedPartition | PendingPartition]:
     """All outcomes below `folder`, in no particular order."""
     seen = set()
     for path in folder.glob("*.jsonl"):

@@ -15,7 +15,7 @@ from apache_beam.transforms.window import GlobalWindow
 from bronze.commit.sequencer import Sequencer
 from bronze.errors import BronzeError, DeliveryError, is_transient
 from bronze.job.spec import CopyJob
-from bronze.outcomes import PartitionFailure, PartitionSummary, Pending
+from bronze.outcomes import PartitionFailure, PartitionSummary, PendingPartition
 from transforms.elements import PartitionSummaryCoder
 
 PENDING = "pending"
@@ -28,9 +28,9 @@ def _passes(error: BaseException) -> bool:
 
 
 class SequencePartitions(beam.DoFn):
-    """``(chain, PartitionSummary)`` to `Commit`; what waits goes to `PENDING`, what cannot be committed to `REFUSED`.
+    """``(chain, PartitionSummary)`` to `CommittedPartition`; `PENDING` takes what waits, `REFUSED` what fails.
 
-    The state only orders: what is committed is decided by the files (`bronze.sequencer`), so a bundle that
+    The state only orders: what is committed is decided by the files (`bronze.commit.sequencer`), so a bundle that
     is tried again commits nothing twice.
     """
 
@@ -94,7 +94,7 @@ class SequencePartitions(beam.DoFn):
         """Name what the chain did not reach."""
         reason = blocked.read() or ""
         for left in sorted(waiting.read(), key=lambda waits: waits.start):
-            pending = Pending(left.chain, left.start, left.end, next_ledger.read() or 0, reason)
+            pending = PendingPartition(left.chain, left.start, left.end, next_ledger.read() or 0, reason)
             yield beam.pvalue.TaggedOutput(PENDING, pending)
 
     def _commit(self, sequencer: Sequencer, summary: PartitionSummary) -> Any:

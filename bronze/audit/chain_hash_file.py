@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bronze.errors import ObjectMissing, ObjectTooLarge, StateError
+from bronze.errors import ObjectNotFoundError, ObjectTooLargeError, StateError
 from bronze.storage.store import Store
 
 _MAX_BYTES = 1 << 20
@@ -15,7 +15,7 @@ _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class ChainHashes:
+class ChainHashFile:
     """The file `name` at the root of `store`: ``{"network/era/version": "sha256:…"}``.
 
     Attributes:
@@ -37,9 +37,9 @@ class ChainHashes:
         """
         try:
             return self._parsed(self.store.read(self.name, most=_MAX_BYTES))
-        except ObjectMissing:
+        except ObjectNotFoundError:
             return {}
-        except ObjectTooLarge as error:
+        except ObjectTooLargeError as error:
             raise self._damaged(error) from error
 
     def put(self, chain: str, event_hash: str, expected: Collection[str | None] | None = None) -> str | None:

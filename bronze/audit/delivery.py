@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 
-from bronze.audit.chain_hash_file import ChainHashes
-from bronze.audit.endpoint import Endpoint
+from bronze.audit.chain_hash_file import ChainHashFile
+from bronze.audit.endpoint import DeliveryEndpoint
 from bronze.audit.event import Event
 from bronze.audit.event_log import EventLog
 from bronze.storage.store import Store
@@ -19,12 +19,12 @@ DELIVERED = "pas-delivered.json"
 _LOG = logging.getLogger(__name__)
 
 
-class Delivered:
+class DeliveryCursor:
     """The record of `chain` below the root of `store`, where its event files are."""
 
     def __init__(self, store: Store, chain: str) -> None:
         self.chain = chain
-        self._record = ChainHashes(
+        self._record = ChainHashFile(
             store,
             DELIVERED,
             what="delivery record",
@@ -50,10 +50,10 @@ class Delivered:
         return self._record.put(self.chain, event_hash, expected=[before])
 
 
-class Deliverer:
+class EventDelivery:
     """Delivers the events of one chain in the order of their links, at least once each."""
 
-    def __init__(self, log: EventLog, delivered: Delivered, endpoint: Endpoint) -> None:
+    def __init__(self, log: EventLog, delivered: DeliveryCursor, endpoint: DeliveryEndpoint) -> None:
         self._log = log
         self._delivered = delivered
         self._endpoint = endpoint
@@ -72,7 +72,7 @@ class Deliverer:
             How many events were sent.
 
         Raises:
-            DeliveryRefused, DeliveryError: the first event that could not be delivered; it and what follows it
+            DeliveryRejectedError, DeliveryError: the first event that could not be delivered; it and what follows it
                 are kept for the next call.
             StateError: the record, the chain heads or an event file are damaged, or the chain is broken.
         """

@@ -20,7 +20,7 @@ import urllib3
 from requests.auth import HTTPBasicAuth
 
 from bronze.audit.event import Event
-from bronze.errors import ConfigError, DeliveryError, DeliveryRefused
+from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError
 from bronze.redact import redact, secrets_in
 from bronze.retry import RetryPolicy
 
@@ -31,11 +31,11 @@ _SHOWN = 200
 #: An endpoint that asks for more patience is asked again earlier.
 _LONGEST_RETRY_AFTER_SECONDS = 30.0
 #: Attempts that were given up and still wait for an endpoint that trickles its answer.
-_MOST_HANGING = 8
+_MAX_ABANDONED_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long one attempt may take, in seconds.
 
     Attributes:
@@ -56,7 +56,7 @@ class _Session(requests.Session):
         """None: a redirect is an answer like any other (else its whole body is read, however long)."""
 
 
-class Endpoint:
+class DeliveryEndpoint:
     """Where events are POSTed to. May be shared by threads.
 
     Args:
@@ -67,7 +67,7 @@ class Endpoint:
         ConfigError: `url` is no HTTP or HTTPS address.
     """
 
-    def __init__(self, url: str, retry: RetryPolicy, patience: Patience = Patience()) -> None:
+    def __init__(self, url: str, retry: RetryPolicy, patience: Timeouts = Timeouts()) -> None:
         self._url = url
         self._retry = retry
         self._patience = patience
@@ -85,10 +85,10 @@ class Endpoint:
         """Deliver one event, trying again what may pass.
 
         Raises:
-            DeliveryRefused: the endpoint's answer says that it will never take it.
+            DeliveryRejectedError: the endpoint's answer says that it will never take it.
             DeliveryError: no attempt succeeded; it may pass.
         """
-        body = event.compact()
+        body = event.delivery_body()
         not_before = 0.0
 
         def attempt() -> None:
@@ -105,7 +105,7 @@ class Endpoint:
     def _bounded(self, event_id: str, body: bytes) -> None:
         """One attempt, however slowly the endpoint answers."""
         self._hanging = [thread for thread in self._hanging if thread.is_alive()]
-        if len(self._hanging) >= _MOST_HANGING:
+        if len(self._hanging) >= _MAX_ABANDONED_ATTEMPTS:
             raise DeliveryError(f"{self.where} has not finished its answers to {len(self._hanging)} earlier attempts")
         outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
 
@@ -146,13 +146,13 @@ class Endpoint:
                 what = f"{self.where} answered {status} to event {event_id}{self._said(answer)}"
                 retry_after = _seconds(answer.headers.get("Retry-After", ""))
         except ValueError as error:  # the URL, or the event's id, cannot be sent whatever is tried
-            raise DeliveryRefused(
+            raise DeliveryRejectedError(
                 f"{self.where} cannot be asked to take event {event_id}: {type(error).__name__}"
             ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise DeliveryError(f"{self.where} cannot be reached: {self._reason(error)}") from None
         if status < 500 and status not in _PASSING:
-            raise DeliveryRefused(what)
+            raise DeliveryRejectedError(what)
         failed = DeliveryError(what)
         failed.retry_after = retry_after
         raise failed

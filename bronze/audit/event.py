@@ -55,7 +55,7 @@ class Event:
         """The backup file: 2-space JSON, escaped like the hashed form."""
         return json.dumps(self.document, indent=2, ensure_ascii=False).translate(_GO_ESCAPES).encode()
 
-    def compact(self) -> bytes:
+    def delivery_body(self) -> bytes:
         """The body it is delivered with: the hashed form with its hash in it, no spaces, keys in their order."""
         return _compact(_canonical(self.document, self.event_hash))
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
-from bronze.audit.chain_hash_file import ChainHashes
+from bronze.audit.chain_hash_file import ChainHashFile
 from bronze.audit.event import Event, parse_event
-from bronze.errors import ObjectExists, ObjectMissing, StateError
+from bronze.errors import ObjectExistsError, ObjectNotFoundError, StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.storage.store import Store
@@ -29,7 +29,7 @@ class EventLog:
     def __init__(self, store: Store, era: Era) -> None:
         self._store = store
         self._era = era
-        self._heads = ChainHashes(
+        self._heads = ChainHashFile(
             store,
             HEADS,
             what="chain heads",
@@ -46,9 +46,9 @@ class EventLog:
         return self._store.url
 
     @property
-    def excludes(self) -> bool:
+    def supports_locking(self) -> bool:
         """Whether `lock` really keeps others waiting."""
-        return self._store.excludes
+        return self._store.supports_locking
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -70,7 +70,7 @@ class EventLog:
         while True:
             try:
                 event = self._read(self.key(partition, revision + 1))
-            except ObjectMissing:
+            except ObjectNotFoundError:
                 return event, revision
             revision += 1
 
@@ -82,29 +82,29 @@ class EventLog:
         event that took it.
 
         Raises:
-            ObjectExists: its range has an event of this revision, or another event follows the one before it.
+            ObjectExistsError: its range has an event of this revision, or another event follows the one before it.
         """
         key = self.key(Partition(event.start, event.end), revision)
         data = event.to_bytes()
-        if self._store.excludes:
+        if self._store.supports_locking:
             self._store.create(key, data)
         else:
             self._claim(event, key)
             try:
                 self._store.create(key, data)
-            except ObjectExists:  # completed by another copier meanwhile, or another event
+            except ObjectExistsError:  # completed by another copier meanwhile, or another event
                 if self._store.read(key) != data:
                     raise
         self._seen[key] = event
 
     def _claim(self, event: Event, key: str) -> None:
-        place = f"{_LINKS}/{self._era.file_prefix}/{event.prev_hash.removeprefix('sha256:') or 'first'}"
+        location = f"{_LINKS}/{self._era.file_prefix}/{event.prev_hash.removeprefix('sha256:') or 'first'}"
         try:
-            self._store.create(place, f"{key}\n".encode() + event.to_bytes())
+            self._store.create(location, f"{key}\n".encode() + event.to_bytes())
             return
-        except ObjectExists:
-            name, _, data = self._store.read(place).partition(b"\n")
-        where = f"{self._store.url}/{place}"
+        except ObjectExistsError:
+            name, _, data = self._store.read(location).partition(b"\n")
+        where = f"{self._store.url}/{location}"
         other = parse_event(data, where)
         stem = self.key(Partition(other.start, other.end)).removesuffix("json").encode()
         fits = self._name.fullmatch(name.decode(errors="replace")) and name.startswith(stem)
@@ -112,13 +112,13 @@ class EventLog:
             raise StateError(f"{where} claims no place for an event of {self._era.chain} behind {event.prev_hash}")
         if other.event_hash == event.event_hash:
             return
-        with suppress(ObjectExists):
+        with suppress(ObjectExistsError):
             self._store.create(name.decode(), data)
-        raise ObjectExists(f"{where} is taken by the event of {other.start}-{other.end}")
+        raise ObjectExistsError(f"{where} is taken by the event of {other.start}-{other.end}")
 
-    def settle(self, event: Event) -> None:
+    def ensure_durable(self, event: Event) -> None:
         """Make sure that an event that was found stays: who created its file may have died before that was certain."""
-        self._store.settle(self.key(Partition(event.start, event.end)))
+        self._store.ensure_durable(self.key(Partition(event.start, event.end)))
 
     def load(self) -> list[Event]:
         """All events in the order of their links.
@@ -129,12 +129,12 @@ class EventLog:
             StateError: a file is damaged, or the links fork, break or run in a circle.
         """
         for attempt in range(_LISTINGS):
-            names = [entry.name for entry in self._store.children("") if self._name.fullmatch(entry.name)]
+            names = [entry.name for entry in self._store.list_children("") if self._name.fullmatch(entry.name)]
             try:
                 return in_link_order([self._read(name) for name in names], self.where)
             except StateError:
                 # Unlocked, a listing of several pages may show an event and not the one before, made a moment earlier.
-                if self._store.excludes or attempt == _LISTINGS - 1:
+                if self._store.supports_locking or attempt == _LISTINGS - 1:
                     raise
         raise AssertionError
 

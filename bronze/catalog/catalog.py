@@ -60,7 +60,7 @@ class Lineage:
 class Catalog:
     """The catalog behind one connection string; connects at the first call. Not to be shared by threads.
 
-    Every method raises `CatalogUnavailable` (transient) when there is no server, no connection or no answer in
+    Every method raises `CatalogUnavailableError` (transient) when there is no server, no connection or no answer in
     time, and `CatalogError` when the server refuses a statement. Neither message holds a secret.
 
     Args:

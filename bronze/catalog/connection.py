@@ -21,7 +21,7 @@ import psycopg2.errors
 import psycopg2.extensions
 from psycopg2.extensions import cursor as Cursor
 
-from bronze.errors import CatalogError, CatalogUnavailable, ConfigError, ConflictError
+from bronze.errors import CatalogError, CatalogUnavailableError, ConfigError, ConflictError
 from bronze.redact import redact, secrets_in
 
 Result = TypeVar("Result")
@@ -63,7 +63,7 @@ class CatalogConnection:
         `work` must be safe to repeat: the answer to a commit may be what was lost.
 
         Raises:
-            CatalogUnavailable: no connection, or no answer in time; may pass.
+            CatalogUnavailableError: no connection, or no answer in time; may pass.
             CatalogError: the server refused a statement.
             ConflictError: the connection was lost and another copier has taken the lock of a chain held here.
         """
@@ -76,14 +76,14 @@ class CatalogConnection:
             return self._once(self._opened(), work)
         except _Lost as lost:
             self._drop()
-            raise CatalogUnavailable(f"the catalog cannot be reached: {lost}") from None
+            raise CatalogUnavailableError(f"the catalog cannot be reached: {lost}") from None
 
     def lock(self, chain: str) -> None:
         """Take the chain's advisory lock, until `close` or the end of the process; taken again with a new connection.
 
         Raises:
             ConflictError: another copier has it.
-            CatalogUnavailable, CatalogError: as of `transaction`.
+            CatalogUnavailableError, CatalogError: as of `transaction`.
         """
         if chain not in self._chains:
             self.transaction(lambda cursor: _lock(cursor, chain))
@@ -150,7 +150,7 @@ class CatalogConnection:
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             if connection.closed:
                 raise _Lost(self._said(error)) from None
-            raise CatalogUnavailable(f"the catalog could not do it: {self._said(error)}") from None
+            raise CatalogUnavailableError(f"the catalog could not do it: {self._said(error)}") from None
         except psycopg2.Error as error:
             raise CatalogError(f"the catalog refused a statement: {self._said(error)}") from None
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bronze.errors import ObjectMissing, ObjectTooLarge, StateError
+from bronze.errors import ObjectNotFoundError, ObjectTooLargeError, StateError
 from bronze.lake.layout import MAX_LEDGER
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -105,9 +105,9 @@ class CheckpointFile:
     def _read(self, name: str, *, foreign_is_none: bool = False) -> Checkpoint | None:
         try:
             data = self._store.read(name, _MAX_BYTES)
-        except ObjectMissing:
+        except ObjectNotFoundError:
             return None
-        except ObjectTooLarge as error:
+        except ObjectTooLargeError as error:
             raise self._damaged(name, f"cannot be used: {error}") from error
         return self._parsed(name, data, foreign_is_none=foreign_is_none)
 

@@ -12,11 +12,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bronze.audit.delivery import Deliverer
+from bronze.audit.delivery import EventDelivery
 from bronze.audit.event import Event
 from bronze.catalog.catalog import Catalog, Lineage
 from bronze.dataset.manifest import Manifest, file_name
-from bronze.errors import CatalogError, DeliveryError, DeliveryRefused
+from bronze.errors import CatalogError, DeliveryError, DeliveryRejectedError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
+class LineageContext:
     """What lineage says of every partition of a run alike.
 
     Attributes:
@@ -62,7 +62,7 @@ class Provenance:
         )
 
 
-class Outward:
+class Downstream:
     """The catalog and the endpoint of a run, each of them optional.
 
     Args:
@@ -73,13 +73,13 @@ class Outward:
         self,
         *,
         catalog: Catalog | None = None,
-        provenance: Provenance | None = None,
+        lineage_context: LineageContext | None = None,
         catalog_strict: bool = False,
-        deliverer: Callable[[Era], Deliverer] | None = None,
+        deliverer: Callable[[Era], EventDelivery] | None = None,
         delivery_strict: bool = False,
     ) -> None:
         self._catalog = catalog
-        self._provenance = provenance
+        self._provenance = lineage_context
         self._catalog_strict = catalog_strict
         self._deliverer = deliverer
         self._delivery_strict = delivery_strict
@@ -104,7 +104,7 @@ class Outward:
             return
         try:
             self._deliverer(era).deliver(event)
-        except (DeliveryError, DeliveryRefused) as error:
+        except (DeliveryError, DeliveryRejectedError) as error:
             if self._delivery_strict:
                 raise
             _LOG.warning("%s; events are kept and delivered later, the copy goes on (pas.strict is false)", error)

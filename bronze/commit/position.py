@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from bronze.audit.event import Event
 from bronze.commit.checkpoint import Checkpoint
-from bronze.dataset.manifest import Ledgers
+from bronze.dataset.manifest import LedgerLinks
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 
@@ -47,7 +47,7 @@ def committed_prefix(era: Era, events: Sequence[Event]) -> Partition | None:
     return last
 
 
-def published_prefix(era: Era, published: Iterable[tuple[Partition, Ledgers]]) -> Partition | None:
+def published_prefix(era: Era, published: Iterable[tuple[Partition, LedgerLinks]]) -> Partition | None:
     """The last partition up to which `published` covers the era without a gap and with every link intact.
 
     This is what a run commits that finds these partitions and no events. Taken from `published` one by one, no

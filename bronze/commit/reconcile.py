@@ -20,28 +20,28 @@ def reconcile(job: CopyJob, era: Era, catalog: Catalog) -> list[Partition]:
         CatalogError: the catalog cannot be reached, or refuses.
         StateError: a manifest or an event file is damaged.
     """
-    destination, provenance = job.destination(), job.provenance()
-    catalog.register(era, provenance.table)
-    recorded = catalog.recorded(era, provenance.table)
+    dataset, lineage_context = job.dataset(), job.lineage_context()
+    catalog.register(era, lineage_context.table)
+    recorded = catalog.recorded(era, lineage_context.table)
     log = job.events(era)
     next_ledger = job.sequencer(era).position().next_ledger
     doubtful = []
-    for partition in destination.ranges(era):
+    for partition in dataset.list_partitions(era):
         checksum, event_hash = recorded.get(partition, ("", ""))
         if partition.end < next_ledger and not (checksum and (event_hash or log is None)):
             doubtful.append(partition)
     missed = []
     for partition in _in_chain_order(doubtful, log):
-        manifest = destination.published(era, partition)
+        manifest = dataset.find_manifest(era, partition)
         if manifest is None:
             continue
         event = log.latest(partition)[0] if log else None
         if event is None and recorded.get(partition, ("", ""))[0] == manifest.checksum:
             continue  # its event was pruned, or never made
-        storage_path = destination.storage_path(era, partition)
+        storage_path = dataset.storage_path(era, partition)
         event_hash = event.event_hash if event else ""
-        row = provenance.lineage(manifest, storage_path, manifest.producer, event_hash)
-        catalog.record(era, provenance.table, row)
+        row = lineage_context.lineage(manifest, storage_path, manifest.producer, event_hash)
+        catalog.record(era, lineage_context.table, row)
         missed.append(partition)
     return missed
 
@@ -50,5 +50,5 @@ def _in_chain_order(partitions: list[Partition], log: EventLog | None) -> list[P
     """As their events follow each other: what the catalog records last is what it takes for the chain's head."""
     if log is None or not partitions:  # reading every event file is not for nothing
         return partitions
-    order = {Partition(event.start, event.end): place for place, event in enumerate(log.load())}
+    order = {Partition(event.start, event.end): location for location, event in enumerate(log.load())}
     return sorted(partitions, key=lambda partition: order.get(partition, -1))

@@ -9,13 +9,13 @@ import functools
 from collections.abc import Callable, Iterator
 from itertools import count
 
-from bronze.audit.delivery import DELIVERED, Delivered
+from bronze.audit.delivery import DELIVERED, DeliveryCursor
 from bronze.audit.event_log import HEADS, EventLog
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.position import published_prefix
-from bronze.dataset.dataset import Destination
-from bronze.dataset.manifest import Ledgers
-from bronze.errors import ObjectExists, StateError
+from bronze.dataset.dataset import Dataset
+from bronze.dataset.manifest import LedgerLinks
+from bronze.errors import ObjectExistsError, StateError
 from bronze.job.spec import CopyJob
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -31,25 +31,25 @@ def repair(job: CopyJob, era: Era) -> Iterator[str]:
     """
     log = job.events(era)
     chain = log.load() if log else []
-    if log is not None and job.events_place is not None:
-        store = job.events_place.open()
+    if log is not None and job.events_location is not None:
+        store = job.events_location.open()
         yield from _readable(store, HEADS, log.head)
-        yield from _readable(store, DELIVERED, Delivered(store, era.chain).last)
+        yield from _readable(store, DELIVERED, DeliveryCursor(store, era.chain).last)
         with log.lock():
             if chain and log.head() != chain[-1].event_hash:
                 yield f"chain head of {era.chain}: {log.head() or 'none'} became {chain[-1].event_hash}"
                 log.set_head(chain[-1].event_hash)
     checkpoint = job.checkpoint(era)
-    if checkpoint is not None and job.checkpoint_place is not None:
-        store = job.checkpoint_place.open()
+    if checkpoint is not None and job.checkpoint_location is not None:
+        store = job.checkpoint_location.open()
         for name in checkpoint.names:
             yield from _readable(store, name, functools.partial(checkpoint.read, name))
     yield from _restored(job, era, log, checkpoint)
     # What is published counts as committed unless the chain begins anew: then each partition is to get its event.
     if checkpoint is not None and checkpoint.load() is None and (log is None or (not chain and log.head())):
-        last = published_prefix(era, _published(job.destination(), era))
+        last = published_prefix(era, _published(job.dataset(), era))
         if last is not None:
-            manifest = job.destination().published(era, last)
+            manifest = job.dataset().find_manifest(era, last)
             checkpoint.save(last, manifest.checksum if manifest else "", lambda now: now is None)
             yield _made_anew(era, last.end)
 
@@ -79,21 +79,21 @@ def _readable(store: Store, name: str, read: Callable[[], object]) -> Iterator[s
             aside = f"{name}.damaged-{number}"
             try:
                 store.create(aside, data)
-            except ObjectExists:
+            except ObjectExistsError:
                 continue
             store.delete(name)
             yield f"{store.url}/{name} was put aside as {aside}: {error}"
             return
 
 
-def _published(destination: Destination, era: Era) -> Iterator[tuple[Partition, Ledgers]]:
+def _published(dataset: Dataset, era: Era) -> Iterator[tuple[Partition, LedgerLinks]]:
     """The partitions in ledger order with what links them, up to the first that is damaged."""
-    for partition in destination.ranges(era):
+    for partition in dataset.list_partitions(era):
         if partition.end < era.ledger_start:
             continue
         try:
-            manifest = destination.published(era, partition)
+            manifest = dataset.find_manifest(era, partition)
             if manifest is not None:
-                yield partition, destination.links(era, manifest)
+                yield partition, dataset.links(era, manifest)
         except StateError:  # a run would stop there too
             return

@@ -9,7 +9,8 @@ For each partition, once its parquet file and manifest are in the store:
 5. the checkpoint follows.
 
 The lock of the event files is held for step 1 and again for steps 4 and 5, never while others are waited for. On
-object stores, which have no locks, events claim their places (`bronze.event_log`) and the head is compared and swapped.
+object stores, which have no locks, events claim their places
+(`bronze.audit.event_log`) and the head is compared and swapped.
 
 Redoing any prefix of that changes nothing: an event file that exists decides what the event is. Chain
 head and checkpoint are caches: where they lag behind the event files, or are gone, these decide; where an
@@ -25,22 +26,22 @@ from dataclasses import dataclass, field
 from bronze.audit.event import Event, make_event
 from bronze.audit.event_log import EventLog
 from bronze.commit.checkpoint import Checkpoint, CheckpointFile
-from bronze.commit.downstream import Outward
+from bronze.commit.downstream import Downstream
 from bronze.commit.position import resume_point
-from bronze.dataset.dataset import Destination
-from bronze.errors import ConflictError, ObjectExists, StateError, VerificationError
-from bronze.outcomes import Commit, Outcome, PartitionSummary
+from bronze.dataset.dataset import Dataset
+from bronze.errors import ConflictError, ObjectExistsError, StateError, VerificationError
+from bronze.outcomes import CommittedPartition, Outcome, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
 from bronze.timestamps import rfc3339
 
 #: Times that another copier's event may come first, where locks keep nobody waiting.
-_MOST_RACES = 50
+_MAX_APPEND_ATTEMPTS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class ChainPosition:
     """Where a chain goes on.
 
     Attributes:
@@ -57,7 +58,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fixed:
+class _PersistedEvent:
     """An event that has its file (None without an audit stream), and the chain's head with it."""
 
     event: Event | None
@@ -83,29 +84,29 @@ class Sequencer:
     def __init__(
         self,
         era: Era,
-        destination: Destination,
+        dataset: Dataset,
         producer: Producer,
         *,
         events: EventLog | None,
         checkpoint: CheckpointFile | None,
-        outward: Outward | None = None,
+        downstream: Downstream | None = None,
         clock: Callable[[], str] = rfc3339,
     ) -> None:
         self._era = era
-        self._destination = destination
+        self._destination = dataset
         self._producer = producer
         self._events = events
         self._checkpoint = checkpoint
-        self._outward = outward or Outward()
+        self._outward = downstream or Downstream()
         self._clock = clock
         self._last_hash: tuple[int, str] | None = None
-        self._position: Position | None = None
+        self._position: ChainPosition | None = None
         # The head that this sequencer made itself: no event file can follow it unseen.
-        self._own_head: str | None = None
+        self._last_written_head: str | None = None
         # Appending does not change it, so it is looked for once.
         self._oldest: Event | None = None
 
-    def position(self) -> Position:
+    def position(self) -> ChainPosition:
         """Where the chain goes on, as the files say now.
 
         Raises:
@@ -114,28 +115,28 @@ class Sequencer:
         checkpoint = self._checkpoint.load() if self._checkpoint else None
         if self._events is None:
             known = self._position if checkpoint is None else None
-            return known or self._after(checkpoint, [], "", "")
+            return known or self._position_from_events(checkpoint, [], "", "")
         head = self._events.head()
         if head is not None and checkpoint is not None and checkpoint.partition is not None:
             event, _ = self._events.latest(checkpoint.partition)
             agreed = event is not None and event.event_hash == head and event.end == checkpoint.last_ledger
             # The next event's file may be there already, when a run died right after creating it: `commit` adopts it.
             if agreed:
-                return Position(checkpoint.last_ledger + 1, head, checkpoint.partition, head)
+                return ChainPosition(checkpoint.last_ledger + 1, head, checkpoint.partition, head)
         chain = self._events.load()
         if not chain and head is None:
             return self._from_catalog(checkpoint)
-        return self._after(checkpoint, chain, self._tip(chain, head), head or "")
+        return self._position_from_events(checkpoint, chain, self._resolve_head(chain, head), head or "")
 
-    def _from_catalog(self, checkpoint: Checkpoint | None) -> Position:
+    def _from_catalog(self, checkpoint: Checkpoint | None) -> ChainPosition:
         """Without event files and chain head: as the catalog remembers the chain, if it does."""
         last = self._outward.last_event(self._era, needed=checkpoint is not None)
         if last is None:
-            return self._after(checkpoint, [], "", "")
+            return self._position_from_events(checkpoint, [], "", "")
         partition, head = last
         if checkpoint is not None:
-            return self._after(checkpoint, [], head, "")
-        return Position(partition.end + 1, head, partition)
+            return self._position_from_events(checkpoint, [], head, "")
+        return ChainPosition(partition.end + 1, head, partition)
 
     def restore(self) -> None:
         """Let chain head and checkpoint follow the event files where they are gone or lag behind.
@@ -150,11 +151,11 @@ class Sequencer:
             if self._checkpoint is None or position.last is None or self._checkpoint.load() is not None:
                 return
             event = self._events.latest(position.last)[0] if self._events else None
-            manifest = None if event else self._destination.published(self._era, position.last)
+            manifest = None if event else self._destination.find_manifest(self._era, position.last)
             found = event or manifest
             self._checkpoint.save(position.last, found.checksum if found else "", lambda now: now is None)
 
-    def commit(self, summary: PartitionSummary) -> Commit:
+    def commit(self, summary: PartitionSummary) -> CommittedPartition:
         """Commit the published partition `summary`, or complete its commit.
 
         Raises:
@@ -172,57 +173,59 @@ class Sequencer:
                 )
             if summary.end >= position.next_ledger:
                 self._check_link(summary, position)
-            fixed = self._fix_event(summary, position)
+            fixed = self._persist_event(summary, position)
         self._outward.record(self._era, summary, fixed.event_hash)
         if fixed.event is not None:
             self._outward.deliver(self._era, fixed.event)
         with self._locked():
             self._advance(summary, position, fixed)
-        return Commit(summary.chain, summary.start, summary.end, fixed.event_hash, fixed.is_new)
+        return CommittedPartition(summary.chain, summary.start, summary.end, fixed.event_hash, fixed.is_new)
 
     def _locked(self) -> AbstractContextManager[None]:
         return self._events.lock() if self._events else nullcontext()
 
-    def _fix_event(self, summary: PartitionSummary, position: Position) -> _Fixed:
+    def _persist_event(self, summary: PartitionSummary, position: ChainPosition) -> _PersistedEvent:
         """Create the event of `summary`, or find it; and say what the chain's head is then."""
-        for _ in range(_MOST_RACES):
+        for _ in range(_MAX_APPEND_ATTEMPTS):
             try:
-                return self._fix_once(summary, position)
-            except ObjectExists:  # another copier was faster: its event counts
-                self._own_head = None
+                return self._persist_once(summary, position)
+            except ObjectExistsError:  # another copier was faster: its event counts
+                self._last_written_head = None
         raise ConflictError(
             f"other copiers add to the chain {summary.chain} in {self._events.where if self._events else ''} faster"
             " than this one: run again when they have ended"
         )
 
-    def _fix_once(self, summary: PartitionSummary, position: Position) -> _Fixed:
+    def _persist_once(self, summary: PartitionSummary, position: ChainPosition) -> _PersistedEvent:
         if self._events is None:
-            return _Fixed(None, "", summary.end >= position.next_ledger)
+            return _PersistedEvent(None, "", summary.end >= position.next_ledger)
         found, revision = self._found(self._events, summary, position)
         if found is not None:
             return found
         if revision == 0 and self._was_pruned(summary, position):
-            return _Fixed(None, position.head, is_new=False)
+            return _PersistedEvent(None, position.head, is_new=False)
         head = position.head
-        if head != self._own_head:  # a run that died may have left an event behind it, of any partition
-            head = self._tip(self._events.load(), head)
-            if not self._events.excludes:
+        if head != self._last_written_head:  # a run that died may have left an event behind it, of any partition
+            head = self._resolve_head(self._events.load(), head)
+            if not self._events.supports_locking:
                 # Only what is not there after the chain's end was read lies behind it: its place can be claimed once.
                 found, revision = self._found(self._events, summary, position)
                 if found is not None:
                     return found
         event = make_event(summary, self._destination.table, head, self._producer, self._clock())
         self._events.append(event, revision + 1)
-        return _Fixed(event, event.event_hash, is_new=True)
+        return _PersistedEvent(event, event.event_hash, is_new=True)
 
-    def _found(self, events: EventLog, summary: PartitionSummary, position: Position) -> tuple[_Fixed | None, int]:
+    def _found(
+        self, events: EventLog, summary: PartitionSummary, position: ChainPosition
+    ) -> tuple[_PersistedEvent | None, int]:
         """The event of `summary` if it was made, and the number of the range's last revision, 0 for none."""
         event, revision = events.latest(summary.partition)
         if event is None:
             return None, revision
         if event.checksum == summary.checksum:
-            events.settle(event)
-            return _Fixed(event, self._head_with(event, position), is_new=False), revision
+            events.ensure_durable(event)
+            return _PersistedEvent(event, self._head_including(event, position), is_new=False), revision
         if not self._era.allow_overwrite:
             raise ConflictError(
                 f"partition {summary.chain} {summary.partition} has the checksum {summary.checksum}, but its event in"
@@ -230,16 +233,16 @@ class Sequencer:
             )
         return None, revision
 
-    def _head_with(self, event: Event, position: Position) -> str:
+    def _head_including(self, event: Event, position: ChainPosition) -> str:
         """The chain's head now that `event` has its file: the old one may lag behind it, or lie beyond it."""
         assert self._events is not None
         if event.prev_hash == position.head:
             return event.event_hash
         if event.event_hash == position.head:
             return position.head
-        return self._tip(self._events.load(), position.head)
+        return self._resolve_head(self._events.load(), position.head)
 
-    def _was_pruned(self, summary: PartitionSummary, position: Position) -> bool:
+    def _was_pruned(self, summary: PartitionSummary, position: ChainPosition) -> bool:
         """Whether the event of `summary` was made once, though its file is gone.
 
         What lies before the oldest event file left is committed, and so is, when all of them are gone and the
@@ -255,11 +258,11 @@ class Sequencer:
             return summary.end < position.next_ledger or summary.outcome is Outcome.SKIPPED
         return bool(self._oldest.prev_hash) and summary.end < self._oldest.start
 
-    def _advance(self, summary: PartitionSummary, position: Position, fixed: _Fixed) -> None:
+    def _advance(self, summary: PartitionSummary, position: ChainPosition, fixed: _PersistedEvent) -> None:
         """Let chain head and checkpoint follow, unless another copier has moved them on meanwhile."""
         if self._events is not None and fixed.head:
             self._events.set_head(fixed.head, expected=[None, position.stated_head])
-            self._own_head = fixed.head
+            self._last_written_head = fixed.head
         ahead = summary.end >= position.next_ledger
         # Committed last of all and perhaps corrected since: what is remembered of it follows.
         again = position.last == summary.partition and position.next_ledger == summary.end + 1
@@ -275,9 +278,9 @@ class Sequencer:
             )
         self._last_hash = (summary.end, summary.last_hash)
         if ahead:
-            self._position = Position(summary.end + 1, fixed.head, summary.partition, fixed.head)
+            self._position = ChainPosition(summary.end + 1, fixed.head, summary.partition, fixed.head)
 
-    def _tip(self, chain: list[Event], head: str | None) -> str:
+    def _resolve_head(self, chain: list[Event], head: str | None) -> str:
         """The chain's real head: of the event files when there are any, else as the chain heads say."""
         if not chain:
             return head or ""
@@ -290,16 +293,18 @@ class Sequencer:
             )
         return chain[-1].event_hash
 
-    def _after(self, checkpoint: Checkpoint | None, chain: list[Event], head: str, stated: str) -> Position:
+    def _position_from_events(
+        self, checkpoint: Checkpoint | None, chain: list[Event], head: str, stated: str
+    ) -> ChainPosition:
         next_ledger, last = resume_point(self._era, checkpoint, chain)
-        return Position(next_ledger, head, last, stated)
+        return ChainPosition(next_ledger, head, last, stated)
 
-    def _check_link(self, summary: PartitionSummary, position: Position) -> None:
+    def _check_link(self, summary: PartitionSummary, position: ChainPosition) -> None:
         before = summary.start - 1
         if self._last_hash is None or self._last_hash[0] != before:
             if position.last is None or position.last.end != before:
                 return
-            manifest = self._destination.published(self._era, position.last)
+            manifest = self._destination.find_manifest(self._era, position.last)
             if manifest is None:  # committed by the older copier, whose partitions may lie elsewhere
                 return
             self._last_hash = (before, self._destination.links(self._era, manifest).last_hash)

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bronze.dataset import manifest as manifests
-from bronze.dataset.manifest import Ledgers, Manifest, parse_ledgers, parse_manifest
-from bronze.errors import ObjectMissing, StateError
+from bronze.dataset.manifest import LedgerLinks, Manifest, parse_ledgers, parse_manifest
+from bronze.errors import ObjectNotFoundError, StateError
 from bronze.lake.layout import FIRST_LEDGER
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -28,7 +28,7 @@ _RANGE = re.compile(r"range=(\d{1,10})-(\d{1,10})")
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class Dataset:
     """A store, the prefix in it and the table's name."""
 
     store: Store
@@ -38,7 +38,7 @@ class Destination:
     @property
     def is_remote(self) -> bool:
         """Whether each step of publishing costs a request to another machine."""
-        return not self.store.excludes
+        return not self.store.supports_locking
 
     def storage_path(self, era: Era, partition: Partition) -> str:
         """The partition's directory as events name it: without the prefix."""
@@ -56,11 +56,11 @@ class Destination:
         """Key of the partition's manifest."""
         return join(self.directory(era, partition), manifests.NAME)
 
-    def describe(self, key: str) -> str:
+    def object_url(self, key: str) -> str:
         """The object as people look for it."""
         return f"{self.store.url}/{key}"
 
-    def published(self, era: Era, partition: Partition, *, file: bool = True) -> Manifest | None:
+    def find_manifest(self, era: Era, partition: Partition, *, file: bool = True) -> Manifest | None:
         """The manifest of the partition, or None when it is not published.
 
         Args:
@@ -73,17 +73,17 @@ class Destination:
         key = self.manifest_key(era, partition)
         try:
             data = self.store.read(key)
-        except ObjectMissing:
+        except ObjectNotFoundError:
             return None
-        found = parse_manifest(data, self.describe(key), self.table)
+        found = parse_manifest(data, self.object_url(key), self.table)
         stated = (found.network, found.era_id, found.version_label, found.partition)
         expected = (era.network, era.era_id, era.version_label, partition)
         if stated != expected:
-            raise StateError(f"manifest {self.describe(key)} is of {_words(stated)}, expected {_words(expected)}")
+            raise StateError(f"manifest {self.object_url(key)} is of {_words(stated)}, expected {_words(expected)}")
         rows = partition.end - max(partition.start, FIRST_LEDGER) + 1
         if found.row_count != rows:
             raise StateError(
-                f"manifest {self.describe(key)} is of a short partition: it says {found.row_count} rows, {partition}"
+                f"manifest {self.object_url(key)} is of a short partition: it says {found.row_count} rows, {partition}"
                 f" has {rows} ledgers. Remove the manifest to have the partition made again"
             )
         if not file:
@@ -92,17 +92,17 @@ class Destination:
         size = self.store.size(parquet)
         if size is None:
             raise StateError(
-                f"manifest {self.describe(key)} stands without its parquet file {self.describe(parquet)}: restore the"
-                " file, or remove the manifest to have the partition made again"
+                f"manifest {self.object_url(key)} stands without its parquet file {self.object_url(parquet)}: restore"
+                " the file, or remove the manifest to have the partition made again"
             )
         if size != found.byte_size:
             raise StateError(
-                f"{self.describe(parquet)} has {size} bytes, its manifest says {found.byte_size}: restore the file, or"
-                " remove the manifest to have the partition made again"
+                f"{self.object_url(parquet)} has {size} bytes, its manifest says {found.byte_size}: restore the file,"
+                " or remove the manifest to have the partition made again"
             )
         return found
 
-    def links(self, era: Era, manifest: Manifest) -> Ledgers:
+    def links(self, era: Era, manifest: Manifest) -> LedgerLinks:
         """What links the published partition of `manifest` to its neighbours.
 
         The older copier's manifests do not say: it is read from the first and last row of the parquet file.
@@ -127,18 +127,18 @@ class Destination:
                     "last_hash": last["ledger_hash"],
                 }
             )
-        except (pa.ArrowException, ObjectMissing, OSError, ValueError, TypeError, IndexError, KeyError) as error:
-            raise StateError(f"{self.describe(key)} cannot be read to link its partition: {error}") from error
+        except (pa.ArrowException, ObjectNotFoundError, OSError, ValueError, TypeError, IndexError, KeyError) as error:
+            raise StateError(f"{self.object_url(key)} cannot be read to link its partition: {error}") from error
         if (found.first, found.last) != (max(partition.start, FIRST_LEDGER), partition.end):
             raise StateError(
-                f"{self.describe(key)} begins with ledger {found.first} and ends with ledger {found.last}, but its"
+                f"{self.object_url(key)} begins with ledger {found.first} and ends with ledger {found.last}, but its"
                 f" partition is {partition}: restore the file, or remove the manifest to have the partition made again"
             )
         return found
 
-    def settle(self, era: Era, partition: Partition) -> None:
+    def ensure_durable(self, era: Era, partition: Partition) -> None:
         """Make sure that a partition that was found published stays so."""
-        self.store.settle(self.manifest_key(era, partition))
+        self.store.ensure_durable(self.manifest_key(era, partition))
 
     def checksum(self, key: str) -> str:
         """``sha256:`` and the hex digest of the object's bytes, read a piece at a time."""
@@ -151,10 +151,10 @@ class Destination:
             file.close()
         return f"sha256:{digest.hexdigest()}"
 
-    def ranges(self, era: Era) -> list[Partition]:
+    def list_partitions(self, era: Era) -> list[Partition]:
         """The partitions of the era that have a directory, published or not, in ledger order; one listing."""
         found = []
-        for entry in self.store.children(join(self.prefix, era.chain, self.table)):
+        for entry in self.store.list_children(join(self.prefix, era.chain, self.table)):
             match = _RANGE.fullmatch(entry.name) if entry.is_prefix else None
             if match and int(match[1]) <= int(match[2]):
                 found.append(Partition(int(match[1]), int(match[2])))

@@ -22,7 +22,7 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Ledgers:
+class LedgerLinks:
     """What links a partition to its neighbours: its real first and last ledgers and their hashes (hex).
 
     `previous_hash` is the hash of the ledger before the first, as the first one states it.
@@ -50,7 +50,7 @@ class Manifest:
     byte_size: int
     producer: Producer
     created_at: str
-    ledgers: Ledgers | None
+    ledgers: LedgerLinks | None
 
     def to_bytes(self) -> bytes:
         """The manifest file."""
@@ -130,13 +130,13 @@ def parse_manifest(data: bytes, where: str, table: str) -> Manifest:
     return manifest
 
 
-def parse_ledgers(entry: dict[str, Any]) -> Ledgers:
+def parse_ledgers(entry: dict[str, Any]) -> LedgerLinks:
     """Make `Ledgers` of a dict with its fields.
 
     Raises:
         KeyError, TypeError, ValueError: a field is missing, or its value is no ledger and no hash in hex.
     """
-    return Ledgers(
+    return LedgerLinks(
         _natural(entry, "first"),
         _natural(entry, "last"),
         *(_matching(entry, name, _HASH) for name in ("previous_hash", "first_hash", "last_hash")),

@@ -96,7 +96,7 @@ class HashingSink:
 
     def detach(self) -> None:
         """Pass nothing on any more."""
-        self._target = Nowhere()
+        self._target = NullSink()
 
     @property
     def checksum(self) -> str:
@@ -104,7 +104,7 @@ class HashingSink:
         return f"sha256:{self._hash.hexdigest()}"
 
 
-class Nowhere:
+class NullSink:
     """A sink that keeps nothing."""
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
@@ -113,7 +113,7 @@ class Nowhere:
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
+class PartitionLabels:
     """The columns that are the same in every row of a partition."""
 
     bronze_version: str
@@ -124,7 +124,7 @@ class Labels:
 class RowGroup:
     """The rows of the next row group but for their raw bytes, which lie in the reader's buffer."""
 
-    def __init__(self, labels: Labels) -> None:
+    def __init__(self, labels: PartitionLabels) -> None:
         self._labels = labels
         self.metas: list[CloseMeta] = []
         self._digests: list[str] = []

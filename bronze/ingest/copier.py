@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from bronze.dataset.dataset import Destination
-from bronze.dataset.manifest import Ledgers, Manifest, file_name
-from bronze.dataset.parquet import HashingSink, Nowhere
-from bronze.errors import ConflictError, ObjectExists
-from bronze.ingest.encoder import Encoded, PartitionEncoder
+from bronze.dataset.dataset import Dataset
+from bronze.dataset.manifest import LedgerLinks, Manifest, file_name
+from bronze.dataset.parquet import HashingSink, NullSink
+from bronze.errors import ConflictError, ObjectExistsError
+from bronze.ingest.encoder import EncodedPartition, PartitionEncoder
 from bronze.outcomes import Outcome, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -24,10 +24,10 @@ from bronze.timestamps import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
-class Publisher:
+class PartitionCopier:
     """Publishes partitions of one lake at one destination."""
 
-    destination: Destination
+    dataset: Dataset
     encoder: PartitionEncoder
     producer: Producer
 
@@ -50,14 +50,14 @@ class Publisher:
         That is to be called once, by any thread, whatever the encoder does meanwhile. Both raise what `publish` raises.
         """
         self.encoder.begin(partition)  # what it reads comes while the manifest is looked for
-        found = self.destination.published(era, partition, file=not self.destination.is_remote)
+        found = self.dataset.find_manifest(era, partition, file=not self.dataset.is_remote)
         if found is not None and not era.allow_overwrite:
-            self.destination.settle(era, partition)
-            skipped = self._summary(era, found, self.destination.links(era, found), Outcome.SKIPPED)
+            self.dataset.ensure_durable(era, partition)
+            skipped = self._summary(era, found, self.dataset.links(era, found), Outcome.SKIPPED)
             return lambda: skipped
         with ExitStack() as stack:
             upload = stack.enter_context(
-                self.destination.store.upload(self.destination.parquet_key(era, partition), hashed=True)
+                self.dataset.store.upload(self.dataset.parquet_key(era, partition), caller_hashes=True)
             )
             sink = HashingSink(upload)
             encoded = self.encoder.encode(era, partition, files, sink)
@@ -66,27 +66,27 @@ class Publisher:
 
         def finish() -> PartitionSummary:
             # One publisher at a time between the parquet file and its manifest, so that they belong together.
-            with begun, self.destination.store.lock(self.destination.directory(era, partition)):
+            with begun, self.dataset.store.lock(self.dataset.directory(era, partition)):
                 outcome = self._put(era, manifest, upload)
             return self._summary(era, manifest, encoded.ledgers, outcome, encoded)
 
         return finish
 
-    def measure(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
+    def dry_run(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
         """Read, verify and encode `partition` as `publish` would, and write nothing; raises what it raises."""
-        sink = HashingSink(Nowhere())
+        sink = HashingSink(NullSink())
         encoded = self.encoder.encode(era, partition, files, sink)
         return self._summary(
-            era, self._manifest(era, partition, sink, encoded), encoded.ledgers, Outcome.MEASURED, encoded
+            era, self._manifest(era, partition, sink, encoded), encoded.ledgers, Outcome.DRY_RUN, encoded
         )
 
-    def _manifest(self, era: Era, partition: Partition, sink: HashingSink, encoded: Encoded) -> Manifest:
+    def _manifest(self, era: Era, partition: Partition, sink: HashingSink, encoded: EncodedPartition) -> Manifest:
         return Manifest(
             partition=partition,
             network=era.network,
             era_id=era.era_id,
             version_label=era.version_label,
-            table=self.destination.table,
+            table=self.dataset.table,
             file=file_name(partition),
             checksum=sink.checksum,
             row_count=encoded.row_count,
@@ -97,30 +97,30 @@ class Publisher:
         )
 
     def _put(self, era: Era, manifest: Manifest, upload: Upload) -> Outcome:
-        destination, partition = self.destination, manifest.partition
+        dataset, partition = self.dataset, manifest.partition
         # Creating tells as well whether the partition is there; only what may replace it has to know before.
-        looks = era.allow_overwrite or not destination.is_remote
-        found = destination.published(era, partition) if looks else None
+        looks = era.allow_overwrite or not dataset.is_remote
+        found = dataset.find_manifest(era, partition) if looks else None
         if found is None:
             try:
                 upload.publish(checksum=manifest.checksum)
-            except ObjectExists:
-                found = None if looks else destination.published(era, partition)
+            except ObjectExistsError:
+                found = None if looks else dataset.find_manifest(era, partition)
                 if found is None:
-                    self._publish_over(era, manifest, upload, anyway=False)
+                    self._replace_orphan(era, manifest, upload, force=False)
         if found is not None:
             if found.checksum == manifest.checksum:
-                destination.settle(era, partition)
+                dataset.ensure_durable(era, partition)
                 return Outcome.UNCHANGED
             self._replace(era, manifest, found, upload)
-        manifest_key = destination.manifest_key(era, partition)
+        manifest_key = dataset.manifest_key(era, partition)
         try:
-            destination.store.create(manifest_key, manifest.to_bytes())
-        except ObjectExists:  # another copier's, where nothing keeps the two apart
-            other = destination.published(era, partition)
+            dataset.store.create(manifest_key, manifest.to_bytes())
+        except ObjectExistsError:  # another copier's, where nothing keeps the two apart
+            other = dataset.find_manifest(era, partition)
             if other is None or other.checksum != manifest.checksum:
                 raise ConflictError(
-                    f"{destination.describe(manifest_key)} was created by another copier at the same time with the"
+                    f"{dataset.object_url(manifest_key)} was created by another copier at the same time with the"
                     f" checksum {other.checksum if other else 'of nothing'}, this one made {manifest.checksum}"
                 ) from None
             return Outcome.UNCHANGED
@@ -128,37 +128,42 @@ class Publisher:
 
     def _replace(self, era: Era, manifest: Manifest, found: Manifest, upload: Upload) -> None:
         """Put the parquet file where that of the manifest `found` lies, which has other content."""
-        destination, partition = self.destination, manifest.partition
+        dataset, partition = self.dataset, manifest.partition
         if not era.allow_overwrite:
             raise ConflictError(
-                f"{destination.describe(destination.parquet_key(era, partition))} was published with the checksum"
+                f"{dataset.object_url(dataset.parquet_key(era, partition))} was published with the checksum"
                 f" {found.checksum}, but the lake gives {manifest.checksum} now: a copier of another version, or a"
                 " lake that changed; set allow_overwrite to replace it"
             )
         # Without its manifest the partition does not exist while its file changes.
-        destination.store.delete(destination.manifest_key(era, partition))
+        dataset.store.delete(dataset.manifest_key(era, partition))
         try:
             upload.publish(checksum=manifest.checksum)
-        except ObjectExists:
-            self._publish_over(era, manifest, upload, anyway=True)
+        except ObjectExistsError:
+            self._replace_orphan(era, manifest, upload, force=True)
 
-    def _publish_over(self, era: Era, manifest: Manifest, upload: Upload, *, anyway: bool) -> None:
-        """Put the parquet file where one without a manifest lies; `anyway`: that one is to be replaced."""
-        destination = self.destination
-        key = destination.parquet_key(era, manifest.partition)
-        there = destination.checksum(key)
+    def _replace_orphan(self, era: Era, manifest: Manifest, upload: Upload, *, force: bool) -> None:
+        """Put the parquet file where one without a manifest lies; `force`: that one is to be replaced."""
+        dataset = self.dataset
+        key = dataset.parquet_key(era, manifest.partition)
+        there = dataset.checksum(key)
         if there == manifest.checksum:
             return
-        if not (anyway or destination.store.excludes):
+        if not (force or dataset.store.supports_locking):
             # It may be another copier's, about to create its manifest: nothing keeps the two apart.
             raise ConflictError(
-                f"{destination.describe(key)} has the checksum {there} and no manifest, but the lake gives"
+                f"{dataset.object_url(key)} has the checksum {there} and no manifest, but the lake gives"
                 f" {manifest.checksum}: another version's copier is at work, or died. When none is, remove the file"
             )
         upload.publish(replace=True, checksum=manifest.checksum)
 
     def _summary(
-        self, era: Era, manifest: Manifest, ledgers: Ledgers, outcome: Outcome, encoded: Encoded | None = None
+        self,
+        era: Era,
+        manifest: Manifest,
+        ledgers: LedgerLinks,
+        outcome: Outcome,
+        encoded: EncodedPartition | None = None,
     ) -> PartitionSummary:
         return PartitionSummary(
             chain=era.chain,
@@ -173,7 +178,7 @@ class Publisher:
             previous_hash=ledgers.previous_hash,
             first_hash=ledgers.first_hash,
             last_hash=ledgers.last_hash,
-            storage_path=self.destination.storage_path(era, manifest.partition),
+            storage_path=self.dataset.storage_path(era, manifest.partition),
             raw_bytes=encoded.raw_bytes if encoded else 0,
             files=encoded.files if encoded else 0,
             producer=f"{manifest.producer.name}@{manifest.producer.version}",

@@ -15,9 +15,9 @@ from bronze.errors import DataError, LakeError
 from bronze.lake.lake import Lake
 from bronze.lake.layout import FIRST_LEDGER
 from bronze.lake.prefetch import Read
-from bronze.lake.zstd_frame import Arena
+from bronze.lake.zstd_frame import DecodeBuffer
 from bronze.ledger.close_meta import BATCH_HEADER_BYTES, CloseMeta, read_object
-from bronze.ledger.hashes import Verify
+from bronze.ledger.hashes import VerifyLevel
 
 #: A buffer for one lake file; it grows to the largest.
 _FILE_BYTES = 2 * 1024 * 1024
@@ -25,7 +25,7 @@ _FILE_BYTES = 2 * 1024 * 1024
 _AHEAD_BYTES = 16 * 1024 * 1024
 
 
-def most_stored(max_object: int) -> int:
+def max_compressed_size(max_object: int) -> int:
     """Bytes that a file of at most `max_object` decoded bytes may have as it is stored: zstd adds little at worst."""
     return max_object + max_object // 128 + 1024
 
@@ -38,13 +38,13 @@ class FileDecoder:
         max_object: most bytes that one file may decode to.
     """
 
-    def __init__(self, lake: Lake, verify: Verify, *, capacity: int = _FILE_BYTES, max_object: int) -> None:
+    def __init__(self, lake: Lake, verify: VerifyLevel, *, capacity: int = _FILE_BYTES, max_object: int) -> None:
         self._lake = lake
         self._verify = verify
         self._capacity = capacity
         self._max_object = max_object
-        self._bare = False
-        self.arena = Arena(capacity, max_object)
+        self._single_ledger_files = False
+        self.arena = DecodeBuffer(capacity, max_object)
 
     def decode(self, start: int, at: int = BATCH_HEADER_BYTES, read: Read | None = None) -> Sequence[CloseMeta]:
         """Decode the file named from `start` so that its first close meta comes to lie at `at`.
@@ -59,7 +59,7 @@ class FileDecoder:
         """
         key = self._lake.key(start)
         try:
-            data = read() if read else self._lake.read(key, most_stored(self._max_object))
+            data = read() if read else self._lake.read(key, max_compressed_size(self._max_object))
             return self._decode(data, start, at)
         except DataError as error:
             raise error.at(f"object {self._lake.describe(key)}") from error.__cause__
@@ -67,18 +67,18 @@ class FileDecoder:
     def shrink(self) -> None:
         """Give back what an unusually large file made the buffer grow by; what it holds is lost."""
         if len(self.arena.buffer) > 2 * self._capacity:
-            self.arena = Arena(self._capacity, self._max_object)
+            self.arena = DecodeBuffer(self._capacity, self._max_object)
 
     def _decode(self, data: memoryview, start: int, at: int) -> Sequence[CloseMeta]:
         arena = self.arena
-        offset = at if self._bare else at - BATCH_HEADER_BYTES
+        offset = at if self._single_ledger_files else at - BATCH_HEADER_BYTES
         # The header of a batch is needed only until its close metas are read: it may lie on the ledger before.
         covered = bytes(arena.view[offset:at])
         end = arena.decode(data, offset)
         header, metas = read_object(arena.view, offset, end, self._verify)
         arena.view[offset:at] = covered
-        if header is None and not self._bare:
-            self._bare = True  # an archive of bare close metas: no header to make room for
+        if header is None and not self._single_ledger_files:
+            self._single_ledger_files = True  # an archive of bare close metas: no header to make room for
             return self._decode(data, start, at)
         found = (header.start, header.end) if header else (metas[0].sequence, metas[0].sequence)
         named = (max(start, FIRST_LEDGER), self._lake.layout.file_end(start))
@@ -89,13 +89,13 @@ class FileDecoder:
         return metas
 
 
-class DecodeAhead:
+class ParallelDecoder:
     """Decodes files by `threads` threads ahead of the one that takes them, in order.
 
     Bounded by bytes: a file is begun only while those that wait are small enough in sum.
     """
 
-    def __init__(self, lake: Lake, verify: Verify, *, max_object: int, threads: int) -> None:
+    def __init__(self, lake: Lake, verify: VerifyLevel, *, max_object: int, threads: int) -> None:
         self._pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._decoders = [FileDecoder(lake, verify, max_object=max_object) for _ in range(2 * threads + 1)]
 

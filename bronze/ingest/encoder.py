@@ -11,16 +11,16 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-from bronze.dataset.manifest import Ledgers
-from bronze.dataset.parquet import ROW_GROUP_BYTES, HashingSink, Labels, RowGroup, TableWriter
-from bronze.errors import DataError, LakeError, Stopped, VerificationError
-from bronze.ingest.decoder import DecodeAhead, FileDecoder, most_stored
+from bronze.dataset.manifest import LedgerLinks
+from bronze.dataset.parquet import ROW_GROUP_BYTES, HashingSink, PartitionLabels, RowGroup, TableWriter
+from bronze.errors import DataError, LakeError, RunStoppedError, VerificationError
+from bronze.ingest.decoder import FileDecoder, ParallelDecoder, max_compressed_size
 from bronze.lake.lake import Lake
 from bronze.lake.layout import FIRST_LEDGER
-from bronze.lake.prefetch import REQUESTS, FetchAhead, Read
-from bronze.lake.zstd_frame import Arena
+from bronze.lake.prefetch import REQUESTS, ObjectPrefetcher, Read
+from bronze.lake.zstd_frame import DecodeBuffer
 from bronze.ledger.close_meta import BATCH_HEADER_BYTES, CloseMeta
-from bronze.ledger.hashes import Verify, check_hashes, check_link
+from bronze.ledger.hashes import VerifyLevel, check_hashes, check_link
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 
@@ -31,13 +31,13 @@ _MAX_CLOSE_TIME = (2**63 - 1) // 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedPartition:
     """What was written of a partition; `files` and `raw_bytes` count what was read for it."""
 
     row_count: int
     raw_bytes: int
     files: int
-    ledgers: Ledgers
+    ledgers: LedgerLinks
 
 
 class PartitionEncoder:
@@ -56,7 +56,7 @@ class PartitionEncoder:
         self,
         lake: Lake,
         *,
-        verify: Verify,
+        verify: VerifyLevel,
         compression: str,
         max_object: int,
         threads: int = 1,
@@ -69,10 +69,10 @@ class PartitionEncoder:
         self._stopped = stopped
         capacity = BATCH_HEADER_BYTES + ROW_GROUP_BYTES + _SLACK
         self._decoder = FileDecoder(lake, verify, capacity=capacity, max_object=max_object)
-        self._ahead = DecodeAhead(lake, verify, max_object=max_object, threads=threads - 1) if threads > 1 else None
+        self._ahead = ParallelDecoder(lake, verify, max_object=max_object, threads=threads - 1) if threads > 1 else None
         self._fetch = None
         if lake.is_remote:
-            self._fetch = FetchAhead(lake, most=most_stored(max_object), requests=read_ahead or REQUESTS)
+            self._fetch = ObjectPrefetcher(lake, most=max_compressed_size(max_object), requests=read_ahead or REQUESTS)
         #: Whether `encode` was called since `begin`.
         self._encoded = False
 
@@ -95,7 +95,7 @@ class PartitionEncoder:
                 self._fetch.give_up()
         self._encoded = False
 
-    def encode(self, era: Era, partition: Partition, files: Iterable[int], sink: HashingSink) -> Encoded:
+    def encode(self, era: Era, partition: Partition, files: Iterable[int], sink: HashingSink) -> EncodedPartition:
         """Write the parquet file of `partition` into `sink`.
 
         Args:
@@ -187,14 +187,14 @@ class PartitionEncoder:
 
     def _trusted(self, meta: CloseMeta) -> CloseMeta | None:
         try:
-            check_hashes(meta, Verify.HEADER)
+            check_hashes(meta, VerifyLevel.HEADER)
         except VerificationError:
             return None
         return meta
 
     def _check_stop(self, era: Era, partition: Partition) -> None:
         if self._stopped():
-            raise Stopped(f"partition {era.chain} {partition} was given up: the run was asked to stop")
+            raise RunStoppedError(f"partition {era.chain} {partition} was given up: the run was asked to stop")
 
     def _check(self, era: Era, meta: CloseMeta, previous: CloseMeta | None) -> None:
         check_hashes(meta, self._verify)
@@ -217,8 +217,8 @@ class PartitionEncoder:
 class _Rows:
     """The rows of a partition on their way into its row groups."""
 
-    def __init__(self, era: Era, partition: Partition, writer: TableWriter, arena: Arena) -> None:
-        self._labels = Labels(era.version_label, era.era_id, era.network)
+    def __init__(self, era: Era, partition: Partition, writer: TableWriter, arena: DecodeBuffer) -> None:
+        self._labels = PartitionLabels(era.version_label, era.era_id, era.network)
         self._partition = partition
         self._chain = era.chain
         self._writer = writer
@@ -252,7 +252,7 @@ class _Rows:
         if self._group.is_full:
             self._flush()
 
-    def finish(self, files: int) -> Encoded:
+    def finish(self, files: int) -> EncodedPartition:
         """End the file."""
         first, last = self._first, self._last
         if first is None or last is None or self.next_ledger != self._partition.end + 1:
@@ -262,14 +262,14 @@ class _Rows:
         if len(self._group):
             self._flush()
         self._writer.close()
-        ledgers = Ledgers(
+        ledgers = LedgerLinks(
             first.sequence,
             last.sequence,
             first.previous_ledger_hash.hex(),
             first.ledger_hash.hex(),
             last.ledger_hash.hex(),
         )
-        return Encoded(last.sequence - first.sequence + 1, self._raw_bytes, files, ledgers)
+        return EncodedPartition(last.sequence - first.sequence + 1, self._raw_bytes, files, ledgers)
 
     def _flush(self) -> None:
         raw = self._arena.view[BATCH_HEADER_BYTES : BATCH_HEADER_BYTES + self._group.raw_bytes]

@@ -9,23 +9,23 @@ import os
 import threading
 from dataclasses import dataclass
 
-from bronze.audit.delivery import Delivered, Deliverer
-from bronze.audit.endpoint import Endpoint
+from bronze.audit.delivery import DeliveryCursor, EventDelivery
+from bronze.audit.endpoint import DeliveryEndpoint
 from bronze.audit.event_log import EventLog
 from bronze.catalog.catalog import Catalog
 from bronze.commit.checkpoint import CheckpointFile
-from bronze.commit.downstream import Outward, Provenance
+from bronze.commit.downstream import Downstream, LineageContext
 from bronze.commit.sequencer import Sequencer
-from bronze.dataset.dataset import Destination
-from bronze.ingest.copier import Publisher
+from bronze.dataset.dataset import Dataset
+from bronze.ingest.copier import PartitionCopier
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.lake.lake import Lake
 from bronze.lake.layout import LakeLayout
-from bronze.ledger.hashes import Verify
+from bronze.ledger.hashes import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.producer import Producer
 from bronze.retry import RetryPolicy
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 from bronze.storage.store import Store
 
 #: Secrets reach the workers of this machine through their environment, never through what is pickled.
@@ -43,12 +43,12 @@ class CopyJob:
     Attributes:
         eras: the eras that are copied.
         single_era: whether the settings name one era in all (decides the checkpoint's name).
-        lake_place, layout: where the lake is, and how it is laid out; None for what needs no lake.
-        destination_place: where what is published goes.
+        lake_location, layout: where the lake is, and how it is laid out; None for what needs no lake.
+        dataset_location: where what is published goes.
         prefix: key prefix of all partitions below the destination's root.
         max_object: most bytes that one lake file may decode to.
-        events_place: of the audit stream's files; None when no audit stream is written.
-        checkpoint_place: of the checkpoint; None when it is switched off.
+        events_location: of the audit stream's files; None when no audit stream is written.
+        checkpoint_location: of the checkpoint; None when it is switched off.
         read_ahead: lake objects that are asked for at once by each worker; 0: chosen.
         catalog_strict, delivery_strict: whether a failure of the catalog, or of the delivery, stops the run.
         catalog_namespace: what this deployment is called.
@@ -60,17 +60,17 @@ class CopyJob:
     eras: tuple[Era, ...]
     single_era: bool
     copier_id: str
-    lake_place: Place | None
+    lake_location: StorageLocation | None
     layout: LakeLayout | None
     passphrase: str | None
-    verify: Verify
+    verify: VerifyLevel
     max_object: int
-    destination_place: Place
+    dataset_location: StorageLocation
     prefix: str
     table: str
     compression: str
-    events_place: Place | None
-    checkpoint_place: Place | None
+    events_location: StorageLocation | None
+    checkpoint_location: StorageLocation | None
     retry: RetryPolicy
     producer: Producer
     catalog_strict: bool = False
@@ -87,19 +87,19 @@ class CopyJob:
 
     def lake(self) -> Lake:
         """The lake, as it was opened when the run was planned; there must be one."""
-        assert self.lake_place is not None
+        assert self.lake_location is not None
         assert self.layout is not None
-        return Lake(self.lake_place.open(), self.layout, self.passphrase)
+        return Lake(self.lake_location.open(), self.layout, self.passphrase)
 
-    def destination(self) -> Destination:
+    def dataset(self) -> Dataset:
         """Where partitions go."""
-        return Destination(self.destination_place.open(), self.prefix, self.table)
+        return Dataset(self.dataset_location.open(), self.prefix, self.table)
 
     def is_stopped(self) -> bool:
         """Whether the run was asked to stop."""
         return bool(self.stop_file) and os.path.exists(self.stop_file)  # noqa: PTH110 - asked for every lake file
 
-    def publisher(self) -> Publisher:
+    def publisher(self) -> PartitionCopier:
         """A publisher with a buffer of its own: one for each thread."""
         encoder = PartitionEncoder(
             self.lake(),
@@ -110,34 +110,34 @@ class CopyJob:
             read_ahead=self.read_ahead,
             stopped=self.is_stopped,
         )
-        return Publisher(self.destination(), encoder, self.producer)
+        return PartitionCopier(self.dataset(), encoder, self.producer)
 
     def events(self, era: Era) -> EventLog | None:
         """The event files of the era's chain; None when no audit stream is written."""
-        return EventLog(self.events_place.open(), era) if self.events_place else None
+        return EventLog(self.events_location.open(), era) if self.events_location else None
 
     def checkpoint(self, era: Era) -> CheckpointFile | None:
         """The checkpoint of the era's chain; None when it is switched off."""
-        if self.checkpoint_place is None:
+        if self.checkpoint_location is None:
             return None
-        return CheckpointFile(self.checkpoint_place.open(), era, self.copier_id, single=self.single_era)
+        return CheckpointFile(self.checkpoint_location.open(), era, self.copier_id, single=self.single_era)
 
     def sequencer(self, era: Era) -> Sequencer:
         """The sequencer of the era's chain."""
         return Sequencer(
             era,
-            self.destination(),
+            self.dataset(),
             self.producer,
             events=self.events(era),
             checkpoint=self.checkpoint(era),
-            outward=self.outward(),
+            downstream=self.downstream(),
         )
 
-    def outward(self) -> Outward:
+    def downstream(self) -> Downstream:
         """The catalog and the endpoint."""
-        return Outward(
+        return Downstream(
             catalog=self.catalog(),
-            provenance=self.provenance(),
+            lineage_context=self.lineage_context(),
             catalog_strict=self.catalog_strict,
             deliverer=self.deliverer if self.delivers else None,
             delivery_strict=self.delivery_strict,
@@ -151,27 +151,27 @@ class CopyJob:
     @property
     def delivers(self) -> bool:
         """Whether there are events, and an endpoint for them."""
-        return bool(self.events_place and os.environ.get(ENDPOINT_VARIABLE))
+        return bool(self.events_location and os.environ.get(ENDPOINT_VARIABLE))
 
-    def deliverer(self, era: Era) -> Deliverer:
+    def deliverer(self, era: Era) -> EventDelivery:
         """The deliverer of the era's events; there must be an audit stream and an endpoint."""
         log = self.events(era)
         assert log is not None
-        assert self.events_place is not None
-        endpoint = Endpoint(os.environ[ENDPOINT_VARIABLE], self.retry)
-        return Deliverer(log, Delivered(self.events_place.open(), era.chain), endpoint)
+        assert self.events_location is not None
+        endpoint = DeliveryEndpoint(os.environ[ENDPOINT_VARIABLE], self.retry)
+        return EventDelivery(log, DeliveryCursor(self.events_location.open(), era.chain), endpoint)
 
-    def provenance(self) -> Provenance:
+    def lineage_context(self) -> LineageContext:
         """What lineage says of every partition of this run; without a lake nothing is recorded that names one."""
-        source = self.lake().store.url if self.lake_place else ""
-        place, prefix = self.destination_place, self.prefix.strip("/")
-        root = f"file://{place.path}" if place.scheme == "local" else self.destination().store.url
-        return Provenance(self.table, f"{root}/{prefix}/" if prefix else f"{root}/", "archive", source)
+        source = self.lake().store.url if self.lake_location else ""
+        location, prefix = self.dataset_location, self.prefix.strip("/")
+        root = f"file://{location.path}" if location.scheme == "local" else self.dataset().store.url
+        return LineageContext(self.table, f"{root}/{prefix}/" if prefix else f"{root}/", "archive", source)
 
     def stores(self) -> list[Store]:
         """The stores that this run writes to, each once."""
-        places = (self.destination_place, self.events_place, self.checkpoint_place)
-        return [place.open() for place in dict.fromkeys(place for place in places if place)]
+        places = (self.dataset_location, self.events_location, self.checkpoint_location)
+        return [location.open() for location in dict.fromkeys(location for location in places if location)]
 
 
 def _catalog(dsn: str, namespace: str) -> Catalog:

@@ -1,7 +1,7 @@
 """A Galexie ledger lake: its layout, its newest ledger, the objects of a range.
 
 Opening a lake costs one small object and a few listings. Object keys are computed, never listed: see
-`bronze.lake_keys`.
+`bronze.lake.layout`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bronze.errors import ConfigError, LakeError, ObjectMissing, ObjectTooLarge
+from bronze.errors import ConfigError, LakeError, ObjectNotFoundError, ObjectTooLargeError
 from bronze.lake.layout import FIRST_LEDGER, LakeLayout, ParsedName, parse_directory, parse_object
 from bronze.stellar import known_passphrase, network_of
 from bronze.storage.store import Store, join
@@ -22,7 +22,7 @@ _MAX_CONFIG = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class LakeExpectation:
+class LakeOptions:
     """What the settings say of a lake; None where they say nothing."""
 
     network: str
@@ -33,7 +33,7 @@ class LakeExpectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
+class NewestObject:
     """The newest object of a lake: its key and the last ledger (inclusive) of its name."""
 
     key: str
@@ -51,7 +51,7 @@ class Lake:
     @property
     def is_remote(self) -> bool:
         """Whether each object costs a request to another machine."""
-        return not self.store.excludes
+        return not self.store.supports_locking
 
     def key(self, ledger: int) -> str:
         """Key of the object that holds `ledger`."""
@@ -65,9 +65,9 @@ class Lake:
         """
         try:
             return self.store.read_view(key, most)
-        except ObjectMissing as error:
+        except ObjectNotFoundError as error:
             raise LakeError(f"object {self.describe(key)} is missing from the lake") from error
-        except ObjectTooLarge as error:
+        except ObjectTooLargeError as error:
             raise LakeError(str(error)) from error
 
     def describe(self, key: str) -> str:
@@ -82,12 +82,12 @@ class Lake:
         first = max(start, FIRST_LEDGER)
         return range(self.layout.file_start(first), end + 1, self.layout.ledgers_per_file)
 
-    def newest(self) -> Newest | None:
+    def newest(self) -> NewestObject | None:
         """The newest object, or None when the lake is empty. Names sort newest first."""
-        return next((Newest(key, name.end) for key, name in _objects(self.store)), None)
+        return next((NewestObject(key, name.end) for key, name in _objects(self.store)), None)
 
 
-def open_lake(store: Store, expected: LakeExpectation) -> Lake:
+def open_lake(store: Store, expected: LakeOptions) -> Lake:
     """Open the lake at the root of `store`.
 
     Raises:
@@ -118,9 +118,9 @@ def open_lake(store: Store, expected: LakeExpectation) -> Lake:
 def _read_config(store: Store) -> dict[str, object]:
     try:
         data = store.read(CONFIG_KEY, _MAX_CONFIG)
-    except ObjectMissing:
+    except ObjectNotFoundError:
         return {}
-    except ObjectTooLarge as error:
+    except ObjectTooLargeError as error:
         raise LakeError(str(error)) from error
     where = f"{store.url}/{CONFIG_KEY}"
     try:
@@ -141,7 +141,7 @@ def _read_config(store: Store) -> dict[str, object]:
     return config
 
 
-def _check_network(store: Store, expected: LakeExpectation, passphrase: str | None) -> None:
+def _check_network(store: Store, expected: LakeOptions, passphrase: str | None) -> None:
     wanted = expected.passphrase or known_passphrase(expected.network)
     if passphrase is None:
         return
@@ -196,13 +196,13 @@ def _agreed_extension(store: Store, configured: str | None, sample: tuple[str, P
 
 def _objects(store: Store) -> Iterator[tuple[str, ParsedName]]:
     """Keys and names of the lake's objects, newest first; lazily, a listing for each directory entered."""
-    for entry in store.children(""):
+    for entry in store.list_children(""):
         if not entry.is_prefix:
             name = parse_object(entry.name)
             if name is not None:
                 yield entry.name, name
         elif parse_directory(entry.name) is not None:
-            for child in store.children(entry.name):
+            for child in store.list_children(entry.name):
                 name = None if child.is_prefix else parse_object(child.name)
                 if name is not None:
                     yield join(entry.name, child.name), name
@@ -216,7 +216,7 @@ def missing_files(lake: Lake, start: int, end: int, most: int = 20) -> tuple[int
     missing = 0
     named: list[str] = []
     for directory, ledgers in itertools.groupby(lake.file_starts(start, end), lake.layout.directory):
-        present = {entry.name for entry in lake.store.children(directory.rstrip("/"))}
+        present = {entry.name for entry in lake.store.list_children(directory.rstrip("/"))}
         for ledger in ledgers:
             key = lake.key(ledger)
             if key.rpartition("/")[2] not in present:

@@ -24,7 +24,7 @@ _FORGET = 1 / 64
 Read = Callable[[], memoryview]
 
 
-class FetchAhead:
+class ObjectPrefetcher:
     """Reads objects of `lake` by threads of its own; for one reader at a time.
 
     Args:
@@ -92,7 +92,7 @@ class FetchAhead:
 
 
 class _Run:
-    """The objects of one call of `FetchAhead.reads`: which one is asked for next, and what has come.
+    """The objects of one call of `ObjectPrefetcher.reads`: which one is asked for next, and what has come.
 
     Attributes:
         largest: bytes that an object on its way is taken for; 0 while none has come.

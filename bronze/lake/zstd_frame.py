@@ -54,7 +54,7 @@ def frame_end(data: bytes | memoryview) -> int:
     return at
 
 
-class Arena:
+class DecodeBuffer:
     """A buffer that many frames are decoded into, one behind the other.
 
     It only grows, so its address stays for as long as nothing larger comes.

@@ -1,7 +1,7 @@
 """Reads a lake object's decompressed bytes: a LedgerCloseMetaBatch (SEP-54), or one bare LedgerCloseMeta.
 
 ``read_object`` is the usual way in. It checks that every byte is well-formed XDR (``bronze.xdr``) and
-computes the hashes, which ``bronze.verify`` compares with the stored ones.
+computes the hashes, which ``bronze.ledger.hashes`` compares with the stored ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from bronze.errors import VerificationError, XdrError
 from bronze.lake.layout import FIRST_LEDGER
-from bronze.ledger.hashes import Verify
+from bronze.ledger.hashes import VerifyLevel
 from bronze.xdr import Walker, table
 
 Buffer = bytes | bytearray | memoryview
@@ -55,8 +55,8 @@ class CloseMeta:
         tx_count: transactions in the set.
         operation_count: operations of all envelopes in the set, the inner ones of fee bumps included.
         empty_tx_set: whether the header declares the transaction set empty (CAP-83).
-        computed_ledger_hash: what the stored hash has to be, see ``bronze.verify``.
-        computed_tx_set_hash, computed_result_hash: likewise; None when read with ``Verify.HEADER``.
+        computed_ledger_hash: what the stored hash has to be, see ``bronze.ledger.hashes``.
+        computed_tx_set_hash, computed_result_hash: likewise; None when read with ``VerifyLevel.HEADER``.
     """
 
     start: int
@@ -79,12 +79,12 @@ class CloseMeta:
     computed_result_hash: bytes | None
 
 
-def read_close_meta(data: Buffer, start: int, end: int, verify: Verify = Verify.FULL) -> CloseMeta:
+def read_close_meta(data: Buffer, start: int, end: int, verify: VerifyLevel = VerifyLevel.FULL) -> CloseMeta:
     """Read the one LedgerCloseMeta that begins at `start`; it may end before `end` (exclusive).
 
     Args:
         data: contiguous bytes.
-        verify: which hashes to compute. They are not compared: see ``bronze.verify.check_hashes``.
+        verify: which hashes to compute. They are not compared: see ``bronze.ledger.hashes.check_hashes``.
 
     Raises:
         XdrError: the bytes are no well-formed LedgerCloseMeta; its offset is one of `data`.
@@ -97,7 +97,7 @@ def read_close_meta(data: Buffer, start: int, end: int, verify: Verify = Verify.
     protocol_version, previous_ledger_hash, tx_set_hash, close_time = _HEADER.unpack_from(view, header)
     result_hash, sequence, total_coins, fee_pool = _HEADER_TAIL.unpack_from(view, marks[table.VALUE_END])
     computed_tx_set_hash = computed_result_hash = None
-    if verify is Verify.FULL:
+    if verify is VerifyLevel.FULL:
         if version == 0:
             envelopes = tx_set + _HASH_SIZE + _COUNT_SIZE
             digest = sha256(view[tx_set : tx_set + _HASH_SIZE])
@@ -156,13 +156,13 @@ def read_batch_header(data: Buffer, start: int, end: int) -> BatchHeader | None:
 
 
 def read_object(
-    data: Buffer, start: int, end: int, verify: Verify = Verify.FULL
+    data: Buffer, start: int, end: int, verify: VerifyLevel = VerifyLevel.FULL
 ) -> tuple[BatchHeader | None, list[CloseMeta]]:
     """Read all ledgers of an object's bytes from `start` to `end` (exclusive), in order.
 
     Args:
         data: contiguous bytes; spans of the ledgers are positions in it.
-        verify: which hashes to compute. They are not compared: see ``bronze.verify.check_hashes``.
+        verify: which hashes to compute. They are not compared: see ``bronze.ledger.hashes.check_hashes``.
 
     Returns:
         The batch's header, or None for a bare LedgerCloseMeta; and the ledgers, at least one.

@@ -9,7 +9,7 @@ txSetHash, V0           previousLedgerHash, then the XDR of each envelope, witho
 txSetResultHash         u32 count, then the TransactionResultPairs in txProcessing order
 ======================= ==================================================================
 
-``bronze.close_meta`` computes them while it reads, this module compares. Of a STELLAR_VALUE_EMPTY_TX_SET
+``bronze.ledger.close_meta`` computes them while it reads, this module compares. Of a STELLAR_VALUE_EMPTY_TX_SET
 ledger (CAP-83) the txSetHash is zero and the transaction set empty. No hash covers transaction meta,
 evictions and SCP messages: those are checked for form only.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ZERO_HASH = bytes(32)
 
 
-class Verify(enum.StrEnum):
+class VerifyLevel(enum.StrEnum):
     """Which hashes of a ledger are computed and checked."""
 
     FULL = "full"
@@ -36,18 +36,18 @@ class Verify(enum.StrEnum):
     """The ledger hash alone: for archives merged by tools that leave the others wrong."""
 
 
-def check_hashes(meta: CloseMeta, verify: Verify) -> None:
-    """Check the hashes of a ledger that was read with the same `verify`, or with ``Verify.FULL``.
+def check_hashes(meta: CloseMeta, verify: VerifyLevel) -> None:
+    """Check the hashes of a ledger that was read with the same `verify`, or with ``VerifyLevel.FULL``.
 
     Raises:
         VerificationError: a hash differs from the stored one, or a set declared empty holds transactions.
-        ValueError: the ledger was read with ``Verify.HEADER`` and is to be checked in full.
+        ValueError: the ledger was read with ``VerifyLevel.HEADER`` and is to be checked in full.
     """
     _check("ledger hash", meta, meta.ledger_hash, meta.computed_ledger_hash)
-    if verify is Verify.HEADER:
+    if verify is VerifyLevel.HEADER:
         return
     if meta.computed_tx_set_hash is None or meta.computed_result_hash is None:
-        raise ValueError(f"ledger {meta.sequence} was read with {Verify.HEADER!r}: it cannot be checked in full")
+        raise ValueError(f"ledger {meta.sequence} was read with {VerifyLevel.HEADER!r}: it cannot be checked in full")
     if not meta.empty_tx_set:
         _check("transaction set hash", meta, meta.tx_set_hash, meta.computed_tx_set_hash)
     else:

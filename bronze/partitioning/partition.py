@@ -31,7 +31,7 @@ class Partition:
         return f"{self.start}-{self.end}"
 
 
-def cell_end(era: Era, ledger: int) -> int:
+def grid_cell_end(era: Era, ledger: int) -> int:
     """Last ledger (inclusive) of the grid cell of `era` that holds `ledger`, the era's end not regarded."""
     size = era.partition_size
     return ledger + size - 1 - (ledger - era.ledger_start) % size
@@ -48,12 +48,12 @@ def partitions(era: Era, start: int, end: int) -> Iterator[Partition]:
     if start < era.ledger_start or end > era.last:
         raise ValueError(f"range {start}-{end} is not inside era {era.era_id!r} ({era.ledger_start}-{era.last})")
     while start <= end:
-        stop = min(cell_end(era, start), end)
+        stop = min(grid_cell_end(era, start), end)
         yield Partition(start, stop)
         start = stop + 1
 
 
-def last_whole(era: Era, end: int) -> int:
+def last_complete_ledger(era: Era, end: int) -> int:
     """Last ledger (inclusive) of the last partition that is complete when data ends at `end`.
 
     An era's own last ledger completes its last partition. One less than ``era.ledger_start`` when

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bronze.dataset.dataset import Destination
+from bronze.dataset.dataset import Dataset
 from bronze.errors import ConfigError, StateError
 from bronze.lake.layout import FIRST_LEDGER, LakeLayout
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition, last_whole, partitions
+from bronze.partitioning.partition import Partition, last_complete_ledger, partitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class EraPlan:
     era: Era
     start: int
     end: int
-    tail: int
+    incomplete_tail: int
     partitions: Sequence[Partition]
 
     @property
@@ -39,7 +39,7 @@ class EraPlan:
         return sum(part.end // k - max(part.start, FIRST_LEDGER) // k + 1 for part in self.partitions)
 
 
-def plan_era(era: Era, next_ledger: int, newest: int | None, destination: Destination, *, partial: bool) -> EraPlan:
+def plan_era(era: Era, next_ledger: int, newest: int | None, dataset: Dataset, *, partial: bool) -> EraPlan:
     """Plan the era from `next_ledger` on.
 
     Args:
@@ -52,33 +52,33 @@ def plan_era(era: Era, next_ledger: int, newest: int | None, destination: Destin
         StateError: partitions that are published already overlap each other.
     """
     start = era.ledger_start if era.allow_overwrite else max(era.ledger_start, next_ledger)
-    tail = 0
+    incomplete_tail = 0
     if era.ledger_end:
         end = era.ledger_end
     elif newest is None:
         raise ConfigError(f"era {era.era_id!r} has no ledger_end and the lake is empty: there is nothing to go up to")
     else:
-        end = newest if partial else last_whole(era, newest)
-        tail = max(0, newest - max(end, start - 1))
+        end = newest if partial else last_complete_ledger(era, newest)
+        incomplete_tail = max(0, newest - max(end, start - 1))
     if start > end:
-        return EraPlan(era, start, end, tail, ())
-    planned = tuple(_around_published(era, start, end, destination))
+        return EraPlan(era, start, end, incomplete_tail, ())
+    planned = tuple(_plan_around_existing(era, start, end, dataset))
     if planned[0].end < FIRST_LEDGER:
         raise ConfigError(
             f"the first partition {planned[0]} of era {era.era_id!r} would be empty: ledgers 0 and 1 have no close"
             " meta. Let ledger_start be 2, or partition_size 3 or more"
         )
-    return EraPlan(era, start, end, tail, planned)
+    return EraPlan(era, start, end, incomplete_tail, planned)
 
 
-def _around_published(era: Era, start: int, end: int, destination: Destination) -> Iterator[Partition]:
+def _plan_around_existing(era: Era, start: int, end: int, dataset: Dataset) -> Iterator[Partition]:
     """The grid from `start` to `end`, but partitions that exist stay as they are and are not cut again."""
     on_grid = set(partitions(era, start, end))
-    ranges = [found for found in destination.ranges(era) if _overlap(found, start, end)]
-    odd = [found for found in ranges if found not in on_grid and destination.published(era, found) is not None]
+    ranges = [found for found in dataset.list_partitions(era) if _overlap(found, start, end)]
+    odd = [found for found in ranges if found not in on_grid and dataset.find_manifest(era, found) is not None]
     # Those on the grid that an odd one overlaps: when both are published, they contradict each other.
     doubtful = [found for found in ranges if found in on_grid and any(_overlap(found, o.start, o.end) for o in odd)]
-    beside = [found for found in doubtful if destination.published(era, found) is not None]
+    beside = [found for found in doubtful if dataset.find_manifest(era, found) is not None]
     at = start
     for found in sorted(odd + beside):
         if found.start < at and at != start:

@@ -4,7 +4,7 @@ Publishing: a temporary file under ``_temporary/``, fsync, a hard link to the fi
 that exists, so it is create-only in one step; a rename replaces), fsync of the directory.
 
 A temporary file is locked (``flock``) for as long as its writer lives. The kernel drops the lock with the
-process, however that ends, so `LocalStore.clean` knows a dead run's leftovers from a live run's files.
+process, however that ends, so `LocalStore.remove_leftovers` knows a dead run's leftovers from a live run's files.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from bronze.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StoreError
-from bronze.storage.store import TEMPORARY, Change, Entry, checked_key
+from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError, StoreError
+from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key
 
 #: What the system says where no object is; a directory is none.
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -30,7 +30,7 @@ _NAME_SHOWN = 200
 
 
 class LocalStore:
-    """Objects as files below `root`; see `bronze.store.Store` for what each method promises."""
+    """Objects as files below `root`; see `bronze.storage.store.Store` for what each method promises."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root).absolute()
@@ -41,7 +41,7 @@ class LocalStore:
         return str(self.root)
 
     @property
-    def excludes(self) -> bool:
+    def supports_locking(self) -> bool:
         """Always true."""
         return True
 
@@ -50,49 +50,49 @@ class LocalStore:
         return self.root / checked_key(key)
 
     def read(self, key: str, most: int | None = None) -> bytes:
-        """See `bronze.store.Store`."""
+        """See `bronze.storage.store.Store`."""
         with self.open_read(key) as file:
             size = os.fstat(file.fileno()).st_size
             if most is not None and size > most:
-                raise ObjectTooLarge(f"{self.path(key)} has {size} bytes, more than the {most} allowed")
+                raise ObjectTooLargeError(f"{self.path(key)} has {size} bytes, more than the {most} allowed")
             return file.read()
 
     def read_view(self, key: str, most: int | None = None) -> memoryview:
-        """See `bronze.store.Store`."""
+        """See `bronze.storage.store.Store`."""
         return memoryview(self.read(key, most))
 
     def size(self, key: str) -> int | None:
-        """See `bronze.store.Store`."""
+        """See `bronze.storage.store.Store`."""
         try:
             found = self.path(key).stat()
         except _NOTHING_THERE:
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
-    def children(self, prefix: str) -> Iterator[Entry]:
-        """See `bronze.store.Store`."""
+    def list_children(self, prefix: str) -> Iterator[ListEntry]:
+        """See `bronze.storage.store.Store`."""
         folder = self.path(prefix) if prefix else self.root
         try:
             # Directory entries carry their kind: one listing, no stat for each.
             with os.scandir(folder) as found:
-                entries = [Entry(entry.name, entry.is_dir()) for entry in found]
+                entries = [ListEntry(entry.name, entry.is_dir()) for entry in found]
         except (FileNotFoundError, NotADirectoryError):
             return
         yield from sorted(entries, key=lambda entry: entry.name)
 
     def open_read(self, key: str) -> BinaryIO:
-        """See `bronze.store.Store`."""
+        """See `bronze.storage.store.Store`."""
         try:
             return self.path(key).open("rb")
         except _NOTHING_THERE as error:
-            raise ObjectMissing(f"{self.path(key)} does not exist") from error
+            raise ObjectNotFoundError(f"{self.path(key)} does not exist") from error
 
     def create(self, key: str, data: bytes) -> None:
-        """See `bronze.store.Store`."""
+        """See `bronze.storage.store.Store`."""
         self._put(key, data, replace=False)
 
     def replace(self, key: str, data: bytes) -> None:
-        """See `bronze.store.Store`."""
+        """See `bronze.storage.store.Store`."""
         self._put(key, data, replace=True)
 
     def _put(self, key: str, data: bytes, *, replace: bool) -> None:
@@ -101,13 +101,13 @@ class LocalStore:
             upload.publish(replace=replace)
 
     def update(self, key: str, change: Change) -> bytes | None:
-        """See `bronze.store.Store`."""
+        """See `bronze.storage.store.Store`."""
         # The lock is on the directory of temporary files, which nobody can remove while one of ours is in it: so
         # all updates lock the same directory, and `lock` never meets it.
         with self.upload(key) as upload, _locked_directory(self.root / TEMPORARY):
             try:
                 old: bytes | None = self.read(key)
-            except ObjectMissing:
+            except ObjectNotFoundError:
                 old = None
             new = change(old)
             if new is None:
@@ -117,14 +117,14 @@ class LocalStore:
             return new
 
     def delete(self, key: str) -> None:
-        """See `bronze.store.Store`."""
+        """See `bronze.storage.store.Store`."""
         path = self.path(key)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
             _sync_directory(path.parent)
 
-    def settle(self, key: str) -> None:
-        """See `bronze.store.Store`."""
+    def ensure_durable(self, key: str) -> None:
+        """See `bronze.storage.store.Store`."""
         _sync_directory(self.path(key).parent)
 
     @contextlib.contextmanager
@@ -138,17 +138,17 @@ class LocalStore:
         with _locked_directory(folder):
             yield
 
-    def upload(self, key: str, *, hashed: bool = False) -> LocalUpload:
-        """See `bronze.store.Store`."""
+    def upload(self, key: str, *, caller_hashes: bool = False) -> LocalUpload:
+        """See `bronze.storage.store.Store`."""
         return LocalUpload(self.root / TEMPORARY, self.path(key))
 
-    def probe(self) -> None:
-        """See `bronze.store.Store`: every publication finds out by itself."""
+    def check_conditional_writes(self) -> None:
+        """See `bronze.storage.store.Store`: every publication finds out by itself."""
 
-    def clean(self) -> list[str]:
-        """See `bronze.store.Store`."""
+    def remove_leftovers(self) -> list[str]:
+        """See `bronze.storage.store.Store`."""
         removed = []
-        for entry in self.children(TEMPORARY):
+        for entry in self.list_children(TEMPORARY):
             path = self.root / TEMPORARY / entry.name
             try:
                 handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -170,14 +170,14 @@ class LocalStore:
 
 
 class LocalUpload:
-    """A locked temporary file on its way to `final`; see `bronze.store.Upload`."""
+    """A locked temporary file on its way to `final`; see `bronze.storage.store.Upload`."""
 
     def __init__(self, folder: Path, final: Path) -> None:
         self._final = final
         self._temporary, self._handle = _locked_file(folder, final.name)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        """See `bronze.store.Upload`."""
+        """See `bronze.storage.store.Upload`."""
         view = memoryview(data).cast("B")
         at = 0
         while at < len(view):
@@ -185,7 +185,7 @@ class LocalUpload:
         return at
 
     def publish(self, *, replace: bool = False, checksum: str = "") -> None:
-        """See `bronze.store.Upload`."""
+        """See `bronze.storage.store.Upload`."""
         os.fsync(self._handle)
         _make_directories(self._final.parent)
         if replace:
@@ -196,7 +196,7 @@ class LocalUpload:
             except FileExistsError as error:
                 # Whoever takes what lies there for published must be able to rely on it.
                 _sync_directory(self._final.parent)
-                raise ObjectExists(f"{self._final} exists already") from error
+                raise ObjectExistsError(f"{self._final} exists already") from error
             except OSError as error:
                 if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
                     raise StoreError(

@@ -35,7 +35,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StorageLocation:
     """A directory, or a prefix of a bucket, and how to reach it; checked when it is made.
 
     Credentials are looked up where the place is opened. S3: the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
@@ -145,7 +145,7 @@ class Place:
         return LocalStore(self.path) if self.scheme == "local" else _opened(self)
 
 
-_OPEN: dict[tuple[Place, int], ObjectStore] = {}
+_OPEN: dict[tuple[StorageLocation, int], ObjectStore] = {}
 _OPEN_LOCK = threading.Lock()
 
 
@@ -158,12 +158,12 @@ def _new_lock() -> None:
 os.register_at_fork(after_in_child=_new_lock)
 
 
-def _opened(place: Place) -> ObjectStore:
+def _opened(location: StorageLocation) -> ObjectStore:
     # Late, for a third of a second of start-up that local runs need not spend.
     from bronze.storage.object_store.store import ObjectStore
 
     with _OPEN_LOCK:
-        opened = _OPEN.get(key := (place, os.getpid()))
+        opened = _OPEN.get(key := (location, os.getpid()))
         if opened is None:
-            opened = _OPEN[key] = ObjectStore(place)
+            opened = _OPEN[key] = ObjectStore(location)
         return opened

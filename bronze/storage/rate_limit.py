@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-class Bandwidth:
+class RateLimiter:
     """A token bucket that may run into debt: bytes are counted first, then their time is waited for.
 
     Bytes that are in memory already can be counted too, and the largest piece needs no room in the bucket.

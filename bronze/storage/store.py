@@ -26,7 +26,7 @@ _NEVER_IN_KEYS = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f\\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListEntry:
     """One child of a prefix; `name` is its last segment."""
 
     name: str
@@ -50,7 +50,7 @@ class Upload(Protocol):
             checksum: ``sha256:`` and the hex digest of all that was written; needed if `Store.upload` was told so.
 
         Raises:
-            ObjectExists: something lies there and `replace` is false; the upload stays unpublished.
+            ObjectExistsError: something lies there and `replace` is false; the upload stays unpublished.
         """
         ...
 
@@ -72,7 +72,7 @@ class Store(Protocol):
         ...
 
     @property
-    def excludes(self) -> bool:
+    def supports_locking(self) -> bool:
         """Whether `lock` really keeps others waiting."""
         ...
 
@@ -83,8 +83,8 @@ class Store(Protocol):
             most: bytes it may have; the size is looked at before anything is read.
 
         Raises:
-            ObjectMissing: nothing lies there.
-            ObjectTooLarge: it has more than `most` bytes.
+            ObjectNotFoundError: nothing lies there.
+            ObjectTooLargeError: it has more than `most` bytes.
         """
         ...
 
@@ -96,12 +96,12 @@ class Store(Protocol):
         """Bytes of the object, or None when there is none."""
         ...
 
-    def children(self, prefix: str) -> Iterator[Entry]:
+    def list_children(self, prefix: str) -> Iterator[ListEntry]:
         """The direct children of `prefix` (a "directory", without trailing slash), in name order; one listing."""
         ...
 
     def create(self, key: str, data: bytes) -> None:
-        """Create a small object, durable and all at once. Raises `ObjectExists`."""
+        """Create a small object, durable and all at once. Raises `ObjectExistsError`."""
         ...
 
     def replace(self, key: str, data: bytes) -> None:
@@ -124,11 +124,11 @@ class Store(Protocol):
         """Remove the object; nothing happens when there is none."""
         ...
 
-    def settle(self, key: str) -> None:
+    def ensure_durable(self, key: str) -> None:
         """Make sure that what was found at `key` stays: who put it there may have died before that was certain."""
         ...
 
-    def upload(self, key: str, *, hashed: bool = False) -> Upload:
+    def upload(self, key: str, *, caller_hashes: bool = False) -> Upload:
         """Begin an object too large for memory.
 
         Args:
@@ -137,18 +137,18 @@ class Store(Protocol):
         ...
 
     def open_read(self, key: str) -> BinaryReader:
-        """The object as a seekable binary file. Raises `ObjectMissing`."""
+        """The object as a seekable binary file. Raises `ObjectNotFoundError`."""
         ...
 
     def lock(self, prefix: str = "") -> AbstractContextManager[None]:
-        """Keep other publishers of the objects right below `prefix` waiting, where the store `excludes`."""
+        """Keep other publishers of the objects right below `prefix` waiting, where the store `supports_locking`."""
         ...
 
-    def probe(self) -> None:
+    def check_conditional_writes(self) -> None:
         """Find out whether the place keeps what is promised here; leaves nothing behind. Raises `ConfigError`."""
         ...
 
-    def clean(self) -> list[str]:
+    def remove_leftovers(self) -> list[str]:
         """Remove what dead runs left unfinished; return the keys. What a live run writes stays."""
         ...
 

@@ -11,20 +11,20 @@ from dataclasses import dataclass, field
 
 from bronze.audit.event import Event
 from bronze.commit.position import resume_point
-from bronze.dataset.dataset import Destination
-from bronze.dataset.manifest import Ledgers
-from bronze.errors import AccessDenied, DataError, ObjectMissing, ObjectTooLarge
+from bronze.dataset.dataset import Dataset
+from bronze.dataset.manifest import LedgerLinks
+from bronze.errors import AccessDeniedError, DataError, ObjectNotFoundError, ObjectTooLargeError
 from bronze.job.spec import CopyJob
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition, uncovered_ranges
 
 #: Failures of one file: a problem of that file, the others are checked all the same. A store that does not answer
 #: at all ends the audit.
-_OF_ONE_FILE = (DataError, OSError, ObjectMissing, ObjectTooLarge, AccessDenied)
+_OF_ONE_FILE = (DataError, OSError, ObjectNotFoundError, ObjectTooLargeError, AccessDeniedError)
 
 
 @dataclass(slots=True)
-class Audit:
+class Verification:
     """What was found; `problems` is empty when everything holds.
 
     Attributes:
@@ -45,13 +45,13 @@ class Audit:
     problems: list[str] = field(default_factory=list)
 
 
-def audit_era(job: CopyJob, era: Era) -> Audit:
+def verify_chain(job: CopyJob, era: Era) -> Verification:
     """Audit the published partitions and the chain of `era`; problems are collected, not raised.
 
     Raises:
         StoreError: a store does not answer.
     """
-    audit, destination, log = Audit(era.chain), job.destination(), job.events(era)
+    audit, dataset, log = Verification(era.chain), job.dataset(), job.events(era)
     events: list[Event] = []
     if log is not None:
         try:
@@ -65,15 +65,15 @@ def audit_era(job: CopyJob, era: Era) -> Audit:
             audit.problems.append(f"the chain head of {era.chain} is {head}, but the last event has {audit.head}")
     # Partitions without an event count too: theirs may be pruned, or still to come. Of a range with several
     # events the last one counts: a correction is appended, never written over.
-    expected: dict[Partition, Event | None] = dict.fromkeys(destination.ranges(era))
+    expected: dict[Partition, Event | None] = dict.fromkeys(dataset.list_partitions(era))
     expected |= {Partition(event.start, event.end): event for event in events}
-    present = _check_partitions(audit, destination, era, expected)
+    present = _check_partitions(audit, dataset, era, expected)
     next_ledger = _next_ledger(audit, job, era, events)
     audit.gaps = uncovered_ranges(present, era.ledger_start, max([next_ledger - 1, *(one.end for one in present)]))
     return audit
 
 
-def _next_ledger(audit: Audit, job: CopyJob, era: Era, events: list[Event]) -> int:
+def _next_ledger(audit: Verification, job: CopyJob, era: Era, events: list[Event]) -> int:
     """Where the chain is continued, by its checkpoint or its events."""
     checkpoint = job.checkpoint(era)
     try:
@@ -85,17 +85,17 @@ def _next_ledger(audit: Audit, job: CopyJob, era: Era, events: list[Event]) -> i
 
 
 def _check_partitions(
-    audit: Audit, destination: Destination, era: Era, expected: dict[Partition, Event | None]
+    audit: Verification, dataset: Dataset, era: Era, expected: dict[Partition, Event | None]
 ) -> list[Partition]:
     """Check each partition by itself and beside the one before; return those that are published, damaged ones too."""
     present: list[Partition] = []
-    links: list[tuple[Partition, Ledgers | None]] = []
+    links: list[tuple[Partition, LedgerLinks | None]] = []
     for partition, event in sorted(expected.items()):
-        key = destination.parquet_key(era, partition)
+        key = dataset.parquet_key(era, partition)
         try:
-            manifest = destination.published(era, partition)
+            manifest = dataset.find_manifest(era, partition)
         except _OF_ONE_FILE as error:
-            audit.problems.append(_sentence(error, destination.describe(destination.directory(era, partition))))
+            audit.problems.append(_sentence(error, dataset.object_url(dataset.directory(era, partition))))
             present.append(partition)
             continue
         if manifest is None:
@@ -112,14 +112,14 @@ def _check_partitions(
         audit.bytes += manifest.byte_size
         ledgers = manifest.ledgers
         try:
-            checksum = destination.checksum(key)
+            checksum = dataset.checksum(key)
             if checksum != manifest.checksum:
                 audit.problems.append(
-                    f"{destination.describe(key)} has the checksum {checksum}, its manifest says {manifest.checksum}"
+                    f"{dataset.object_url(key)} has the checksum {checksum}, its manifest says {manifest.checksum}"
                 )
-            ledgers = destination.links(era, manifest)
+            ledgers = dataset.links(era, manifest)
         except _OF_ONE_FILE as error:
-            audit.problems.append(_sentence(error, destination.describe(key)))
+            audit.problems.append(_sentence(error, dataset.object_url(key)))
         links.append((partition, ledgers))
     _check_ledger_links(audit, links)
     return present
@@ -130,7 +130,7 @@ def _sentence(error: Exception, where: str) -> str:
     return str(error) if isinstance(error, DataError) else f"{where} cannot be read: {error}"
 
 
-def _check_ledger_links(audit: Audit, links: list[tuple[Partition, Ledgers | None]]) -> None:
+def _check_ledger_links(audit: Verification, links: list[tuple[Partition, LedgerLinks | None]]) -> None:
     if links:
         audit.first, audit.last = links[0][0].start, links[-1][0].end
     for (before, ends), (after, begins) in itertools.pairwise(links):

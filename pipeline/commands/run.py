@@ -33,7 +33,7 @@ def run(
     finished = _copied(settings, prepared, beam_arguments)
     positions = [prepared.job.sequencer(plan.era).position() for plan in prepared.plans]
     missing = {
-        plan.era.chain: gaps(prepared.job.destination(), plan.era, position.next_ledger)
+        plan.era.chain: gaps(prepared.job.dataset(), plan.era, position.next_ledger)
         for plan, position in zip(prepared.plans, positions, strict=True)
     }
     _print(run_lines(prepared, finished.totals, finished.seconds, positions, missing))
@@ -47,11 +47,11 @@ def _copied(settings: Settings, prepared: Prepared, beam_arguments: Sequence[str
         from pipeline.launch.run import run_copy  # Beam takes seconds to import
 
         return run_copy(settings, prepared, beam_arguments)
-    from pipeline.launch.session import Bookkeeping
+    from pipeline.launch.session import ChainSession
 
-    books = Bookkeeping(prepared.job)
+    books = ChainSession(prepared.job)
     books.open()
-    return Finished(Totals(owed=books.close()), 0.0)
+    return Finished(Totals(outstanding=books.close()), 0.0)
 
 
 def plan(settings: Settings, era_ids: Sequence[str], *, partial: bool) -> int:
@@ -62,10 +62,10 @@ def plan(settings: Settings, era_ids: Sequence[str], *, partial: bool) -> int:
 
 def verify(settings: Settings, era_ids: Sequence[str]) -> int:
     """Check what was published against its chain; needs no lake."""
-    from bronze.verify.verifier import audit_era
+    from bronze.verify.verifier import verify_chain
 
     job = prepare_state(settings, era_ids)
-    audits = [audit_era(job, era) for era in job.eras]
+    audits = [verify_chain(job, era) for era in job.eras]
     _print(line for audit in audits for line in audit_lines(audit))
     return UNDONE if any(audit.problems for audit in audits) else DONE
 
@@ -78,9 +78,9 @@ def deliver(settings: Settings, era_ids: Sequence[str]) -> int:
     if not job.delivers:
         _print(["there is nothing to deliver to: pas.enabled is false, or pas.endpoint is empty"])
         return DONE
-    sent, owed = deliver_all(job)
-    _print([f"delivered    {sent:,} events", *(f"owed         {sentence}" for sentence in owed)])
-    return UNDONE if owed else DONE
+    sent, outstanding = deliver_all(job)
+    _print([f"delivered    {sent:,} events", *(f"owed         {sentence}" for sentence in outstanding)])
+    return UNDONE if outstanding else DONE
 
 
 def clean(settings: Settings, era_ids: Sequence[str]) -> int:

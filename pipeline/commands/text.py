@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bronze.commit.sequencer import Position
+from bronze.commit.sequencer import ChainPosition
 from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
-from bronze.verify.verifier import Audit
+from bronze.verify.verifier import Verification
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
 
@@ -22,7 +22,7 @@ def plan_lines(prepared: Prepared) -> Iterator[str]:
     yield f"lake         {prepared.lake.store.url} ({_layout(prepared)})"
     if prepared.newest:
         yield f"newest       ledger {prepared.newest.ledger} ({prepared.newest.key})"
-    yield f"destination  {job.destination().store.url}/{job.prefix}".rstrip("/")
+    yield f"destination  {job.dataset().store.url}/{job.prefix}".rstrip("/")
     for plan in prepared.plans:
         yield f"era {plan.era.era_id} ({plan.era.chain})"
         if not plan.partitions:
@@ -32,9 +32,10 @@ def plan_lines(prepared: Prepared) -> Iterator[str]:
             yield f"  ledgers     {first.start}-{last.end}: {plan.ledgers:,}"
             yield f"  partitions  {len(plan.partitions):,} of up to {plan.era.partition_size:,} ledgers"
             yield f"  files       {plan.files(prepared.lake.layout):,}"
-        if plan.tail:
+        if plan.incomplete_tail:
             yield (
-                f"  left out    {plan.tail} ledgers up to {plan.end + plan.tail}: they make no whole partition yet"
+                f"  left out    {plan.incomplete_tail} ledgers up to {plan.end + plan.incomplete_tail}:"
+                " they make no whole partition yet"
                 " (--publish-partial publishes them)"
             )
 
@@ -55,7 +56,7 @@ def run_lines(
     prepared: Prepared,
     totals: Totals,
     seconds: float,
-    positions: Sequence[Position],
+    positions: Sequence[ChainPosition],
     missing: Mapping[str, Sequence[Partition]] | None = None,
 ) -> Iterator[str]:
     """What a run did, where each chain stands, and what is left undone.
@@ -86,17 +87,18 @@ def run_lines(
     if not prepared.job.dry_run:
         for plan, position in zip(prepared.plans, positions, strict=True):
             yield f"chain        {plan.era.chain}: {_position(prepared, plan, position)}"
-            if plan.tail:
-                yield f"left out     {plan.tail} ledgers of {plan.era.chain} that make no whole partition yet"
+            if plan.incomplete_tail:
+                ledgers = f"{plan.incomplete_tail} ledgers of {plan.era.chain}"
+                yield f"left out     {ledgers} that make no whole partition yet"
             for gap in (missing or {}).get(plan.era.chain, ())[:_LISTED]:
                 yield f"gap          {plan.era.chain}: ledgers {gap} have no partition, the chain went on behind them"
-    for owed in totals.owed:
-        yield f"owed         {owed}"
+    for outstanding in totals.outstanding:
+        yield f"owed         {outstanding}"
     yield from _undone(totals)
 
 
-def _position(prepared: Prepared, plan: EraPlan, position: Position) -> str:
-    if prepared.job.events_place is None and prepared.job.checkpoint_place is None:
+def _position(prepared: Prepared, plan: EraPlan, position: ChainPosition) -> str:
+    if prepared.job.events_location is None and prepared.job.checkpoint_location is None:
         return "not kept (no audit stream, no checkpoint)"
     if position.next_ledger <= plan.era.ledger_start:
         return "nothing committed"
@@ -105,10 +107,10 @@ def _position(prepared: Prepared, plan: EraPlan, position: Position) -> str:
 
 
 def _undone(totals: Totals) -> Iterator[str]:
-    if totals.given_up:
-        first = min(totals.given_up, key=lambda failure: (failure.chain, failure.start))
+    if totals.stopped:
+        first = min(totals.stopped, key=lambda failure: (failure.chain, failure.start))
         yield (
-            f"stopped      {len(totals.given_up):,} partitions were given up, from {first.chain} {first.start} on: run"
+            f"stopped      {len(totals.stopped):,} partitions were given up, from {first.chain} {first.start} on: run"
             " again, it resumes"
         )
     failures = sorted(totals.failures, key=lambda failure: (failure.chain, failure.start))
@@ -122,13 +124,13 @@ def _undone(totals: Totals) -> Iterator[str]:
         reason = f"; {pending.reason}" if pending.reason else ""
         yield (
             f"pending      {pending.chain} {pending.start}-{pending.end} is published, but its chain waits for ledger"
-            f" {pending.waits_for}{reason}"
+            f" {pending.blocked_at}{reason}"
         )
     if len(waiting) > _LISTED:
         yield f"             and {len(waiting) - _LISTED:,} more"
 
 
-def audit_lines(audit: Audit) -> Iterator[str]:
+def audit_lines(audit: Verification) -> Iterator[str]:
     """What an audit of one chain found."""
     verdict = "HOLDS" if not audit.problems else f"DOES NOT HOLD: {len(audit.problems)} problems"
     yield f"chain {audit.chain}: {verdict}"

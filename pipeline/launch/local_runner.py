@@ -34,12 +34,12 @@ def run_locally(graph: beam.PTransform, options: PipelineOptions) -> None:
     """
     pipeline = beam.Pipeline(runner=fn_runner.FnApiRunner(), options=options)
     pipeline | graph
-    with _dead_worker_ends_the_run():
+    with _exit_on_worker_death():
         pipeline.run().wait_until_finish()
 
 
 @contextmanager
-def _dead_worker_ends_the_run() -> Iterator[None]:
+def _exit_on_worker_death() -> Iterator[None]:
     """End the whole process when a worker process is killed (by the out-of-memory killer, say).
 
     The runner would wait for it for ever. The thread that supervises the worker dies with an exception:

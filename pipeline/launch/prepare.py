@@ -7,18 +7,24 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bronze.commit.sequencer import Position
+from bronze.commit.sequencer import ChainPosition
 from bronze.errors import ConfigError
 from bronze.job.spec import DSN_VARIABLE, ENDPOINT_VARIABLE, CopyJob
-from bronze.lake.lake import Lake, LakeExpectation, Newest, open_lake
-from bronze.ledger.hashes import Verify
+from bronze.lake.lake import Lake, LakeOptions, NewestObject, open_lake
+from bronze.ledger.hashes import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.partitioning.plan import EraPlan, plan_era
 from bronze.producer import this_producer
 from bronze.retry import RetryPolicy
 from pipeline.settings import LAKE_SECTIONS, Settings, check_places
 from pipeline.settings.checks import Problem
-from pipeline.settings.locations import checkpoint_place, events_place, lake_place, storage_place, storage_prefix
+from pipeline.settings.locations import (
+    checkpoint_location,
+    events_location,
+    lake_location,
+    storage_location,
+    storage_prefix,
+)
 
 _LOG = logging.getLogger(__name__)
 _MIB = 1 << 20
@@ -35,9 +41,9 @@ class Prepared:
 
     job: CopyJob
     lake: Lake
-    newest: Newest | None
+    newest: NewestObject | None
     plans: Sequence[EraPlan]
-    positions: Sequence[Position]
+    positions: Sequence[ChainPosition]
 
 
 def prepare(
@@ -65,7 +71,7 @@ def prepare(
             era,
             position.next_ledger,
             newest.ledger if newest else None,
-            job.destination(),
+            job.dataset(),
             partial=partial or settings.bronze.publish_partial,
         )
         for era, position in zip(eras, positions, strict=True)
@@ -92,7 +98,7 @@ def _refuse(problems: Sequence[Problem]) -> None:
 
 def clean_leftovers(job: CopyJob) -> list[str]:
     """Remove what dead runs left unfinished (on object stores: more than a day ago); return what was removed."""
-    return [f"{store.url}/{key}" for store in job.stores() for key in store.clean()]
+    return [f"{store.url}/{key}" for store in job.stores() for key in store.remove_leftovers()]
 
 
 def ready_stores(job: CopyJob) -> None:
@@ -102,22 +108,24 @@ def ready_stores(job: CopyJob) -> None:
         ConfigError: an object store does not heed conditions.
     """
     for store in job.stores():
-        store.probe()
-        if store.excludes:  # elsewhere nothing tells a dead run's leftovers from a live one's: see `clean_leftovers`
-            for key in store.clean():
+        store.check_conditional_writes()
+        if (
+            store.supports_locking
+        ):  # elsewhere nothing tells a dead run's leftovers from a live one's: see `clean_leftovers`
+            for key in store.remove_leftovers():
                 _LOG.info("removed %s/%s, which a run that ended early left", store.url, key)
 
 
 def _open_lake(settings: Settings, eras: Sequence[Era]) -> Lake:
     source = settings.source
-    expected = LakeExpectation(
+    expected = LakeOptions(
         network=eras[0].network,
         passphrase=source.network_passphrase or None,
         ledgers_per_file=source.ledgers_per_file or None,
         files_per_directory=source.files_per_directory or None,
         extension=source.extension or None,
     )
-    return open_lake(lake_place(settings).open(), expected)
+    return open_lake(lake_location(settings).open(), expected)
 
 
 def _export_secrets(settings: Settings) -> None:
@@ -138,17 +146,17 @@ def _job(settings: Settings, eras: tuple[Era, ...], lake: Lake | None, *, dry_ru
         eras=eras,
         single_era=len(settings.era_table().eras) == 1,
         copier_id=settings.copier_id,
-        lake_place=lake_place(settings) if lake else None,
+        lake_location=lake_location(settings) if lake else None,
         layout=lake.layout if lake else None,
         passphrase=lake.passphrase if lake else None,
-        verify=Verify(settings.source.verify),
+        verify=VerifyLevel(settings.source.verify),
         max_object=settings.source.max_object_mb * _MIB,
-        destination_place=storage_place(settings),
+        dataset_location=storage_location(settings),
         prefix=storage_prefix(settings),
         table=settings.bronze.primary_table,
         compression=settings.bronze.compression,
-        events_place=events_place(settings),
-        checkpoint_place=checkpoint_place(settings),
+        events_location=events_location(settings),
+        checkpoint_location=checkpoint_location(settings),
         retry=RetryPolicy(settings.perf.retry_attempts, settings.perf.retry_backoff_ms),
         producer=this_producer(),
         catalog_strict=settings.catalog.strict,

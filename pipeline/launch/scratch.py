@@ -31,9 +31,9 @@ def scratch() -> Iterator[Path]:
         os.close(handle)
 
 
-def _locked_folder(place: Path) -> tuple[Path, int]:
+def _locked_folder(location: Path) -> tuple[Path, int]:
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=location))
         with contextlib.suppress(FileNotFoundError):  # another run may take it for a dead one's until it is locked
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(handle, fcntl.LOCK_EX)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from bronze.catalog.catalog import Catalog
 from bronze.commit.reconcile import reconcile
-from bronze.errors import CatalogError, DeliveryError, DeliveryRefused
+from bronze.errors import CatalogError, DeliveryError, DeliveryRejectedError
 from bronze.job.spec import CopyJob
 from bronze.outcomes import PartitionFailure
 from bronze.partitioning.partition import Partition
@@ -19,7 +19,7 @@ from bronze.partitioning.partition import Partition
 _LOG = logging.getLogger(__name__)
 
 
-class Bookkeeping:
+class ChainSession:
     """Keeps the catalog and the delivery of one run complete."""
 
     def __init__(self, job: CopyJob) -> None:
@@ -81,16 +81,16 @@ class Bookkeeping:
         Returns:
             What is still owed, a sentence each.
         """
-        owed = []
+        outstanding = []
         if self._catalog is not None:
             try:
                 self._reconcile()
             except CatalogError as error:
-                owed.append(f"rows in the catalog: {error}")
+                outstanding.append(f"rows in the catalog: {error}")
             self._catalog.close()
         if not self._job.dry_run:
-            owed += deliver_all(self._job)[1]
-        return owed
+            outstanding += deliver_all(self._job)[1]
+        return outstanding
 
     def _reconcile(self) -> None:
         assert self._catalog is not None
@@ -106,10 +106,10 @@ def deliver_all(job: CopyJob) -> tuple[int, list[str]]:
     Returns:
         How many were sent, and what is still owed, a sentence each.
     """
-    sent, owed = 0, []
+    sent, outstanding = 0, []
     for era in job.eras if job.delivers else ():
         try:
             sent += job.deliverer(era).deliver()
-        except (DeliveryError, DeliveryRefused) as error:
-            owed.append(f"events of {era.chain} to the endpoint: {error}")
-    return sent, owed
+        except (DeliveryError, DeliveryRejectedError) as error:
+            outstanding.append(f"events of {era.chain} to the endpoint: {error}")
+    return sent, outstanding

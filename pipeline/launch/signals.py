@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
-class Stop:
+class StopSignal:
     """Whether the run is to stop. The file at `path` says so to worker processes.
 
     Attributes:
@@ -45,9 +45,9 @@ class Stop:
 
 
 @contextmanager
-def stopping(path: Path) -> Iterator[Stop]:
+def stop_on_signals(path: Path) -> Iterator[StopSignal]:
     """Take SIGTERM and SIGINT until the block ends. Only in the main thread; elsewhere nothing is taken."""
-    stop = Stop(path)
+    stop = StopSignal(path)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -7,12 +7,12 @@ from a ledger alone (balances, sequence numbers, bucket hashes) is random.
 
 from pipeline.sample.chain import STANDALONE_PASSPHRASE, SampleLedger, sample_chain
 from pipeline.sample.lake_writer import SampleLake, SampleOptions, write_sample_lake
-from pipeline.sample.schedule import DEFAULT_PROTOCOLS, Plan
+from pipeline.sample.schedule import DEFAULT_PROTOCOLS, ChainSchedule
 
 __all__ = [
     "DEFAULT_PROTOCOLS",
     "STANDALONE_PASSPHRASE",
-    "Plan",
+    "ChainSchedule",
     "SampleLake",
     "SampleLedger",
     "SampleOptions",

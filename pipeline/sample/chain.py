@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from stellar_sdk import xdr
 
 from pipeline.sample import consensus
-from pipeline.sample.schedule import DEFAULT_PROTOCOLS, Plan
+from pipeline.sample.schedule import DEFAULT_PROTOCOLS, ChainSchedule
 from pipeline.sample.template import array, i64, u32
 from pipeline.sample.transaction_meta import meta_version
 from pipeline.sample.transactions import Accounts, SampleTransaction, Transactor
@@ -96,7 +96,7 @@ def sample_chain(
     """
     if transactions < 1:
         raise ValueError(f"{transactions} transactions a ledger are less than 1")
-    return _Chain(Plan(first, count, tuple(protocols)), network_passphrase, seed, transactions).ledgers()
+    return _Chain(ChainSchedule(first, count, tuple(protocols)), network_passphrase, seed, transactions).ledgers()
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class _State:
 
 
 class _Chain:
-    def __init__(self, plan: Plan, passphrase: str, seed: int, transactions: int) -> None:
+    def __init__(self, plan: ChainSchedule, passphrase: str, seed: int, transactions: int) -> None:
         self._plan = plan
         self._seed = f"{seed} {passphrase}"
         self._network_id = hashlib.sha256(passphrase.encode()).digest()

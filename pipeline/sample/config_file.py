@@ -8,13 +8,13 @@ from typing import Any
 import yaml
 
 from bronze.errors import ConfigError, ConflictError
-from pipeline.sample.schedule import Plan
+from pipeline.sample.schedule import ChainSchedule
 
 #: Partitions that a sample lake is copied into, about.
 _PARTITIONS = 10
 
 
-def era_starts(plan: Plan, eras: int) -> list[int]:
+def era_starts(plan: ChainSchedule, eras: int) -> list[int]:
     """The first ledgers of `eras` eras of a chain, rising.
 
     Boundaries lie where the version of the close meta changes; when these do not suffice, where the protocol
@@ -34,7 +34,7 @@ def era_starts(plan: Plan, eras: int) -> list[int]:
     return sorted([plan.first, *(formats + others)[: eras - 1]])
 
 
-def configuration(plan: Plan, *, lake: Path, network: str, eras: int, directory: Path) -> dict[str, Any]:
+def configuration(plan: ChainSchedule, *, lake: Path, network: str, eras: int, directory: Path) -> dict[str, Any]:
     """The configuration, as its YAML file has it.
 
     Args:

@@ -13,7 +13,7 @@ import zstandard
 from bronze.errors import ConflictError
 from bronze.lake.layout import FIRST_LEDGER, MAX_LEDGER, LakeLayout
 from pipeline.sample.chain import DEFAULT_TRANSACTIONS, STANDALONE_PASSPHRASE, SampleLedger, sample_chain
-from pipeline.sample.schedule import DEFAULT_PROTOCOLS, Plan
+from pipeline.sample.schedule import DEFAULT_PROTOCOLS, ChainSchedule
 from pipeline.sample.template import u32
 
 _CONFIG_NAME = ".config.json"
@@ -66,11 +66,11 @@ class SampleOptions:
         return LakeLayout(self.ledgers_per_file, self.files_per_directory, self.extension)
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> ChainSchedule:
         """The chain: from the first ledger of the first file (2 when that is named from 0) to the last one's last."""
         start = max(FIRST_LEDGER, self.layout.file_start(self.first))
         end = self.layout.file_end(self.first + self.ledgers - 1)
-        return Plan(start, end - start + 1, self.protocols)
+        return ChainSchedule(start, end - start + 1, self.protocols)
 
     def chain(self) -> Iterator[SampleLedger]:
         """The ledgers of the lake, and so what a reader of it has to find."""

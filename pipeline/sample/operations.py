@@ -50,22 +50,22 @@ def _payment_of(
     def result(code: xdr.PaymentResultCode) -> xdr.OperationResult:
         return _inner(xdr.OperationResultTr(_TYPES.PAYMENT, payment_result=xdr.PaymentResult(code)))
 
-    destination, amount = f"destination{index}", f"amount{index}"
-    payment = xdr.PaymentOp(entries.muxed(destination), asset, xdr.Int64(number(amount)))
+    dataset, amount = f"destination{index}", f"amount{index}"
+    payment = xdr.PaymentOp(entries.muxed(dataset), asset, xdr.Int64(number(amount)))
     return Operation(
         xdr.OperationBody(_TYPES.PAYMENT, payment_op=payment),
         result(xdr.PaymentResultCode.PAYMENT_SUCCESS),
         result(failed),
         changes,
-        [entries.transfer_event("source", destination, amount)],
+        [entries.transfer_event("source", dataset, amount)],
     )
 
 
 def payment(index: int) -> Operation:
     """A payment of lumens; fails as underfunded."""
-    destination = f"destination{index}"
+    dataset = f"destination{index}"
     changes = _source_update(index) + entries.updated(
-        entries.account(destination, f"balance{index}"), entries.account(destination, f"amount{index}")
+        entries.account(dataset, f"balance{index}"), entries.account(dataset, f"amount{index}")
     )
     asset = xdr.Asset(xdr.AssetType.ASSET_TYPE_NATIVE)
     return _payment_of(asset, index, changes, xdr.PaymentResultCode.PAYMENT_UNDERFUNDED)

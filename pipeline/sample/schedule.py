@@ -16,7 +16,7 @@ _MIN_PROTOCOL, _MAX_PROTOCOL = 1, 29
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ChainSchedule:
     """The protocols and the features of a chain of `count` ledgers from `first` on.
 
     The chain is cut into as many stretches as there are protocols. The last ledger of a stretch carries

@@ -138,9 +138,9 @@ def _fill_operations(rng: random.Random, values: dict[str, bytes], keys: list[by
     # Contract calls take two slots of noise for one operation.
     slots = min(operations + 1, MAX_OPERATIONS)
     noise = rng.randbytes(42 * slots)
-    for index, destination in enumerate(rng.choices(keys, k=slots)):
+    for index, dataset in enumerate(rng.choices(keys, k=slots)):
         at = 42 * index
-        values[f"destination{index}"] = destination
+        values[f"destination{index}"] = dataset
         values[f"noise{index}"] = noise[at : at + 32]
         # Five random bytes: amounts up to about 110,000 lumens.
         values[f"amount{index}"] = b"\0\0\0" + noise[at + 32 : at + 37]

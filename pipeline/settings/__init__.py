@@ -8,9 +8,9 @@
     for era in settings.active():
         ...
 
-``docs/configuration.md`` lists every key. `pipeline.settings_model` holds them, `pipeline.settings_load` puts
-file and environment together, `pipeline.settings_places` says which places they mean,
-`pipeline.places` looks at the directories among them. None of these import Beam.
+``docs/configuration.md`` lists every key. `pipeline.settings.model` holds them, `pipeline.settings.load` puts
+file and environment together, `pipeline.settings.locations` says which places they mean,
+`pipeline.settings.directories` looks at the directories among them. None of these import Beam.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks of keys beside each other; those of one key alone are its type's (`pipeline.settings_fields`)."""
+"""Checks of keys beside each other; those of one key alone are its type's (`pipeline.settings.types`)."""
 
 from __future__ import annotations
 

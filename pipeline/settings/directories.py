@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from bronze.errors import ConfigError
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 from pipeline.settings.checks import Problem
 from pipeline.settings.document import KeyPath
-from pipeline.settings.locations import checkpoint_place, events_place, lake_place, storage_place
+from pipeline.settings.locations import checkpoint_location, events_location, lake_location, storage_location
 from pipeline.settings.model import Settings
 
 
@@ -24,11 +24,11 @@ def check_places(settings: Settings, *, unused: Collection[str] = ()) -> list[Pr
         unused: sections of the settings whose places are not looked at.
     """
     mode, backend = settings.source.mode, settings.storage.backend
-    checks: list[tuple[KeyPath, Callable[[Settings], Place | None], Callable[[Path], str | None]]] = [
-        (("source", "local_path") if mode == "local" else ("source",), lake_place, _unreadable),
-        (("storage", "local_dir") if backend == "local" else ("storage",), storage_place, _unwritable),
-        (("checkpoint", "dir"), checkpoint_place, _unwritable),
-        (("pas", "backup_dir"), events_place, _unwritable),
+    checks: list[tuple[KeyPath, Callable[[Settings], StorageLocation | None], Callable[[Path], str | None]]] = [
+        (("source", "local_path") if mode == "local" else ("source",), lake_location, _unreadable),
+        (("storage", "local_dir") if backend == "local" else ("storage",), storage_location, _unwritable),
+        (("checkpoint", "dir"), checkpoint_location, _unwritable),
+        (("pas", "backup_dir"), events_location, _unwritable),
     ]
     return [
         Problem((key,), flaw)
@@ -39,18 +39,18 @@ def check_places(settings: Settings, *, unused: Collection[str] = ()) -> list[Pr
 
 
 def _flaws(
-    settings: Settings, place_of: Callable[[Settings], Place | None], flaw_of: Callable[[Path], str | None]
+    settings: Settings, place_of: Callable[[Settings], StorageLocation | None], flaw_of: Callable[[Path], str | None]
 ) -> Iterator[str]:
     try:
-        place = place_of(settings)
-        found = flaw_of(Path(place.path)) if place and place.scheme == "local" else None
+        location = place_of(settings)
+        found = flaw_of(Path(location.path)) if location and location.scheme == "local" else None
     except ConfigError as error:
         yield str(error)
     except OSError as error:  # too long a name, a loop of links
         yield f"{error.filename!r} cannot be looked at: {error.strerror}"
     else:
-        if place and found:
-            yield f"{place.path!r} {found}"
+        if location and found:
+            yield f"{location.path!r} {found}"
 
 
 def _unreadable(path: Path) -> str | None:

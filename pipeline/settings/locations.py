@@ -9,14 +9,14 @@ from urllib.parse import unquote, urlsplit
 
 from bronze.errors import ConfigError
 from bronze.redact import redact
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 from bronze.storage.store import join
 from pipeline.settings.model import Settings
 
 _DATASTORES = {"GCS": "gs", "S3": "s3"}
 
 
-def lake_place(settings: Settings) -> Place:
+def lake_location(settings: Settings) -> StorageLocation:
     """The lake's. Raises `ConfigError` when it cannot be one."""
     source = settings.source
     if source.mode == "local":
@@ -39,7 +39,7 @@ def lake_place(settings: Settings) -> Place:
     )
 
 
-def storage_place(settings: Settings) -> Place:
+def storage_location(settings: Settings) -> StorageLocation:
     """Where partitions go: on object stores with the prefix, so that everything stays below it.
 
     Raises:
@@ -69,21 +69,21 @@ def storage_place(settings: Settings) -> Place:
 
 
 def storage_prefix(settings: Settings) -> str:
-    """Key prefix of partitions below `storage_place`."""
-    return settings.storage.prefix if storage_place(settings).scheme == "local" else ""
+    """Key prefix of partitions below `storage_location`."""
+    return settings.storage.prefix if storage_location(settings).scheme == "local" else ""
 
 
-def events_place(settings: Settings) -> Place | None:
+def events_location(settings: Settings) -> StorageLocation | None:
     """The audit stream's; None when there is none. A bucket is reached as the storage is."""
     return _beside_storage(settings, settings.pas.backup_dir) if settings.pas.enabled else None
 
 
-def checkpoint_place(settings: Settings) -> Place | None:
+def checkpoint_location(settings: Settings) -> StorageLocation | None:
     """The checkpoints'; None when they are switched off. A bucket is reached as the storage is."""
     return _beside_storage(settings, settings.checkpoint.dir) if settings.checkpoint.enabled else None
 
 
-def _beside_storage(settings: Settings, url: str) -> Place:
+def _beside_storage(settings: Settings, url: str) -> StorageLocation:
     storage = settings.storage
     return _place(
         url,
@@ -93,30 +93,30 @@ def _beside_storage(settings: Settings, url: str) -> Place:
     )
 
 
-def local_place(place: str) -> Path:
+def local_place(location: str) -> Path:
     """The path of a local place that is written as a path or as a ``file:///`` URL.
 
     Raises:
         ConfigError: it is the URL of something else.
     """
-    if "://" not in place:
-        return Path(place)
-    parts = urlsplit(place)
+    if "://" not in location:
+        return Path(location)
+    parts = urlsplit(location)
     if parts.scheme != "file":
         raise ConfigError(
-            f"{redact(place)!r} is no place: give a directory, file:///…, gs://bucket/prefix or s3://bucket/prefix"
+            f"{redact(location)!r} is no place: give a directory, file:///…, gs://bucket/prefix or s3://bucket/prefix"
         )
     if parts.netloc not in ("", "localhost"):
-        raise ConfigError(f"{redact(place)!r} names a host: write file:/// and the absolute path")
+        raise ConfigError(f"{redact(location)!r} names a host: write file:/// and the absolute path")
     if "\0" in (path := unquote(parts.path)):
-        raise ConfigError(f"{place!r} holds a NUL character")
+        raise ConfigError(f"{location!r} holds a NUL character")
     return Path(path)
 
 
-def _place(url: str, *, s3_endpoint: str, s3_region: str, **options: Any) -> Place:
+def _place(url: str, *, s3_endpoint: str, s3_region: str, **options: Any) -> StorageLocation:
     if url.partition("://")[0] not in ("gs", "s3"):
         url = os.path.abspath(local_place(url))  # noqa: PTH100 - resolves "..", and no links
     url = url.rstrip("/") or "/"
     if url.startswith("s3://"):  # set for S3, and meant for that alone
         options |= {"endpoint": s3_endpoint, "region": s3_region}
-    return Place(url, **{name: value for name, value in options.items() if value not in ("", 0, False)})
+    return StorageLocation(url, **{name: value for name, value in options.items() if value not in ("", 0, False)})

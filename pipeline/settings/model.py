@@ -1,6 +1,6 @@
 """The settings: one frozen model for each section of the file, with every key, its type and its default.
 
-A `Settings` made by `pipeline.settings_load` is checked across keys too; one made by hand is not.
+A `Settings` made by `pipeline.settings.load` is checked across keys too; one made by hand is not.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from bronze.redact import redact, secrets_in
 from pipeline.settings.types import (
     Address,
     DatastorePath,
+    DeliveryEndpoint,
     Dsn,
-    Endpoint,
     Flag,
     GcsBucket,
     Ledger,
@@ -62,7 +62,7 @@ class Section(BaseModel):
 
 
 class EraSettings(Section):
-    """An era; see `bronze.eras.Era`."""
+    """An era; see `bronze.partitioning.era.Era`."""
 
     era_id: Name = "pre_p23"
     version_label: Name = "v1"
@@ -88,7 +88,7 @@ class SourceSettings(Section):
     gcs_prefix: Prefix = ""
     s3_bucket: S3Bucket = ""
     s3_prefix: Prefix = ""
-    s3_endpoint: Endpoint = ""
+    s3_endpoint: DeliveryEndpoint = ""
     s3_region: Text = ""
     datastore_type: Annotated[Literal["", "GCS", "S3"], choice("", "GCS", "S3", upper=True)] = ""
     datastore_path: DatastorePath = ""
@@ -116,7 +116,7 @@ class StorageSettings(Section):
     local_dir: Text = "./data"
     gcs_bucket: GcsBucket = ""
     s3_bucket: S3Bucket = ""
-    s3_endpoint: Endpoint = ""
+    s3_endpoint: DeliveryEndpoint = ""
     s3_region: Text = ""
     prefix: Prefix = "bronze/"
     storage_class: Text = ""
@@ -217,7 +217,7 @@ class Settings(Section):
         """All eras: those of `eras`, or the single `era` when there are none.
 
         Raises:
-            ConfigError: they overlap or contradict themselves (not when loaded by `pipeline.settings_load`).
+            ConfigError: they overlap or contradict themselves (not when loaded by `pipeline.settings.load`).
         """
         return EraTable(era.era() for era in self.eras or (self.era,))
 

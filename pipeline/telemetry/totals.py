@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from bronze.errors import Stopped
-from bronze.outcomes import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
+from bronze.errors import RunStoppedError
+from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Totals:
     parquet_bytes: int = 0
     new_events: int = 0
     failures: list[PartitionFailure] = field(default_factory=list)
-    pending: dict[tuple[str, int], Pending] = field(default_factory=dict)
-    given_up: list[PartitionFailure] = field(default_factory=list)
+    pending: dict[tuple[str, int], PendingPartition] = field(default_factory=dict)
+    stopped: list[PartitionFailure] = field(default_factory=list)
     commits: int = 0
-    owed: list[str] = field(default_factory=list)
+    outstanding: list[str] = field(default_factory=list)
     measured: list[PartitionSummary] = field(default_factory=list)
 
     @property
@@ -54,16 +54,16 @@ class Totals:
         return self.outcomes.total()
 
     @property
-    def accounted(self) -> int:
+    def reported(self) -> int:
         """Partitions whose outcome is known: published, measured or not publishable."""
-        return self.partitions + len(self.given_up) + sum(not failure.published for failure in self.failures)
+        return self.partitions + len(self.stopped) + sum(not failure.published for failure in self.failures)
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing was left undone."""
-        return not self.failures and not self.pending and not self.given_up
+        return not self.failures and not self.pending and not self.stopped
 
-    def add(self, found: PartitionSummary | PartitionFailure | Commit | Pending) -> None:
+    def add(self, found: PartitionSummary | PartitionFailure | CommittedPartition | PendingPartition) -> None:
         """Count one outcome."""
         if isinstance(found, PartitionSummary):
             self.outcomes[found.outcome] += 1
@@ -72,11 +72,11 @@ class Totals:
                 self.files += found.files
                 self.raw_bytes += found.raw_bytes
                 self.parquet_bytes += found.byte_size
-            if found.outcome is Outcome.MEASURED:
+            if found.outcome is Outcome.DRY_RUN:
                 self.measured.append(found)
         elif isinstance(found, PartitionFailure):
-            (self.given_up if found.kind == Stopped.__name__ else self.failures).append(found)
-        elif isinstance(found, Pending):
+            (self.stopped if found.kind == RunStoppedError.__name__ else self.failures).append(found)
+        elif isinstance(found, PendingPartition):
             self.pending[found.chain, found.start] = found
         else:
             self.commits += 1

@@ -26,19 +26,19 @@ import pytest
 from bronze.audit.event_log import EventLog
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.sequencer import Sequencer
-from bronze.dataset.dataset import Destination
+from bronze.dataset.dataset import Dataset
 from bronze.dataset.parquet import PRIMARY_TABLE
 from bronze.job.spec import CopyJob
 from bronze.lake.lake import Lake
-from bronze.ledger.hashes import Verify
-from bronze.outcomes import Commit, Outcome, PartitionSummary
+from bronze.ledger.hashes import VerifyLevel
+from bronze.outcomes import CommittedPartition, Outcome, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
 from bronze.retry import RetryPolicy
-from bronze.storage import location as places
+from bronze.storage import location as locations
 from bronze.storage.local import LocalStore
-from bronze.verify.verifier import Audit, audit_era
+from bronze.verify.verifier import Verification, verify_chain
 from pipeline.sample import SampleLedger, SampleOptions, write_sample_lake
 
 pytest.register_assert_rewrite("tests.bronze.storage.store_suite")
@@ -83,7 +83,7 @@ def summary(start: int, end: int, content: str = "a", *, of: Era = ERA, **change
 
 
 @dataclass(frozen=True)
-class Place:
+class Workspace:
     """A job and the directories it works in."""
 
     job: CopyJob
@@ -97,22 +97,22 @@ class Place:
         return self.job.lake()
 
     @property
-    def destination(self) -> Destination:
-        return self.job.destination()
+    def dataset(self) -> Dataset:
+        return self.job.dataset()
 
     @property
     def data(self) -> Path:
-        return Path(self.job.destination_place.path)
+        return Path(self.job.dataset_location.path)
 
     @property
     def events(self) -> Path:
-        assert self.job.events_place
-        return Path(self.job.events_place.path)
+        assert self.job.events_location
+        return Path(self.job.events_location.path)
 
     @property
     def state(self) -> Path:
-        assert self.job.checkpoint_place
-        return Path(self.job.checkpoint_place.path)
+        assert self.job.checkpoint_location
+        return Path(self.job.checkpoint_location.path)
 
     @property
     def log(self) -> EventLog:
@@ -122,11 +122,11 @@ class Place:
     def checkpoint(self) -> CheckpointFile:
         return CheckpointFile(LocalStore(self.state), self.era, self.job.copier_id, single=self.job.single_era)
 
-    def but(self, **changes: Any) -> Place:
+    def but(self, **changes: Any) -> Workspace:
         """The same place, some fields of the job changed."""
-        return Place(dataclasses.replace(self.job, **changes))
+        return Workspace(dataclasses.replace(self.job, **changes))
 
-    def of(self, **changes: Any) -> Place:
+    def of(self, **changes: Any) -> Workspace:
         """The same place, some fields of the era changed."""
         return self.but(eras=(dataclasses.replace(self.era, **changes),))
 
@@ -138,19 +138,19 @@ class Place:
         return self.job.publisher().publish(self.era, partition, files)
 
     def parquet(self, partition: Partition) -> Path:
-        return self.data / self.destination.parquet_key(self.era, partition)
+        return self.data / self.dataset.parquet_key(self.era, partition)
 
     def manifest(self, partition: Partition) -> Path:
-        return self.data / self.destination.manifest_key(self.era, partition)
+        return self.data / self.dataset.manifest_key(self.era, partition)
 
-    def audit(self) -> Audit:
-        return audit_era(self.job, self.era)
+    def audit(self) -> Verification:
+        return verify_chain(self.job, self.era)
 
 
-def copy(place: Place, partitions: Iterable[Partition] = GRID) -> list[Commit]:
+def copy(workspace: Workspace, partitions: Iterable[Partition] = GRID) -> list[CommittedPartition]:
     """Publish and commit the partitions one after the other."""
-    sequencer = place.sequencer()
-    return [sequencer.commit(place.publish(partition)) for partition in partitions]
+    sequencer = workspace.sequencer()
+    return [sequencer.commit(workspace.publish(partition)) for partition in partitions]
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -158,27 +158,27 @@ def files(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def place_at(root: Path, lake: Path, options: SampleOptions = OPTIONS, **changes: Any) -> Place:
+def workspace_at(root: Path, lake: Path, options: SampleOptions = OPTIONS, **changes: Any) -> Workspace:
     """A job from the lake at `lake` to directories below `root`."""
     job = CopyJob(
         eras=(ERA,),
         single_era=True,
         copier_id="test-copier",
-        lake_place=places.Place(str(lake)),
+        lake_location=locations.StorageLocation(str(lake)),
         layout=options.layout,
         passphrase=options.passphrase,
-        verify=Verify.FULL,
+        verify=VerifyLevel.FULL,
         max_object=1 << 26,
-        destination_place=places.Place(str(root / "data")),
+        dataset_location=locations.StorageLocation(str(root / "data")),
         prefix="bronze/",
         table=PRIMARY_TABLE,
         compression="zstd",
-        events_place=places.Place(str(root / "events")),
-        checkpoint_place=places.Place(str(root / "state")),
+        events_location=locations.StorageLocation(str(root / "events")),
+        checkpoint_location=locations.StorageLocation(str(root / "state")),
         retry=RetryPolicy(1, 1),
         producer=PRODUCER,
     )
-    return Place(dataclasses.replace(job, **changes))
+    return Workspace(dataclasses.replace(job, **changes))
 
 
 @pytest.fixture(scope="session")
@@ -206,18 +206,18 @@ def lake_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, lake_of: Callable[..., Path]) -> Place:
-    return place_at(tmp_path, lake_of())
+def workspace(tmp_path: Path, lake_of: Callable[..., Path]) -> Workspace:
+    return workspace_at(tmp_path, lake_of())
 
 
 @pytest.fixture(scope="session")
 def _published_once(tmp_path_factory: pytest.TempPathFactory, lake_of: Callable[..., Path]) -> Path:
     root = tmp_path_factory.mktemp("published")
-    copy(place_at(root, lake_of()))
+    copy(workspace_at(root, lake_of()))
     return root
 
 
 @pytest.fixture
-def published(tmp_path: Path, lake_of: Callable[..., Path], _published_once: Path) -> Place:
+def published(tmp_path: Path, lake_of: Callable[..., Path], _published_once: Path) -> Workspace:
     shutil.copytree(_published_once, tmp_path, dirs_exist_ok=True)
-    return place_at(tmp_path, lake_of())
+    return workspace_at(tmp_path, lake_of())

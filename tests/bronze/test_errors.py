@@ -10,7 +10,7 @@ import pytest
 from bronze import errors
 from bronze.errors import (
     BronzeError,
-    CatalogUnavailable,
+    CatalogUnavailableError,
     DataError,
     DeliveryError,
     LakeError,
@@ -31,7 +31,7 @@ def test_every_error_is_drawn_in_the_tree_and_explained(kind: type[BronzeError])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_transient(kind: type[BronzeError]) -> None:
     error = XdrError("x", offset=1, path="p") if kind is XdrError else kind("x")
-    assert is_transient(error) == (kind in (StoreError, CatalogUnavailable, DeliveryError))
+    assert is_transient(error) == (kind in (StoreError, CatalogUnavailableError, DeliveryError))
 
 
 def test_local_files_may_recover() -> None:

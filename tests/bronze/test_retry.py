@@ -11,8 +11,8 @@ from bronze.errors import (
     ConflictError,
     FrameError,
     LakeError,
-    ObjectExists,
-    ObjectMissing,
+    ObjectExistsError,
+    ObjectNotFoundError,
     StateError,
     StoreError,
     VerificationError,
@@ -58,8 +58,8 @@ def test_what_may_pass_is_tried_again(error: Exception, caplog: pytest.LogCaptur
     [
         *(kind("x") for kind in (ConfigError, ConflictError, FrameError, LakeError, StateError, VerificationError)),
         # they say what lies there: asking again gives the same answer
-        ObjectMissing("x"),
-        ObjectExists("x"),
+        ObjectNotFoundError("x"),
+        ObjectExistsError("x"),
         ValueError("a bug"),
         KeyboardInterrupt(),
     ],

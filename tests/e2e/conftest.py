@@ -456,7 +456,7 @@ def make_lake() -> ModuleType:
 
 
 @dataclass(frozen=True)
-class Ledgers:
+class RealLedgers:
     """The real ledgers of ../shared: the lines of their index, their chains, and their bytes."""
 
     lines: list[dict[str, Any]]
@@ -473,7 +473,7 @@ class Ledgers:
 
 
 @pytest.fixture(scope="session")
-def ledgers() -> Ledgers:
+def ledgers() -> RealLedgers:
     """The real ledgers; a test that asks for them is skipped where they are not."""
     folder = SHARED / "ledgers"
     if not (folder / "index.jsonl").exists():
@@ -482,11 +482,11 @@ def ledgers() -> Ledgers:
         [json.loads(line) for line in (folder / name).read_text().splitlines()]
         for name in ("index.jsonl", "chains.jsonl")
     )
-    return Ledgers(lines, chains)
+    return RealLedgers(lines, chains)
 
 
 @pytest.fixture
-def real_lake(ledgers: Ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def real_lake(ledgers: RealLedgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """``real_lake("--chain", "1", "-k", "4")``: what ../shared/tools/make_lake.py makes of these arguments."""
 
     def make(*arguments: str) -> Path:

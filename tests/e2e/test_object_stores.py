@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 from bronze.storage.store import TEMPORARY, Store, join
 from pipeline.launch import run as runs
 from pipeline.launch import waves
@@ -57,9 +57,9 @@ class Cloud:
     def __init__(self, scheme: str, bucket: str, endpoint: str = "") -> None:
         self.scheme, self.bucket, self.endpoint = scheme, bucket, endpoint
 
-    def place(self, prefix: str = "") -> Place:
+    def location(self, prefix: str = "") -> StorageLocation:
         options = {"endpoint": self.endpoint, "region": REGION} if self.scheme == "s3" else {}
-        return Place(f"{self.scheme}://{join(self.bucket, prefix)}", **options)
+        return StorageLocation(f"{self.scheme}://{join(self.bucket, prefix)}", **options)
 
     def source(self) -> dict[str, Any]:
         if self.scheme == "gs":
@@ -80,7 +80,7 @@ class Cloud:
 
     def fill(self, lake: Path) -> None:
         """Put a lake there."""
-        store = self.place("lake").open()
+        store = self.location("lake").open()
         for path in lake.rglob("*"):
             if path.is_file():
                 store.create(path.relative_to(lake).as_posix(), path.read_bytes())
@@ -92,11 +92,11 @@ class Cloud:
         copy.settings["checkpoint"]["dir"] = f"{self.scheme}://{self.bucket}/state"
 
     def objects(self, prefix: str = "") -> list[str]:
-        return list(_keys(self.place().open(), prefix))
+        return list(_keys(self.location().open(), prefix))
 
     def fetch(self, copy: Copier) -> None:
         """Fetch what lies there into the directories of `copy`."""
-        store = self.place().open()
+        store = self.location().open()
         for key in self.objects():
             if not key.startswith(("lake/", "pas/_links/")):
                 path = copy.root / key
@@ -105,7 +105,7 @@ class Cloud:
 
 
 def _keys(store: Store, prefix: str) -> Iterator[str]:
-    for entry in store.children(prefix):
+    for entry in store.list_children(prefix):
         key = join(prefix, entry.name)
         if entry.is_prefix:
             yield from _keys(store, key)
@@ -134,21 +134,21 @@ def same(copy: Copier, expected: Copier) -> None:
 
 def finished(copy: Copier, cloud: Cloud, expected: Copier) -> None:
     """The copy in the bucket is complete and holds; a further run changes nothing."""
-    before = {key: cloud.place().open().read(key) for key in cloud.objects() if not key.startswith("lake/")}
+    before = {key: cloud.location().open().read(key) for key in cloud.objects() if not key.startswith("lake/")}
     assert not [key for key in before if TEMPORARY in key]
     cloud.fetch(copy)
     same(copy, expected)
     assert copy.run("verify").status == 0
     again = copy.run()
     assert again.status == 0, again
-    assert {key: cloud.place().open().read(key) for key in before} == before
+    assert {key: cloud.location().open().read(key) for key in before} == before
 
 
 @pytest.mark.parametrize(
     ("source", "destination"), [("s3", "s3"), ("gcs", "gcs"), ("gcs", "local"), ("local", "s3"), ("s3", "gcs")]
 )
 def test_from_and_to(
-    source: str, destination: str, lake: Path, expected: Copier, tmp_path: Path, request: pytest.FixtureRequest
+    source: str, dataset: str, lake: Path, expected: Copier, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     copy = new_copier(tmp_path / "copy", lake, **ERA)
     copy.settings["perf"]["workers"] = 2
@@ -156,13 +156,13 @@ def test_from_and_to(
         cloud = request.getfixturevalue(source)
         cloud.fill(lake)
         copy.settings["source"] = cloud.source()
-    if destination == "local":
+    if dataset == "local":
         ran = copy.run()
         assert ran.status == 0, ran
         same(copy, expected)
         assert copy.run("verify").status == 0
         return
-    cloud = request.getfixturevalue(destination)
+    cloud = request.getfixturevalue(dataset)
     cloud.write_to(copy)
     ran = copy.run()
     assert ran.status == 0, ran
@@ -222,7 +222,7 @@ def test_killed_and_resumed(
     ran = copy.process()
     assert ran.status == 0, ran
     left = [key for key in cloud.objects() if TEMPORARY in key]
-    cloud_store = cloud.place().open()
+    cloud_store = cloud.location().open()
     for key in left:  # of the killed runs: `clean` takes them a day later
         cloud_store.delete(key)
     finished(copy, cloud, expected)
@@ -296,7 +296,7 @@ def test_between_client_and_server(
             monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
     copy.settings["source"] = cloud.source()
     cloud.write_to(copy)
-    store = cloud.place().open()
+    store = cloud.location().open()
     for key in [key for key in cloud.objects() if TEMPORARY in key]:  # whose removal was not answered
         store.delete(key)
     finished(copy, cloud, expected)
@@ -314,7 +314,7 @@ def test_a_missing_bucket_and_a_missing_object_are_named(s3: Cloud, lake: Path, 
     assert "no-such-bucket" in ran.err
     copy.settings["source"] = s3.source()
     missing = next(key for key in s3.objects("lake") if "--17" in key or "--16" in key)
-    s3.place().open().delete(missing)
+    s3.location().open().delete(missing)
     ran = copy.run()
     assert ran.status == 1
     assert f"s3://{s3.bucket}/{missing}" in ran.out + ran.err
@@ -330,7 +330,7 @@ def test_a_damaged_object_fails_its_partition_and_no_other(
     copy.settings["source"] = gcs.source()
     gcs.write_to(copy)
     key = sorted((key for key in gcs.objects("lake") if ".xdr" in key), reverse=True)[number]
-    store = gcs.place().open()
+    store = gcs.location().open()
     whole = store.read(key)
     store.replace(key, whole[:-1])
     ran = copy.run()
@@ -356,11 +356,11 @@ def test_secrets_are_in_nothing_that_is_shown_or_sent(
     copy.settings["source"] = s3.source()
     s3.write_to(copy)
     prepared = prepare(load(copy.config))
-    shown = [repr(pickle.dumps(prepared.job)), repr(prepared.job), repr(prepared.job.destination().store)]
+    shown = [repr(pickle.dumps(prepared.job)), repr(prepared.job), repr(prepared.job.dataset().store)]
     ran = copy.process()
     assert ran.status == 0
     shown.append(ran.out + ran.err)
-    shown += [s3.place().open().read(key).decode("latin-1") for key in s3.objects() if key.endswith(".json")]
+    shown += [s3.location().open().read(key).decode("latin-1") for key in s3.objects() if key.endswith(".json")]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", wrong[0])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", wrong[1])
     ran = copy.process()

@@ -14,14 +14,14 @@ import pytest
 from stellar_sdk import xdr
 
 from bronze.dataset.parquet import HashingSink
-from bronze.errors import ObjectMissing, VerificationError
+from bronze.errors import ObjectNotFoundError, VerificationError
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.lake.lake import Lake
 from bronze.lake.layout import LakeLayout
-from bronze.ledger.hashes import Verify
+from bronze.ledger.hashes import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
-from tests.e2e.conftest import Copier, Ledgers, batch, make_lake, pack
+from tests.e2e.conftest import Copier, LedgerLinks, batch, make_lake, pack
 
 pytestmark = pytest.mark.ledgers
 
@@ -64,7 +64,7 @@ def test_a_chain_is_copied_value_for_value(
     k: int,
     extension: str,
     configured: bool,
-    ledgers: Ledgers,
+    ledgers: LedgerLinks,
     real_lake: Callable[..., Path],
     copier: Callable[..., Copier],
 ) -> None:
@@ -113,7 +113,7 @@ def test_a_ledger_that_a_file_lacks_though_its_name_says_so_is_missed(
     first: int,
     last: int,
     message: str,
-    ledgers: Ledgers,
+    ledgers: LedgerLinks,
     real_lake: Callable[..., Path],
     copier: Callable[..., Copier],
 ) -> None:
@@ -130,16 +130,16 @@ def test_a_ledger_that_a_file_lacks_though_its_name_says_so_is_missed(
 class OneLedger:
     """A lake that holds one ledger, another one each time; as a store, and with an encoder that reads it."""
 
-    url, excludes = "mem:", True
+    url, supports_locking = "mem:", True
 
-    def __init__(self, verify: Verify) -> None:
+    def __init__(self, verify: VerifyLevel) -> None:
         self._layout, self._held = LakeLayout(), ("", memoryview(b""))
         lake = Lake(self, self._layout, None)  # type: ignore[arg-type]
         self._encoder = PartitionEncoder(lake, verify=verify, compression="none", max_object=1 << 26)
 
     def read_view(self, key: str, most: int | None = None) -> memoryview:
         if key != self._held[0]:
-            raise ObjectMissing(key)
+            raise ObjectNotFoundError(key)
         return self._held[1]
 
     def rows(self, line: dict[str, Any], meta: bytes, *, bare: bool) -> list[dict[str, Any]]:
@@ -155,8 +155,8 @@ class OneLedger:
 
 
 @pytest.mark.parametrize("bare", [True, False], ids=["bare archives", "lakes of one"])
-def test_every_ledger_of_the_sample_reads_with_its_values(bare: bool, ledgers: Ledgers) -> None:
-    different, lake = [], OneLedger(Verify.HEADER)
+def test_every_ledger_of_the_sample_reads_with_its_values(bare: bool, ledgers: LedgerLinks) -> None:
+    different, lake = [], OneLedger(VerifyLevel.HEADER)
     for line in ledgers.lines:
         meta = ledgers.load(line)
         if lake.rows(line, meta, bare=bare) != [expected_row(line, meta, "one", "net")]:
@@ -168,9 +168,9 @@ def test_every_ledger_of_the_sample_reads_with_its_values(bare: bool, ledgers: L
 VERDICTS = {"transaction set hash": "txset", "result hash": "results", "ledger hash": "header"}
 
 
-def test_every_ledger_of_the_sample_has_its_hash_verdicts(ledgers: Ledgers) -> None:
+def test_every_ledger_of_the_sample_has_its_hash_verdicts(ledgers: LedgerLinks) -> None:
     """With ``verify: full`` a ledger fails exactly when a check of the index is false."""
-    wrong, lake = [], OneLedger(Verify.FULL)
+    wrong, lake = [], OneLedger(VerifyLevel.FULL)
     for line in ledgers.lines:
         empty_set = line["value_ext"] == 2  # CAP-83: valid with its zero hash, see formats.md §1
         broken = {name for name in ("header", "txset", "results") if not line["checks"][name]}
@@ -185,5 +185,5 @@ def test_every_ledger_of_the_sample_has_its_hash_verdicts(ledgers: Ledgers) -> N
     assert wrong == []
 
 
-def test_the_bytes_that_are_copied_are_those_of_the_lake(ledgers: Ledgers) -> None:
+def test_the_bytes_that_are_copied_are_those_of_the_lake(ledgers: LedgerLinks) -> None:
     assert all(sha256(ledgers.load(line)).hexdigest() == line["sha256"] for line in ledgers.lines)

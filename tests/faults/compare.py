@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bronze.audit.delivery import DELIVERED
-from bronze.verify.verifier import audit_era
+from bronze.verify.verifier import verify_chain
 from pipeline.launch.prepare import prepare
 from pipeline.settings import load
 from tests.e2e.conftest import Copier
@@ -96,7 +96,7 @@ def _audit(copy: Copier) -> Iterator[str]:
     try:
         prepared = prepare(load(copy.config))
         for plan in prepared.plans:
-            audit = audit_era(prepared.job, plan.era)
+            audit = verify_chain(prepared.job, plan.era)
             yield from (f"audit: {problem}" for problem in audit.problems)
             yield from (f"audit: gap {gap}" for gap in audit.gaps)
     except Exception as error:

@@ -70,23 +70,23 @@ def goes_on(copy: Copier, bed: Bed) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize(
-    ("place", "size"),
+    ("location", "size"),
     [
         pytest.param("data", "160k", id="under the partitions"),
         pytest.param("pas", "28k", id="under the events"),
         pytest.param("state", "4k", id="under the checkpoint"),
     ],
 )
-def test_the_disk_is_full(place: str, size: str, bed: Bed, mount: Callable[..., None]) -> None:
+def test_the_disk_is_full(location: str, size: str, bed: Bed, mount: Callable[..., None]) -> None:
     copy = bed.copy()
-    mount(copy.root / place, f"size={size}")
-    if place == "state":  # a checkpoint is replaced and never grows: something else fills the disk
-        (copy.root / place / "filler").write_bytes(bytes(4096))
+    mount(copy.root / location, f"size={size}")
+    if location == "state":  # a checkpoint is replaced and never grows: something else fills the disk
+        (copy.root / location / "filler").write_bytes(bytes(4096))
 
     fails(copy, "No space left on device")
 
-    mount(copy.root / place, "size=20m")
-    (copy.root / place / "filler").unlink(missing_ok=True)
+    mount(copy.root / location, "size=20m")
+    (copy.root / location / "filler").unlink(missing_ok=True)
     goes_on(copy, bed)
 
 
@@ -98,19 +98,19 @@ def test_a_file_may_not_grow_so_large(bed: Bed) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-@pytest.mark.parametrize("place", ["data", "pas", "state"])
-def test_the_disk_is_read_only(place: str, bed: Bed, mount: Callable[..., None]) -> None:
+@pytest.mark.parametrize("location", ["data", "pas", "state"])
+def test_the_disk_is_read_only(location: str, bed: Bed, mount: Callable[..., None]) -> None:
     copy = bed.copy()
-    mount(copy.root / place, "size=20m")
-    mount(copy.root / place, "ro")
+    mount(copy.root / location, "size=20m")
+    mount(copy.root / location, "ro")
 
     ran = run(copy)
 
     assert ran.status in (1, 2), ran
-    assert str(copy.root / place) in ran.out + ran.err, ran
+    assert str(copy.root / location) in ran.out + ran.err, ran
     assert "Traceback" not in ran.err, ran
     publishes_nothing_half(copy)
-    mount(copy.root / place, "rw")
+    mount(copy.root / location, "rw")
     goes_on(copy, bed)
 
 

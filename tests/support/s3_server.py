@@ -29,7 +29,7 @@ from typing import Any
 
 import pytest
 
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 
 GATEWAY = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 #: Long enough that a hit in a log is no accident.
@@ -103,8 +103,8 @@ class S3Server:
         """The keys of a bucket's unfinished uploads."""
         return [found["Key"] for found in self.client.list_multipart_uploads(Bucket=bucket).get("Uploads") or ()]
 
-    def place(self, bucket: str, prefix: str = "", **options: Any) -> Place:
-        return Place(f"s3://{bucket}/{prefix}", **{"endpoint": self.url, "region": REGION, **options})
+    def location(self, bucket: str, prefix: str = "", **options: Any) -> StorageLocation:
+        return StorageLocation(f"s3://{bucket}/{prefix}", **{"endpoint": self.url, "region": REGION, **options})
 
 
 def environment() -> dict[str, str]:

@@ -20,16 +20,16 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.testing import test_pipeline
 
-from bronze.dataset.manifest import Ledgers, Manifest, file_name
+from bronze.dataset.manifest import LedgerLinks, Manifest, file_name
 from bronze.job.spec import CopyJob
 from bronze.lake.layout import LakeLayout
-from bronze.ledger.hashes import Verify
+from bronze.ledger.hashes import VerifyLevel
 from bronze.outcomes import Outcome, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
 from bronze.retry import RetryPolicy
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 
 ERA = Era("e1", "v1", "net", 100, 999, 10)
 OTHER = Era("e2", "v1", "net", 1000, 1999, 10)
@@ -48,17 +48,17 @@ def make_job(root: Path, **changes: Any) -> CopyJob:
         "eras": (ERA, OTHER),
         "single_era": False,
         "copier_id": "test",
-        "lake_place": Place(str(root / "lake")),
+        "lake_location": StorageLocation(str(root / "lake")),
         "layout": LakeLayout(),
         "passphrase": None,
-        "verify": Verify.FULL,
+        "verify": VerifyLevel.FULL,
         "max_object": 1 << 24,
-        "destination_place": Place(str(root / "data")),
+        "dataset_location": StorageLocation(str(root / "data")),
         "prefix": "",
         "table": "ledgers_lcm_raw",
         "compression": "zstd",
-        "events_place": Place(str(root / "pas")),
-        "checkpoint_place": Place(str(root / "state")),
+        "events_location": StorageLocation(str(root / "pas")),
+        "checkpoint_location": StorageLocation(str(root / "state")),
         "retry": RetryPolicy(2, 1),
         "producer": PRODUCER,
     }
@@ -91,23 +91,23 @@ def summary(era: Era, start: int, *, previous: str | None = None) -> PartitionSu
 
 def publish(job: CopyJob, made: PartitionSummary) -> PartitionSummary:
     """Lay the partition of `made` where the job publishes; its parquet file is none."""
-    era, partition, destination = job.era(made.chain), Partition(made.start, made.end), job.destination()
+    era, partition, dataset = job.era(made.chain), Partition(made.start, made.end), job.dataset()
     manifest = Manifest(
         partition=partition,
         network=era.network,
         era_id=era.era_id,
         version_label=era.version_label,
-        table=destination.table,
+        table=dataset.table,
         file=file_name(partition),
         checksum=made.checksum,
         row_count=made.row_count,
         byte_size=made.byte_size,
         producer=PRODUCER,
         created_at="2025-01-15T10:30:00Z",
-        ledgers=Ledgers(made.first, made.last, made.previous_hash, made.first_hash, made.last_hash),
+        ledgers=LedgerLinks(made.first, made.last, made.previous_hash, made.first_hash, made.last_hash),
     )
-    destination.store.create(destination.parquet_key(era, partition), b"rows")
-    destination.store.create(destination.manifest_key(era, partition), manifest.to_bytes())
+    dataset.store.create(dataset.parquet_key(era, partition), b"rows")
+    dataset.store.create(dataset.manifest_key(era, partition), manifest.to_bytes())
     return made
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bronze.outcomes import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
+from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition
 from transforms.elements import BatchFiles, PartitionKey
 
-KINDS = [BatchFiles, PartitionKey, PartitionSummary, PartitionFailure, Commit, Pending]
+KINDS = [BatchFiles, PartitionKey, PartitionSummary, PartitionFailure, CommittedPartition, PendingPartition]
 VALUES = {
     "int": st.integers(0, 2**63 - 1),
     "str": st.text(),

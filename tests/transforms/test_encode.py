@@ -13,12 +13,12 @@ import pytest
 from apache_beam.transforms.window import GlobalWindow
 
 from bronze.errors import FrameError, StoreError
-from bronze.ingest.copier import Publisher
+from bronze.ingest.copier import PartitionCopier
 from bronze.job.spec import CopyJob
 from bronze.outcomes import Outcome, PartitionFailure, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 from pipeline.sample import SampleOptions, write_sample_lake
 from tests.support.gcs_server import gcs_bucket, gcs_server
 from tests.transforms.conftest import make_job
@@ -47,7 +47,7 @@ def publish(job: CopyJob, start: int, end: int, *spans: BatchFiles) -> list[Any]
 def test_a_partition_is_published_from_its_files_in_whatever_order_they_come(job: CopyJob) -> None:
     ((chain, found),) = publish(job, 8, 15, BatchFiles(12, 12, 4), BatchFiles(8, 8, 4))
     assert (chain, found.outcome, found.row_count, found.files) == (ERA.chain, Outcome.WRITTEN, 8, 2)
-    assert job.destination().published(ERA, Partition(8, 15)) is not None
+    assert job.dataset().find_manifest(ERA, Partition(8, 15)) is not None
 
 
 def test_a_bundle_that_is_tried_again_changes_nothing(job: CopyJob) -> None:
@@ -68,7 +68,7 @@ def test_a_partition_with_other_files_than_its_own_fails(spans: list[BatchFiles]
     (failed,) = publish(job, 8, 15, *spans)
     assert failed.tag == FAILED
     assert says in failed.value.message
-    assert job.destination().published(ERA, Partition(8, 15)) is None
+    assert job.dataset().find_manifest(ERA, Partition(8, 15)) is None
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_what_fails_is_named_and_stops_no_other(
     error: Exception, kind: str, calls: int, tmp_path: Path, job: CopyJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[Partition] = []
-    real: Callable[..., PartitionSummary] = Publisher.publish
+    real: Callable[..., PartitionSummary] = PartitionCopier.publish
 
-    def publisher(self: Publisher, era: Era, partition: Partition, files: Any) -> PartitionSummary:
+    def publisher(self: PartitionCopier, era: Era, partition: Partition, files: Any) -> PartitionSummary:
         if partition.start == 8:
             tried.append(partition)
             raise error
         return real(self, era, partition, files)
 
-    monkeypatch.setattr(Publisher, "publish", publisher)
+    monkeypatch.setattr(PartitionCopier, "publish", publisher)
     patient = make_job(tmp_path, eras=(ERA,), layout=job.layout, retry=type(job.retry)(3, 1))
     stage = EncodePartition(patient)
     stage.setup()
@@ -110,7 +110,7 @@ def test_what_fails_is_named_and_stops_no_other(
 def test_a_dry_run_measures_and_writes_nothing(tmp_path: Path, job: CopyJob) -> None:
     dry = make_job(tmp_path, eras=(ERA,), layout=job.layout, dry_run=True)
     ((_, measured),) = publish(dry, 8, 15, BatchFiles(8, 12, 4))
-    assert measured.outcome is Outcome.MEASURED
+    assert measured.outcome is Outcome.DRY_RUN
     assert not (tmp_path / "data").exists()
     ((_, written),) = publish(job, 8, 15, BatchFiles(8, 12, 4))
     assert (measured.checksum, measured.byte_size) == (written.checksum, written.byte_size)
@@ -132,14 +132,16 @@ class Far:
         return list(self.stage.finish_bundle())
 
     def published(self, start: int) -> bool:
-        return self.job.destination().published(ERA_OF_FOUR, Partition(start, start + 3)) is not None
+        return self.job.dataset().find_manifest(ERA_OF_FOUR, Partition(start, start + 3)) is not None
 
 
 @pytest.fixture
 def far(tmp_path: Path, job: CopyJob, gcs_bucket: str) -> Iterator[Far]:
-    place = Place(f"gs://{gcs_bucket}/bronze")
+    location = StorageLocation(f"gs://{gcs_bucket}/bronze")
     made = Far(
-        make_job(tmp_path, eras=(ERA_OF_FOUR,), layout=job.layout, destination_place=place, retry=type(job.retry)(3, 1))
+        make_job(
+            tmp_path, eras=(ERA_OF_FOUR,), layout=job.layout, dataset_location=location, retry=type(job.retry)(3, 1)
+        )
     )
     yield made
     made.stage.teardown()
@@ -158,9 +160,9 @@ def test_far_away_a_partition_comes_out_behind_the_next_one_or_with_the_bundles_
 
 
 def test_far_away_a_partition_is_published_while_the_next_is_encoded(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, begun = Publisher.begin, threading.Event()
+    real, begun = PartitionCopier.begin, threading.Event()
 
-    def begin(self: Publisher, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
+    def begin(self: PartitionCopier, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
         finish = real(self, era, partition, files)
         if partition.start == 12:
             begun.set()
@@ -172,7 +174,7 @@ def test_far_away_a_partition_is_published_while_the_next_is_encoded(far: Far, m
 
         return waiting
 
-    monkeypatch.setattr(Publisher, "begin", begin)
+    monkeypatch.setattr(PartitionCopier, "begin", begin)
     assert far.process(8) == []
     ((_, first),) = far.process(12)
     assert first.outcome is Outcome.WRITTEN
@@ -201,7 +203,7 @@ def test_far_away_a_failure_keeps_no_buffers(far: Far, monkeypatch: pytest.Monke
         except FrameError as error:
             raise FrameError(f"{error}, in the object") from error
 
-    monkeypatch.setattr(Publisher, "begin", begin)
+    monkeypatch.setattr(PartitionCopier, "begin", begin)
     assert far.process(8) == []
     assert kept[0]() is None
     (failed,) = far.finish()
@@ -209,9 +211,9 @@ def test_far_away_a_failure_keeps_no_buffers(far: Far, monkeypatch: pytest.Monke
 
 
 def test_far_away_what_fails_is_named_and_tried_again_at_its_turn(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = Publisher.begin, dict.fromkeys((8, 12, 16), 0)
+    real, calls = PartitionCopier.begin, dict.fromkeys((8, 12, 16), 0)
 
-    def begin(self: Publisher, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
+    def begin(self: PartitionCopier, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
         calls[partition.start] += 1
         if partition.start == 8:
             raise FrameError("truncated")
@@ -224,7 +226,7 @@ def test_far_away_what_fails_is_named_and_tried_again_at_its_turn(far: Far, monk
 
         return failing if partition.start == 12 else finish
 
-    monkeypatch.setattr(Publisher, "begin", begin)
+    monkeypatch.setattr(PartitionCopier, "begin", begin)
     assert far.process(8) == []
     (failed,) = far.process(12)
     ((_, patient),) = far.process(16)
@@ -237,7 +239,7 @@ def test_far_away_what_fails_is_named_and_tried_again_at_its_turn(far: Far, monk
 
 
 def test_far_away_a_last_partition_that_fails_has_its_tag(far: Far) -> None:
-    damaged = Path(far.job.lake_place.path) / far.job.layout.key(8)
+    damaged = Path(far.job.lake_location.path) / far.job.layout.key(8)
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert far.process(8) == []
     (failed,) = far.finish()

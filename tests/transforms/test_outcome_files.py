@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bronze.outcomes import Commit, Outcome, PartitionFailure, Pending
+from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PendingPartition
 from tests.transforms.conftest import ERA, OTHER, summary
 from transforms.outcome_files import WriteReport, read_report
 
@@ -12,8 +12,8 @@ OUTCOMES = [
     summary(ERA, 100),
     summary(OTHER, 1000),
     PartitionFailure(ERA.chain, 110, 119, "FrameError", "object x: é → “cut off”"),
-    Commit(ERA.chain, 100, 109, "sha256:00", is_new=True),
-    Pending(ERA.chain, 120, 129, 110, "why"),
+    CommittedPartition(ERA.chain, 100, 109, "sha256:00", is_new=True),
+    PendingPartition(ERA.chain, 120, 129, 110, "why"),
 ]
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bronze.commit.sequencer import Sequencer
 from bronze.errors import StoreError
 from bronze.job.spec import CopyJob
-from bronze.outcomes import Commit, PartitionFailure, PartitionSummary, Pending
+from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, PendingPartition
 from bronze.retry import RetryPolicy
 from tests.transforms.conftest import ERA, OTHER, make_job, publish, run, summary
 from transforms.sequence import PENDING, REFUSED, SequencePartitions
@@ -27,8 +27,8 @@ Published = Callable[..., list[PartitionSummary]]
 
 def events_of(job: CopyJob) -> Path:
     """The directory of its event files."""
-    assert job.events_place is not None
-    return Path(job.events_place.path)
+    assert job.events_location is not None
+    return Path(job.events_location.path)
 
 
 class Bag:
@@ -92,7 +92,7 @@ def test_any_order_of_arrival_in_any_bundles_is_committed_in_ledger_order(
     out = [one for low, high in itertools.pairwise(bounds) for one in key.bundle(arrivals[low:high])]
 
     assert starts(out) == committed(job) == [100, 110, 120, 130, 140]
-    assert all(isinstance(one, Commit) and one.is_new for one in out)
+    assert all(isinstance(one, CommittedPartition) and one.is_new for one in out)
     assert key.end() == []
 
 
@@ -106,8 +106,8 @@ def test_what_lies_behind_a_gap_waits(order: list[int], tmp_path_factory: pytest
 
     assert starts(out) == committed(job) == [100, 110]
     assert key.end() == [
-        Pending(ERA.chain, 130, 139, waits_for=120, reason=""),
-        Pending(ERA.chain, 140, 149, waits_for=120, reason=""),
+        PendingPartition(ERA.chain, 130, 139, blocked_at=120, reason=""),
+        PendingPartition(ERA.chain, 140, 149, blocked_at=120, reason=""),
     ]
 
 
@@ -142,7 +142,7 @@ def test_a_bundle_that_dies_halfway_is_completed_by_its_next_try(
     arrivals = published(ERA, 100, 110, 120)
     commit, calls = Sequencer.commit, []
 
-    def dying(self: Sequencer, one: PartitionSummary) -> Commit:
+    def dying(self: Sequencer, one: PartitionSummary) -> CommittedPartition:
         calls.append(one)
         if len(calls) == dies_at:
             raise KeyboardInterrupt
@@ -181,7 +181,7 @@ def test_a_partition_that_does_not_link_is_refused_and_all_behind_it_wait(job: C
     assert isinstance(refused.value, PartitionFailure)
     assert (refused.value.start, refused.value.kind, refused.value.published) == (110, "VerificationError", True)
     assert "ab" * 32 in refused.value.message
-    assert [(one.start, one.waits_for, one.reason) for one in key.end()] == [(120, 110, refused.value.message)]
+    assert [(one.start, one.blocked_at, one.reason) for one in key.end()] == [(120, 110, refused.value.message)]
     assert committed(job) == [100]
 
 
@@ -192,7 +192,7 @@ def test_a_place_that_cannot_be_written_refuses_and_ends_no_run(
     arrivals = published(ERA, 100, 110)
     calls = []
 
-    def full(_self: Sequencer, one: PartitionSummary) -> Commit:
+    def full(_self: Sequencer, one: PartitionSummary) -> CommittedPartition:
         calls.append(one)
         raise OSError(28, "No space left on device")
 
@@ -211,7 +211,7 @@ def test_a_place_that_cannot_be_written_refuses_and_ends_no_run(
 def test_what_passes_is_tried_again(job: CopyJob, published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     commit, calls = Sequencer.commit, []
 
-    def once(self: Sequencer, one: PartitionSummary) -> Commit:
+    def once(self: Sequencer, one: PartitionSummary) -> CommittedPartition:
         calls.append(one)
         if len(calls) == 1:
             raise StoreError("try again")
@@ -224,7 +224,7 @@ def test_what_passes_is_tried_again(job: CopyJob, published: Published, monkeypa
 
 def test_an_operators_checkpoint_is_obeyed(job: CopyJob, published: Published) -> None:
     """It says that everything up to 119 is committed, whoever did it."""
-    state = Path(job.checkpoint_place.path if job.checkpoint_place else "")
+    state = Path(job.checkpoint_location.path if job.checkpoint_location else "")
     state.mkdir()
     document = {"network": "net", "era_id": "e1", "version_label": "v1", "last_committed_ledger": 119}
     (state / "checkpoint_net_e1_v1.json").write_text(json.dumps(document))
@@ -274,7 +274,7 @@ def test_partitions_in_a_graph_are_committed_in_ledger_order(
 
 
 def test_a_job_without_state_is_sequenced_too(tmp_path: Path) -> None:
-    job = make_job(tmp_path, events_place=None, checkpoint_place=None, retry=RetryPolicy(1, 1))
+    job = make_job(tmp_path, events_location=None, checkpoint_location=None, retry=RetryPolicy(1, 1))
     out = Key(job).bundle([publish(job, summary(ERA, start)) for start in (110, 100, 120)])
     assert starts(out) == [100, 110, 120]
     assert {one.event_hash for one in out} == {""}

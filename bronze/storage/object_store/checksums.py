@@ -16,7 +16,7 @@ from urllib.parse import quote
 import obstore
 from awscrt import checksums as crc  # type: ignore[import-untyped]
 
-from bronze.errors import ObjectMissing, StoreError
+from bronze.errors import ObjectNotFoundError, StoreError
 from bronze.storage.object_store.errors import call, repeated
 from bronze.storage.object_store.service import GcsService, S3Service
 
@@ -29,7 +29,7 @@ _ASKED_AGAIN_S = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class ObjectDigest:
     """Size in bytes, ETag without quotes, and the checksum when the service states one."""
 
     size: int
@@ -59,28 +59,28 @@ class ObjectChecksums:
         """The checksum of some bytes with `data` behind them; that of no bytes is 0."""
         return self._extend(data, checksum)
 
-    def of(self, path: str, where: str) -> Stated:
+    def of(self, path: str, where: str) -> ObjectDigest:
         """What is stated of the object at `path` of the bucket; errors begin with `where`.
 
         Raises:
-            ObjectMissing: nothing lies there.
+            ObjectNotFoundError: nothing lies there.
         """
         found = self._asked(path, where) if self._clock() >= self._asked_again_from else None
         if found is None:
             meta = call(where, lambda: obstore.head(self._client, path))
-            found = Stated(meta["size"], (meta["e_tag"] or "").strip('"'), None)
+            found = ObjectDigest(meta["size"], (meta["e_tag"] or "").strip('"'), None)
         self.are_stated = found.checksum is not None
         return found
 
-    def _asked(self, path: str, where: str) -> Stated | None:
+    def _asked(self, path: str, where: str) -> ObjectDigest | None:
         """What the service says; None when it cannot be asked, which is remembered for a while."""
         service = self._service
         try:
             if isinstance(service, S3Service):
                 return _s3(service, path)
             return repeated(lambda: _gcs(service, path))
-        except ObjectMissing:
-            raise ObjectMissing(f"{where} does not exist") from None
+        except ObjectNotFoundError:
+            raise ObjectNotFoundError(f"{where} does not exist") from None
         except (StoreError, LookupError, ValueError) as error:
             # Credentials, say, that the other library does not find, or an answer without a size: the client must do.
             _LOG.warning("No checksums for now, what is uploaded is compared by other means: %s", error)
@@ -88,18 +88,18 @@ class ObjectChecksums:
             return None
 
 
-def _s3(service: S3Service, path: str) -> Stated:
+def _s3(service: S3Service, path: str) -> ObjectDigest:
     asked = service.asked(Key=path, ChecksumMode="ENABLED")
     answer = service.call(f"ask for the checksum of {path}", lambda: service.client.head_object(**asked))
-    return Stated(answer["ContentLength"], answer["ETag"].strip('"'), _number(answer.get("ChecksumCRC64NVME")))
+    return ObjectDigest(answer["ContentLength"], answer["ETag"].strip('"'), _number(answer.get("ChecksumCRC64NVME")))
 
 
-def _gcs(service: GcsService, path: str) -> Stated:
+def _gcs(service: GcsService, path: str) -> ObjectDigest:
     url = f"{service.bucket_url}/{quote(path)}"
     _, headers = service.request("HEAD", f"ask for the checksum of {path}", url)
     hashes = dict(pair.strip().split("=", 1) for pair in headers.get("x-goog-hash", "").split(",") if "=" in pair)
     size = headers.get("x-goog-stored-content-length") or headers["Content-Length"]
-    return Stated(int(size), headers.get("ETag", "").strip('"'), _number(hashes.get("crc32c")))
+    return ObjectDigest(int(size), headers.get("ETag", "").strip('"'), _number(hashes.get("crc32c")))
 
 
 def _number(stated: str | None) -> int | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from obstore.store import GCSStore, S3Store
 
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutResult, UpdateVersion
@@ -35,44 +35,44 @@ class Clients:
         largest: bytes that a published object may have.
     """
 
-    def __init__(self, place: Place, clock: Callable[[], float]) -> None:
-        self._place = place
-        self._make = _s3 if place.scheme == "s3" else _gcs
+    def __init__(self, location: StorageLocation, clock: Callable[[], float]) -> None:
+        self._place = location
+        self._make = _s3 if location.scheme == "s3" else _gcs
         self._clock = clock
         self._lock = threading.Lock()
         self._final: tuple[str, Client] | None = None
-        self.largest = S3_LARGEST if place.scheme == "s3" else GCS_LARGEST
+        self.largest = S3_LARGEST if location.scheme == "s3" else GCS_LARGEST
         #: Repeats by itself what fails: for reading, and for writing where the last writer wins.
-        self.patient = self._make(place, _RETRIES, {})
+        self.retrying = self._make(location, _RETRIES, {})
         #: Like `patient`, for large objects: what arrived is compared afterwards, so S3 requests leave out its hash.
-        self.bulk = self._make(place, _RETRIES, {}, unsigned=True)
+        self.bulk_upload = self._make(location, _RETRIES, {}, unsigned=True)
         #: Sends each request once: for writing on a condition, where an answer lost must be noticed.
-        self.once = self._make(place, 0, {})
+        self.single_attempt = self._make(location, 0, {})
 
     @property
-    def final(self) -> Client:
+    def publishing(self) -> Client:
         """Like `once`, for objects that stay: they get the storage class and the lock of the place."""
         headers = _final_headers(self._place, self._clock())
         if not headers:
-            return self.once
+            return self.single_attempt
         with self._lock:
             if self._final is None or self._final[0] != str(headers):
                 self._final = str(headers), self._make(self._place, 0, headers)
             return self._final[1]
 
 
-def endpoint_of(place: Place) -> str | None:
+def endpoint_of(location: StorageLocation) -> str | None:
     """The address of the service when it is not Amazon's or Google's own, without a slash at its end."""
-    if place.scheme == "s3":
-        found = place.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if location.scheme == "s3":
+        found = location.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     else:
-        found = place.endpoint or emulator()
+        found = location.endpoint or emulator()
     return found.rstrip("/") if found else None
 
 
-def path_style(place: Place) -> bool:
+def path_style(location: StorageLocation) -> bool:
     """Whether an S3 bucket is named in the path of requests, not in the host (whose certificate knows no more dots)."""
-    return endpoint_of(place) is not None or "." in place.bucket
+    return endpoint_of(location) is not None or "." in location.bucket
 
 
 def emulator() -> str | None:
@@ -93,66 +93,66 @@ def version_of(known: ObjectMeta | PutResult) -> UpdateVersion:
     return version
 
 
-def _final_headers(place: Place, now: float) -> dict[str, str]:
+def _final_headers(location: StorageLocation, now: float) -> dict[str, str]:
     headers = {}
-    if place.storage_class:
-        headers["x-amz-storage-class"] = place.storage_class
-    if place.object_lock_mode and place.object_lock_days:
+    if location.storage_class:
+        headers["x-amz-storage-class"] = location.storage_class
+    if location.object_lock_mode and location.object_lock_days:
         # To the full hour, upwards: so one client serves for an hour, and nothing is locked for too short a time.
-        until = datetime.fromtimestamp(now, UTC) + timedelta(days=place.object_lock_days, hours=1)
-        headers["x-amz-object-lock-mode"] = place.object_lock_mode
+        until = datetime.fromtimestamp(now, UTC) + timedelta(days=location.object_lock_days, hours=1)
+        headers["x-amz-object-lock-mode"] = location.object_lock_mode
         headers["x-amz-object-lock-retain-until-date"] = until.strftime("%Y-%m-%dT%H:00:00Z")
     return headers
 
 
-def _s3(place: Place, retries: int, headers: dict[str, str], *, unsigned: bool = False) -> Client:
+def _s3(location: StorageLocation, retries: int, headers: dict[str, str], *, unsigned: bool = False) -> Client:
     options: dict[str, Any] = {}
-    if endpoint := endpoint_of(place):
+    if endpoint := endpoint_of(location):
         options |= {"endpoint": endpoint, "aws_endpoint_url_s3": endpoint}
-    if place.region:
-        options["region"] = place.region
-    if place.requester_pays:
+    if location.region:
+        options["region"] = location.region
+    if location.requester_pays:
         options["request_payer"] = True
     if unsigned:
         options["unsigned_payload"] = True
-    if place.anonymous:
+    if location.anonymous:
         options["skip_signature"] = True
-    if place.kms_key:
-        options |= {"server_side_encryption": "aws:kms", "sse_kms_key_id": place.kms_key}
-    if place.object_lock_mode and headers:
+    if location.kms_key:
+        options |= {"server_side_encryption": "aws:kms", "sse_kms_key_id": location.kms_key}
+    if location.object_lock_mode and headers:
         options["checksum_algorithm"] = "SHA256"  # S3 asks for a checksum of what it locks
     return S3Store(
-        place.bucket,
-        virtual_hosted_style_request=not path_style(place),
+        location.bucket,
+        virtual_hosted_style_request=not path_style(location),
         # The other ways to copy on a condition rest on headers that most services silently ignore.
         copy_if_not_exists="multipart",
         disable_bulk_delete=True,
-        client_options=_client_options(place, endpoint, headers),
+        client_options=_client_options(location, endpoint, headers),
         retry_config=_retry_config(retries),
         **options,
     )
 
 
-def _gcs(place: Place, retries: int, headers: dict[str, str], *, unsigned: bool = False) -> Client:
+def _gcs(location: StorageLocation, retries: int, headers: dict[str, str], *, unsigned: bool = False) -> Client:
     options: dict[str, Any] = {}
-    if endpoint := endpoint_of(place):
+    if endpoint := endpoint_of(location):
         options["base_url"] = endpoint
-    if place.anonymous:
+    if location.anonymous:
         options["skip_signature"] = True
     elif emulator():
         options["bearer_token"] = "emulator"  # any will do; without one, real credentials would be sought
     return GCSStore(
-        place.bucket,
-        client_options=_client_options(place, endpoint, headers),
+        location.bucket,
+        client_options=_client_options(location, endpoint, headers),
         retry_config=_retry_config(retries),
         **options,
     )
 
 
-def _client_options(place: Place, endpoint: str | None, headers: dict[str, str]) -> ClientConfig:
+def _client_options(location: StorageLocation, endpoint: str | None, headers: dict[str, str]) -> ClientConfig:
     return {
-        "timeout": timedelta(seconds=place.request_timeout_s),
-        "connect_timeout": timedelta(seconds=min(5.0, place.request_timeout_s)),
+        "timeout": timedelta(seconds=location.request_timeout_s),
+        "connect_timeout": timedelta(seconds=min(5.0, location.request_timeout_s)),
         "allow_http": bool(endpoint and endpoint.startswith("http://")),
         **({"default_headers": headers} if headers else {}),
     }

@@ -18,11 +18,11 @@ from obstore.exceptions import (
 )
 
 from bronze.errors import (
-    AccessDenied,
+    AccessDeniedError,
     BronzeError,
     ConfigError,
-    ObjectExists,
-    ObjectMissing,
+    ObjectExistsError,
+    ObjectNotFoundError,
     StoreError,
     is_transient,
 )
@@ -62,13 +62,13 @@ def failure_of(error: Exception, where: str) -> BronzeError:
     if "<Code>NoSuchBucket</Code>" in text:
         return ConfigError(f"{where}: the bucket does not exist")
     if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or _DENIED.search(text):
-        return AccessDenied(shown)
+        return AccessDeniedError(shown)
     if _CONFLICT.search(text):
         return StoreError(shown)
     if isinstance(error, FileNotFoundError):
-        return ObjectMissing(f"{where} does not exist")
+        return ObjectNotFoundError(f"{where} does not exist")
     if isinstance(error, (AlreadyExistsError, PreconditionError)):
-        return ObjectExists(f"{where} exists already, or has changed")
+        return ObjectExistsError(f"{where} exists already, or has changed")
     return StoreError(shown)
 
 
@@ -93,13 +93,13 @@ def attempts(most: int = ATTEMPTS) -> Iterator[int]:
         yield number
 
 
-def repeated(function: Callable[[], Result], passes: Callable[[StoreError], bool] = is_transient) -> Result:
+def repeated(function: Callable[[], Result], is_retryable: Callable[[StoreError], bool] = is_transient) -> Result:
     """Call `function` until it succeeds, fails in a way that does not pass, or has failed `ATTEMPTS` times."""
     for attempt in attempts():
         try:
             return function()
         except StoreError as error:
-            if not passes(error) or attempt == ATTEMPTS - 1:
+            if not is_retryable(error) or attempt == ATTEMPTS - 1:
                 raise
     raise AssertionError("the last attempt returns or raises")
 

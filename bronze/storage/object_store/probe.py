@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import obstore
 
-from bronze.errors import ConfigError, ObjectExists
+from bronze.errors import ConfigError, ObjectExistsError
 from bronze.storage.object_store.clients import version_of
 from bronze.storage.object_store.errors import call, repeated
 
@@ -23,7 +23,7 @@ def probe(store: ObjectStore, *, allow_unconditional: bool) -> None:
 
     Raises:
         ConfigError: the service ignores a condition (only a warning with `allow_unconditional`), or has no such bucket.
-        AccessDenied: the credentials do not allow to write.
+        AccessDeniedError: the credentials do not allow to write.
     """
     ignored = repeated(lambda: _try(store))
     if not ignored:
@@ -49,7 +49,7 @@ def _try(store: ObjectStore) -> list[str]:
 
 def _ignored(store: ObjectStore, one: str, other: str) -> list[str]:
     where = f"{store.url}/{one}"
-    client, path = store.clients.once, store.path(one)
+    client, path = store.clients.single_attempt, store.path(one)
     stale = call(where, lambda: obstore.put(client, path, b"1", mode="create"))
     store.replace(one, b"2")
     store.replace(other, b"3")
@@ -67,6 +67,6 @@ def _ignored(store: ObjectStore, one: str, other: str) -> list[str]:
 def _refused(where: str, trial: Callable[[], object]) -> bool:
     try:
         call(where, trial)
-    except ObjectExists:
+    except ObjectExistsError:
         return True
     return False

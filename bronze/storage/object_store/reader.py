@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import obstore
 
-from bronze.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StoreError, is_transient
+from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError, StoreError, is_transient
 from bronze.storage.object_store.errors import call, gave_up_after_retries, repeated
-from bronze.storage.rate_limit import Bandwidth
+from bronze.storage.rate_limit import RateLimiter
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _BUFFER, LARGEST = 4 << 20, 8 << 20
 
 
-def open_reader(client: Client, path: str, where: str, bandwidth: Bandwidth) -> io.BufferedReader:
-    """The object at `path` of the client's bucket; errors begin with `where`. Raises `ObjectMissing`."""
+def open_reader(client: Client, path: str, where: str, bandwidth: RateLimiter) -> io.BufferedReader:
+    """The object at `path` of the client's bucket; errors begin with `where`. Raises `ObjectNotFoundError`."""
     meta = call(where, lambda: obstore.head(client, path))
     return io.BufferedReader(_Ranges(client, path, where, bandwidth, meta["size"], meta["e_tag"]), _BUFFER)
 
@@ -32,15 +32,15 @@ def get(
     """An answer, what it says of the object, and the object's bytes or the range asked for.
 
     Raises:
-        ObjectTooLarge: the object has more than `most` bytes; none of them is read.
-        ObjectMissing, ObjectExists: nothing lies there, or another version than the one asked for.
+        ObjectTooLargeError: the object has more than `most` bytes; none of them is read.
+        ObjectNotFoundError, ObjectExistsError: nothing lies there, or another version than the one asked for.
     """
 
     def once() -> tuple[GetResult, ObjectMeta, memoryview]:
         found = obstore.get(client, path, options=options)
         meta = found.meta  # made anew each time it is asked for
         if most is not None and meta["size"] > most:
-            raise ObjectTooLarge(f"{where} has {meta['size']} bytes, more than the {most} allowed")
+            raise ObjectTooLargeError(f"{where} has {meta['size']} bytes, more than the {most} allowed")
         return found, meta, memoryview(found.bytes())
 
     # The client goes on after a cut, but gives up at once when the object was replaced since.
@@ -51,7 +51,7 @@ class _Ranges(io.RawIOBase):
     """Reads one version of the object: its size is known, and every range is asked for with its ETag."""
 
     def __init__(
-        self, client: Client, path: str, where: str, bandwidth: Bandwidth, size: int, e_tag: str | None
+        self, client: Client, path: str, where: str, bandwidth: RateLimiter, size: int, e_tag: str | None
     ) -> None:
         super().__init__()
         self._client, self._path, self._where, self._bandwidth = client, path, where, bandwidth
@@ -97,7 +97,7 @@ class _Ranges(io.RawIOBase):
         options: GetOptions = {"range": (start, end), "if_match": self._e_tag}
         try:
             _, _, data = get(self._client, self._path, self._where, options)
-        except (ObjectExists, ObjectMissing):
+        except (ObjectExistsError, ObjectNotFoundError):
             raise StoreError(f"{self._where} was replaced or removed while it was read") from None
         if len(data) != end - start:
             raise StoreError(f"{self._where}: {len(data)} bytes came instead of bytes {start} to {end}")

@@ -21,12 +21,12 @@ import obstore
 
 from bronze.errors import (
     BronzeError,
-    ObjectExists,
-    ObjectMissing,
+    ObjectExistsError,
+    ObjectNotFoundError,
     StoreError,
     is_transient,
 )
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 from bronze.storage.object_store.checksums import ObjectChecksums
 from bronze.storage.object_store.clients import Clients, version_of
 from bronze.storage.object_store.errors import ATTEMPTS, attempts, call, pause, repeated
@@ -35,8 +35,8 @@ from bronze.storage.object_store.reader import get, open_reader
 from bronze.storage.object_store.service import service_of
 from bronze.storage.object_store.unfinished import unfinished_uploads
 from bronze.storage.object_store.upload import ObjectUpload
-from bronze.storage.rate_limit import Bandwidth
-from bronze.storage.store import TEMPORARY, Change, Entry, checked_key, join
+from bronze.storage.rate_limit import RateLimiter
+from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key, join
 
 if TYPE_CHECKING:
     from obstore import GetResult, ObjectMeta, PutMode
@@ -63,36 +63,36 @@ _CONFLICTS = 100
 
 
 class ObjectStore:
-    """Objects below the prefix of a place; see `bronze.store.Store` for what each method promises.
+    """Objects below the prefix of a place; see `bronze.storage.store.Store` for what each method promises.
 
-    Safe to share between threads. Beyond the errors of the port, any method raises `AccessDenied`, `ConfigError` when
-    the bucket does not exist, and `StoreError` for what may pass.
+    Safe to share between threads. Beyond the errors of the port, any method raises `AccessDeniedError`, `ConfigError`
+    when the bucket does not exist, and `StoreError` for what may pass.
 
     Args:
         place: in a bucket.
         clock: seconds since 1970.
     """
 
-    excludes = False
+    supports_locking = False
 
-    def __init__(self, place: Place, *, clock: Callable[[], float] = time.time) -> None:
-        self.place = place
-        self.url = f"{place.scheme}://{join(place.bucket, place.prefix)}"
-        self._root = f"{place.prefix}/" if place.prefix else ""
-        self.clients = Clients(place, clock)
-        self.upload_bandwidth = Bandwidth(place.max_upload_mb_s)
-        self.download_bandwidth = Bandwidth(place.max_download_mb_s)
+    def __init__(self, location: StorageLocation, *, clock: Callable[[], float] = time.time) -> None:
+        self.location = location
+        self.url = f"{location.scheme}://{join(location.bucket, location.prefix)}"
+        self._root = f"{location.prefix}/" if location.prefix else ""
+        self.clients = Clients(location, clock)
+        self.upload_bandwidth = RateLimiter(location.max_upload_mb_s)
+        self.download_bandwidth = RateLimiter(location.max_download_mb_s)
         self._clock = clock
-        service = service_of(place)
-        self.checksums = ObjectChecksums(service, self.clients.patient, clock)
+        service = service_of(location)
+        self.checksums = ObjectChecksums(service, self.clients.retrying, clock)
         self._unfinished = unfinished_uploads(service)
 
     def __repr__(self) -> str:
-        return f"ObjectStore({self.place!r})"
+        return f"ObjectStore({self.location!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The client would put its secrets into the pickle.
-        return Place.open, (self.place,)
+        return StorageLocation.open, (self.location,)
 
     def path(self, key: str) -> str:
         """The key's path in the bucket."""
@@ -104,40 +104,40 @@ class ObjectStore:
         return f"{TEMPORARY}/{name[:_NAME_SHOWN]}.{stamp}.{secrets.token_hex(8)}"
 
     def read(self, key: str, most: int | None = None) -> bytes:
-        """See `bronze.store.Store`."""
+        """See `Store`."""
         return bytes(self._get(key, most)[0])
 
     def read_view(self, key: str, most: int | None = None) -> memoryview:
-        """See `bronze.store.Store`."""
+        """See `Store`."""
         data = self._get(key, most)[0]
         return data if len(data) >= _KEPT else memoryview(bytes(data))
 
     def _get(self, key: str, most: int | None = None) -> tuple[memoryview, ObjectMeta, GetResult]:
         where, path = self._where(key), self.path(key)
-        found, meta, data = get(self.clients.patient, path, where, most=most)
+        found, meta, data = get(self.clients.retrying, path, where, most=most)
         self.download_bandwidth.take(len(data))
         if len(data) != meta["size"]:
             raise StoreError(f"{where}: {len(data)} bytes came instead of {meta['size']}")
         return data, meta, found
 
     def size(self, key: str) -> int | None:
-        """See `bronze.store.Store`; None too where the bucket does not exist, which the service does not tell apart."""
+        """See `Store`; None too where the bucket does not exist, which the service does not tell apart."""
         path = self.path(key)
         try:
-            return call(self._where(key), lambda: obstore.head(self.clients.patient, path))["size"]
-        except ObjectMissing:
+            return call(self._where(key), lambda: obstore.head(self.clients.retrying, path))["size"]
+        except ObjectNotFoundError:
             return None
 
     def open_read(self, key: str) -> io.BufferedReader:
-        """See `bronze.store.Store`; reading raises `StoreError` once the object is replaced."""
-        return open_reader(self.clients.patient, self.path(key), self._where(key), self.download_bandwidth)
+        """See `Store`; reading raises `StoreError` once the object is replaced."""
+        return open_reader(self.clients.retrying, self.path(key), self._where(key), self.download_bandwidth)
 
-    def children(self, prefix: str) -> Iterator[Entry]:
-        """See `bronze.store.Store`; a prefix that holds nothing but objects is listed only as far as it is asked for.
+    def list_children(self, prefix: str) -> Iterator[ListEntry]:
+        """See `Store`; a prefix that holds nothing but objects is listed only as far as it is asked for.
 
         (In a prefix of more than 1,000 children, objects named like ``b.txt`` can come before a prefix ``b``.)
         """
-        base = self.path(prefix) if prefix else self.place.prefix
+        base = self.path(prefix) if prefix else self.location.prefix
         start = len(base) + 1 if base else 0
         last = ""
         for page in self._pages(base):
@@ -148,23 +148,23 @@ class ObjectStore:
                 return
             for name in names:
                 if name:  # some tools make an object to stand for the prefix itself
-                    yield Entry(name, False)
+                    yield ListEntry(name, False)
                     last = name
 
-    def _level(self, base: str, start: int) -> list[Entry]:
-        where = f"{self.place.scheme}://{join(self.place.bucket, base)}"
-        found = repeated(lambda: call(where, lambda: obstore.list_with_delimiter(self.clients.patient, base or None)))
-        entries = [Entry(meta["path"][start:], False) for meta in found["objects"]]
-        entries += [Entry(path[start:], True) for path in found["common_prefixes"]]
+    def _level(self, base: str, start: int) -> list[ListEntry]:
+        where = f"{self.location.scheme}://{join(self.location.bucket, base)}"
+        found = repeated(lambda: call(where, lambda: obstore.list_with_delimiter(self.clients.retrying, base or None)))
+        entries = [ListEntry(meta["path"][start:], False) for meta in found["objects"]]
+        entries += [ListEntry(path[start:], True) for path in found["common_prefixes"]]
         return sorted((entry for entry in entries if entry.name), key=lambda entry: entry.name)
 
     def _pages(self, base: str) -> Iterator[Sequence[ObjectMeta]]:
         """All objects below `base`, in the order of their paths, a page at a time as they are asked for."""
-        where = f"{self.place.scheme}://{join(self.place.bucket, base)}"
+        where = f"{self.location.scheme}://{join(self.location.bucket, base)}"
         last: str | None = None
         failures = 0
         while True:
-            stream = obstore.list(self.clients.patient, base or None, offset=last, chunk_size=_PAGE)
+            stream = obstore.list(self.clients.retrying, base or None, offset=last, chunk_size=_PAGE)
             try:
                 while page := call(where, lambda stream=stream: next(stream, None)):  # type: ignore[misc]
                     yield page
@@ -177,15 +177,15 @@ class ObjectStore:
                 pause(failures)
 
     def create(self, key: str, data: bytes) -> None:
-        """See `bronze.store.Store`."""
+        """See `Store`."""
         checked_key(key)
         token = secrets.token_hex(16)
         failure: StoreError | None = None
         for _ in attempts():
             try:
-                self._put(self.clients.final, key, data, "create", token)
+                self._put(self.clients.publishing, key, data, "create", token)
                 return
-            except ObjectExists:
+            except ObjectExistsError:
                 if failure is not None and self._wrote(key, data, token):
                     return
                 raise
@@ -196,7 +196,7 @@ class ObjectStore:
                 if (wrote := self._wrote(key, data, token)) is not None:
                     if wrote:
                         return
-                    raise ObjectExists(f"{self._where(key)} exists already") from None
+                    raise ObjectExistsError(f"{self._where(key)} exists already") from None
                 failure = error
         assert failure is not None
         raise failure
@@ -208,17 +208,17 @@ class ObjectStore:
         """
         try:
             found, _, answer = self._get(key)
-        except ObjectMissing:
+        except ObjectNotFoundError:
             return None
         writer = answer.attributes.get(_WRITER)
         return writer == token if writer else found == data
 
     def replace(self, key: str, data: bytes) -> None:
-        """See `bronze.store.Store`."""
-        self._put(self.clients.patient, key, data, "overwrite", secrets.token_hex(16))
+        """See `Store`."""
+        self._put(self.clients.retrying, key, data, "overwrite", secrets.token_hex(16))
 
     def update(self, key: str, change: Change) -> bytes | None:
-        """See `bronze.store.Store`.
+        """See `Store`.
 
         One case is beyond telling: our write took effect, its answer was lost, and another writer came before we
         looked. Then the change is made once more, on top.
@@ -230,7 +230,7 @@ class ObjectStore:
             old: bytes | None = None
             try:
                 held, meta, answer = self._get(key)
-            except ObjectMissing:
+            except ObjectNotFoundError:
                 pass
             else:
                 old = bytes(held)
@@ -242,9 +242,12 @@ class ObjectStore:
                 return old
             token = secrets.token_hex(16)
             try:
-                self._put(self.clients.once, key, new, mode, token)
+                self._put(self.clients.single_attempt, key, new, mode, token)
                 return new
-            except (ObjectExists, ObjectMissing):  # missing: another writer has deleted what was to be replaced
+            except (
+                ObjectExistsError,
+                ObjectNotFoundError,
+            ):  # missing: another writer has deleted what was to be replaced
                 conflicts += 1
                 if conflicts == _CONFLICTS:
                     raise StoreError(f"{self._where(key)} was changed by others {conflicts} times in a row") from None
@@ -265,17 +268,17 @@ class ObjectStore:
         )
 
     def delete(self, key: str) -> None:
-        """See `bronze.store.Store`."""
+        """See `Store`."""
         path = self.path(key)
-        with contextlib.suppress(ObjectMissing):
-            call(self._where(key), lambda: obstore.delete(self.clients.patient, path))
+        with contextlib.suppress(ObjectNotFoundError):
+            call(self._where(key), lambda: obstore.delete(self.clients.retrying, path))
 
-    def settle(self, key: str) -> None:
-        """See `bronze.store.Store`: what the service shows, it keeps."""
+    def ensure_durable(self, key: str) -> None:
+        """See `Store`: what the service shows, it keeps."""
 
-    def upload(self, key: str, *, hashed: bool = False) -> ObjectUpload:
-        """See `bronze.store.Store`."""
-        return ObjectUpload(self, checked_key(key), hashed=hashed)
+    def upload(self, key: str, *, caller_hashes: bool = False) -> ObjectUpload:
+        """See `Store`."""
+        return ObjectUpload(self, checked_key(key), caller_hashes=caller_hashes)
 
     def abort(self, key: str) -> None:
         """Abort the unfinished uploads to `key`."""
@@ -291,13 +294,13 @@ class ObjectStore:
             checked_key(prefix)
         yield
 
-    def clean(self) -> list[str]:
+    def remove_leftovers(self) -> list[str]:
         """Remove temporary objects, and abort uploads to such, that are older than a day; return their keys.
 
         A younger one may belong to a live run: nothing tells. Services whose unfinished uploads cannot be listed with
         these credentials are left to a lifecycle rule of the bucket, with a warning.
         """
-        folder = join(self.place.prefix, TEMPORARY)
+        folder = join(self.location.prefix, TEMPORARY)
         start = len(folder) - len(TEMPORARY)
         latest = self._clock() - _OLDEST.total_seconds()
         found = [(meta["path"][start:], meta["last_modified"]) for page in self._pages(folder) for meta in page]
@@ -305,7 +308,7 @@ class ObjectStore:
         for key in removed:
             self.delete(key)
         try:
-            for upload in self._unfinished.below(f"{self.place.prefix}/" if self.place.prefix else ""):
+            for upload in self._unfinished.below(f"{self.location.prefix}/" if self.location.prefix else ""):
                 if _OWN.search(upload.path[start:]) and _born(upload.path, upload.begun) < latest:
                     self._unfinished.abort(upload)
                     removed.append(upload.path[start:])
@@ -313,9 +316,9 @@ class ObjectStore:
             _LOG.warning("Unfinished uploads stay: %s", error)
         return removed
 
-    def probe(self) -> None:
-        """See `bronze.object_probe.probe`."""
-        probe(self, allow_unconditional=self.place.allow_unconditional)
+    def check_conditional_writes(self) -> None:
+        """See `bronze.storage.object_store.probe.probe`."""
+        probe(self, allow_unconditional=self.location.allow_unconditional)
 
     def _where(self, key: str) -> str:
         return f"{self.url}/{key}"

@@ -15,12 +15,12 @@ from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from bronze.errors import ObjectMissing
+from bronze.errors import ObjectNotFoundError
 from bronze.storage.object_store.service import GcsService, S3Service
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class MultipartUpload:
     """An upload in parts; `begun` in seconds since 1970."""
 
     path: str
@@ -31,11 +31,11 @@ class Unfinished:
 class UnfinishedUploads(Protocol):
     """Those of one bucket."""
 
-    def below(self, prefix: str) -> Iterator[Unfinished]:
+    def below(self, prefix: str) -> Iterator[MultipartUpload]:
         """Those whose paths in the bucket begin with `prefix`."""
         ...
 
-    def abort(self, upload: Unfinished) -> None:
+    def abort(self, upload: MultipartUpload) -> None:
         """Remove one with its parts; nothing happens when it is gone."""
         ...
 
@@ -49,7 +49,7 @@ class _S3:
     def __init__(self, service: S3Service) -> None:
         self._service = service
 
-    def below(self, prefix: str) -> Iterator[Unfinished]:
+    def below(self, prefix: str) -> Iterator[MultipartUpload]:
         service = self._service
 
         def pages() -> list[Any]:
@@ -60,12 +60,12 @@ class _S3:
             for found in page.get("Uploads", ()):
                 # Some services hand back more than was asked for.
                 if found["Key"].startswith(prefix):
-                    yield Unfinished(found["Key"], found["UploadId"], found["Initiated"].timestamp())
+                    yield MultipartUpload(found["Key"], found["UploadId"], found["Initiated"].timestamp())
 
-    def abort(self, upload: Unfinished) -> None:
+    def abort(self, upload: MultipartUpload) -> None:
         service = self._service
         asked = service.asked(Key=upload.path, UploadId=upload.upload_id)
-        with suppress(ObjectMissing):
+        with suppress(ObjectNotFoundError):
             service.call(f"abort the upload of {upload.path}", lambda: service.client.abort_multipart_upload(**asked))
 
 
@@ -73,20 +73,20 @@ class _Gcs:
     def __init__(self, service: GcsService) -> None:
         self._service = service
 
-    def below(self, prefix: str) -> Iterator[Unfinished]:
+    def below(self, prefix: str) -> Iterator[MultipartUpload]:
         asked = {"uploads": "", "prefix": prefix}
         while True:
             page, _ = self._service.request("GET", "list unfinished uploads", self._service.bucket_url, asked)
             root = ET.fromstring(page)
             for found in root.iterfind("{*}Upload"):
                 path, upload_id, begun = (found.findtext("{*}" + name, "") for name in ("Key", "UploadId", "Initiated"))
-                yield Unfinished(path, upload_id, datetime.fromisoformat(begun).timestamp())
+                yield MultipartUpload(path, upload_id, datetime.fromisoformat(begun).timestamp())
             if root.findtext("{*}IsTruncated") != "true":
                 return
             asked["key-marker"] = root.findtext("{*}NextKeyMarker", "")
             asked["upload-id-marker"] = root.findtext("{*}NextUploadIdMarker", "")
 
-    def abort(self, upload: Unfinished) -> None:
+    def abort(self, upload: MultipartUpload) -> None:
         url = f"{self._service.bucket_url}/{quote(upload.path)}"
-        with suppress(ObjectMissing):
+        with suppress(ObjectNotFoundError):
             self._service.request("DELETE", f"abort the upload of {upload.path}", url, {"uploadId": upload.upload_id})

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Self
 import obstore
 
 from bronze.errors import (
-    AccessDenied,
+    AccessDeniedError,
     BronzeError,
     ConfigError,
-    ObjectExists,
-    ObjectMissing,
-    ObjectTooLarge,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
     StoreError,
 )
 from bronze.storage.object_store.checksums import ObjectChecksums
@@ -49,7 +49,7 @@ _SMALL = 32 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class WrittenContent:
     """What was written.
 
     Attributes:
@@ -67,12 +67,12 @@ class Content:
 class _Hashes:
     """Follows the bytes as they are written; MD5 only where no `checksums` are stated."""
 
-    def __init__(self, checksums: ObjectChecksums, *, hashed: bool) -> None:
+    def __init__(self, checksums: ObjectChecksums, *, caller_hashes: bool) -> None:
         self.size = 0
         self._checksums = checksums
         self._checksum = 0
         # SHA-256 costs more than all the rest of an upload, and who writes has often computed it.
-        self._sha256 = None if hashed else hashlib.sha256()
+        self._sha256 = None if caller_hashes else hashlib.sha256()
         self._parts = None if checksums.are_stated else _PartHashes()
 
     def update(self, data: memoryview) -> None:
@@ -82,8 +82,8 @@ class _Hashes:
                 hashes.update(data)
         self.size += len(data)
 
-    def content(self, checksum: str) -> Content:
-        """What was written; `checksum` as of `bronze.store.Upload.publish`."""
+    def content(self, checksum: str) -> WrittenContent:
+        """What was written; `checksum` as of `bronze.storage.store.Upload.publish`."""
         if self._sha256 is not None:
             sha256 = self._sha256.digest()
         else:
@@ -91,7 +91,7 @@ class _Hashes:
             if len(sha256) != hashlib.sha256().digest_size:
                 raise ValueError(f"an upload that is hashed by its writer needs a SHA-256 checksum, not {checksum!r}")
         e_tags = self._parts.e_tags() if self._parts is not None else frozenset[str]()
-        return Content(self.size, sha256, self._checksum, e_tags)
+        return WrittenContent(self.size, sha256, self._checksum, e_tags)
 
 
 class _PartHashes:
@@ -124,28 +124,28 @@ class _PartHashes:
 
 
 class ObjectUpload:
-    """An upload in parts on its way to `key`; see `bronze.store.Upload`. For one thread at a time."""
+    """An upload in parts on its way to `key`; see `bronze.storage.store.Upload`. For one thread at a time."""
 
-    def __init__(self, store: ObjectStore, key: str, *, hashed: bool = False) -> None:
+    def __init__(self, store: ObjectStore, key: str, *, caller_hashes: bool = False) -> None:
         self._store, self._key = store, key
         self._temporary = store.temporary_key(key.rsplit("/", 1)[-1])
         self._where = f"{store.url}/{key}"
-        self._hashes = _Hashes(store.checksums, hashed=hashed)
+        self._hashes = _Hashes(store.checksums, caller_hashes=caller_hashes)
         self._gathered = bytearray()
-        self._content: Content | None = None
+        self._content: WrittenContent | None = None
         self._completing = self._copy_failed = self._published = False
         self._writer: WritableFile | None = obstore.open_writer(
-            store.clients.bulk, store.path(self._temporary), buffer_size=PART, max_concurrency=_CONCURRENCY
+            store.clients.bulk_upload, store.path(self._temporary), buffer_size=PART, max_concurrency=_CONCURRENCY
         )
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        """See `bronze.store.Upload`.
+        """See `bronze.storage.store.Upload`.
 
         Small pieces are sent with the next ones, or by `publish`; so their errors come then.
 
         Raises:
-            ObjectTooLarge: more bytes than the store publishes at once. The upload can only be given up then, as after
-                every error.
+            ObjectTooLargeError: more bytes than the store publishes at once. The upload can only be given up then, as
+                after every error.
         """
         self._live()
         view = memoryview(data).cast("B")
@@ -177,7 +177,7 @@ class ObjectUpload:
         # After an error the client would go on as if nothing were missing, and complete an object with a hole.
         self._writer = None
         if self._hashes.size + len(piece) > largest:
-            raise ObjectTooLarge(
+            raise ObjectTooLargeError(
                 f"{self._where}: more than {largest} bytes cannot be published as one object here; choose a smaller"
                 " partition_size"
             )
@@ -187,10 +187,10 @@ class ObjectUpload:
         self._writer = writer
 
     def publish(self, *, replace: bool = False, checksum: str = "") -> None:
-        """See `bronze.store.Upload`; after an error in copying it may be called again.
+        """See `bronze.storage.store.Upload`; after an error in copying it may be called again.
 
         Raises:
-            ObjectTooLarge: as of `write`.
+            ObjectTooLargeError: as of `write`.
             StoreError: what lies there may be the whole object or nothing, never a part or a mixture.
         """
         if self._content is None:
@@ -206,14 +206,14 @@ class ObjectUpload:
         except BronzeError as error:  # it is published all the same, and a cleaner takes the rest one day
             _LOG.warning("A temporary object stays: %s", error)
 
-    def _complete(self, checksum: str) -> Content:
+    def _complete(self, checksum: str) -> WrittenContent:
         self._flush()
         writer, self._writer = self._live(), None
         content = self._hashes.content(checksum)
         self._completing = True
         try:
             call(self._where, writer.close)
-        except (AccessDenied, ConfigError):
+        except (AccessDeniedError, ConfigError):
             raise
         except StoreError as error:
             # The answer may be lost of what was done.
@@ -224,17 +224,17 @@ class ObjectUpload:
                 raise StoreError(f"{self._where}: what lies at its temporary key differs from what was written")
         return content
 
-    def _copy(self, content: Content, *, replace: bool) -> None:
+    def _copy(self, content: WrittenContent, *, replace: bool) -> None:
         source, target = self._store.path(self._temporary), self._store.path(self._key)
         failure: StoreError | None = None
         for _ in attempts():
             try:
                 # Asked for anew each time: it may have to be another client after a while.
-                client = self._store.clients.final
+                client = self._store.clients.publishing
                 call(self._where, functools.partial(obstore.copy, client, source, target, overwrite=replace))
-            except AccessDenied:
+            except AccessDeniedError:
                 raise
-            except ObjectExists:
+            except ObjectExistsError:
                 # Another object, unless an earlier attempt of ours did more than we heard of.
                 if failure is None or not self._holds(self._key, content):
                     raise
@@ -254,7 +254,7 @@ class ObjectUpload:
         except BronzeError as error:
             _LOG.warning("A copy cut short stays: %s", error)
 
-    def _holds(self, key: str, content: Content) -> bool:
+    def _holds(self, key: str, content: WrittenContent) -> bool:
         """Whether just that content lies at `key`: by its checksum or ETag where they tell, else by reading it."""
         try:
             stated = self._store.checksums.of(self._store.path(key), f"{self._store.url}/{key}")
@@ -268,7 +268,7 @@ class ObjectUpload:
                 while data := file.read(LARGEST):
                     sha256.update(data)
             return sha256.digest() == content.sha256
-        except ObjectMissing:
+        except ObjectNotFoundError:
             return False
 
     def __enter__(self) -> Self:

@@ -21,12 +21,12 @@ from typing import Any
 
 import pytest
 
-from bronze.audit.delivery import DELIVERED, Delivered, Deliverer
-from bronze.audit.endpoint import Endpoint, Patience
+from bronze.audit.delivery import DELIVERED, DeliveryCursor, EventDelivery
+from bronze.audit.endpoint import DeliveryEndpoint, Timeouts
 from bronze.audit.event import Event, make_event, parse_event
 from bronze.audit.event_log import EventLog
 from bronze.dataset.parquet import PRIMARY_TABLE
-from bronze.errors import ConfigError, DeliveryError, DeliveryRefused, StateError, is_transient
+from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError, StateError, is_transient
 from bronze.partitioning.partition import Partition
 from bronze.retry import RetryPolicy
 from bronze.storage.local import LocalStore
@@ -38,7 +38,7 @@ SECRET = "hunter2-and-more"
 RETRY = RetryPolicy(attempts=4, backoff_ms=1)
 ONCE = RetryPolicy(attempts=1, backoff_ms=1)
 #: Long enough for a stalled machine, short enough for a test.
-QUICK = Patience(connect=2, read=0.5, whole=1)
+QUICK = Timeouts(connect=2, read=0.5, whole=1)
 
 
 def chained(count: int) -> list[Event]:
@@ -76,11 +76,11 @@ def closed_port() -> int:
 
 
 def test_what_is_sent(server: EventEndpoint) -> None:
-    Endpoint(server.url, RETRY).send(EVENT)
+    DeliveryEndpoint(server.url, RETRY).send(EVENT)
     ((headers, body),) = server.requests
     assert headers["Content-Type"] == "application/json"
     assert headers["Idempotency-Key"] == EVENT.event_id
-    assert body == EVENT.compact()
+    assert body == EVENT.delivery_body()
     assert json.loads(body) == EVENT.document
     assert server.paths == ["/events"]
 
@@ -88,16 +88,16 @@ def test_what_is_sent(server: EventEndpoint) -> None:
 def test_the_body_is_the_hashed_form_with_its_hash_in_it() -> None:
     odd = make_event(summary(2, 11, storage_path="a&b<c>\u2028ü"), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z")
     for event in (odd, parse_event(odd.to_bytes(), "here")):
-        body = event.compact()
+        body = event.delivery_body()
         assert b"a\\u0026b\\u003cc\\u003e\\u2028\xc3\xbc" in body
         assert b": " not in body
-        hashed = body.replace(b'"event_hash":"' + event.event_hash.encode(), b'"event_hash":"')
-        assert event.event_hash == f"sha256:{hashlib.sha256(hashed).hexdigest()}"
+        caller_hashes = body.replace(b'"event_hash":"' + event.event_hash.encode(), b'"event_hash":"')
+        assert event.event_hash == f"sha256:{hashlib.sha256(caller_hashes).hexdigest()}"
 
 
 def test_the_same_bytes_on_every_attempt(server: EventEndpoint) -> None:
     server.behaviour = script(500, 503, "close")
-    Endpoint(server.url, RETRY).send(EVENT)
+    DeliveryEndpoint(server.url, RETRY).send(EVENT)
     assert len(server.requests) == 4
     assert len({(headers["Idempotency-Key"], body) for headers, body in server.requests}) == 1
     assert server.event_ids() == [EVENT.event_id]
@@ -106,7 +106,7 @@ def test_the_same_bytes_on_every_attempt(server: EventEndpoint) -> None:
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_any_2xx_is_success(server: EventEndpoint, status: int) -> None:
     server.behaviour = script(status)
-    Endpoint(server.url, RETRY).send(EVENT)
+    DeliveryEndpoint(server.url, RETRY).send(EVENT)
     assert len(server.requests) == 1
 
 
@@ -114,7 +114,7 @@ def test_any_2xx_is_success(server: EventEndpoint, status: int) -> None:
 def test_what_may_pass_is_tried_until_the_attempts_are_used_up(server: EventEndpoint, step: str | int) -> None:
     server.behaviour = lambda _: step
     with pytest.raises(DeliveryError) as caught:
-        Endpoint(server.url, RETRY).send(EVENT)
+        DeliveryEndpoint(server.url, RETRY).send(EVENT)
     assert is_transient(caught.value)
     assert len(server.requests) == RETRY.attempts
     if isinstance(step, int):
@@ -126,8 +126,8 @@ def test_what_will_never_pass_is_refused_at_once(server: EventEndpoint, status: 
     server.behaviour = lambda _: status
     server.headers = {"Location": server.url}  # redirects are not followed
     server.text = "" if status == 304 else "no such\nthing"
-    with pytest.raises(DeliveryRefused, match=f"answered {status} to event {EVENT.event_id}") as caught:
-        Endpoint(server.url, RETRY).send(EVENT)
+    with pytest.raises(DeliveryRejectedError, match=f"answered {status} to event {EVENT.event_id}") as caught:
+        DeliveryEndpoint(server.url, RETRY).send(EVENT)
     assert not is_transient(caught.value)
     assert len(server.requests) == 1
     assert status == 304 or str(caught.value).endswith(": no such thing")
@@ -137,7 +137,7 @@ def test_what_will_never_pass_is_refused_at_once(server: EventEndpoint, status: 
 def test_slow_answers_are_given_up(server: EventEndpoint, step: str) -> None:
     server.behaviour = script(step)
     started = time.monotonic()
-    Endpoint(server.url, RETRY, QUICK).send(EVENT)
+    DeliveryEndpoint(server.url, RETRY, QUICK).send(EVENT)
     assert time.monotonic() - started < 15
     assert len(server.requests) == 2
     assert server.event_ids() == [EVENT.event_id]
@@ -145,7 +145,7 @@ def test_slow_answers_are_given_up(server: EventEndpoint, step: str) -> None:
 
 def test_attempts_that_hang_do_not_pile_up(server: EventEndpoint) -> None:
     server.behaviour = lambda _: "trickle"
-    endpoint = Endpoint(server.url, RetryPolicy(12, 1), Patience(1, 1, 0.1))
+    endpoint = DeliveryEndpoint(server.url, RetryPolicy(12, 1), Timeouts(1, 1, 0.1))
     before = threading.active_count()
     with pytest.raises(DeliveryError, match="has not finished its answers to 8 earlier attempts"):
         endpoint.send(EVENT)
@@ -156,7 +156,7 @@ def test_the_interpreter_ends_while_an_answer_trickles(server: EventEndpoint) ->
     server.behaviour = lambda _: "trickle"
     program = (
         "import sys; from tests.bronze.audit.test_endpoint import *\n"
-        "try: Endpoint(sys.argv[1], ONCE, Patience(1, 1, 0.3)).send(EVENT)\n"
+        "try: DeliveryEndpoint(sys.argv[1], ONCE, Timeouts(1, 1, 0.3)).send(EVENT)\n"
         "except DeliveryError as error: print(error)"
     )
     done = subprocess.run(
@@ -173,7 +173,7 @@ def test_retry_after(server: EventEndpoint, header: str, least: float) -> None:
     server.behaviour = script(429)
     server.headers = {"Retry-After": header}
     started = time.monotonic()
-    Endpoint(server.url, RETRY).send(EVENT)
+    DeliveryEndpoint(server.url, RETRY).send(EVENT)
     assert least <= time.monotonic() - started < 15
 
 
@@ -183,17 +183,17 @@ def test_retry_after_is_honoured_up_to_a_bound(server: EventEndpoint, monkeypatc
     for header in ("999999999", formatdate(time.time() + 86400, usegmt=True)):
         server.requests.clear()
         server.headers = {"Retry-After": header}
-        Endpoint(server.url, RETRY).send(EVENT)
+        DeliveryEndpoint(server.url, RETRY).send(EVENT)
         assert len(server.requests) == 3
 
 
 def test_the_proxy_of_the_environment_is_used(server: EventEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
-    Endpoint("http://audit.invalid/events", RETRY).send(EVENT)
+    DeliveryEndpoint("http://audit.invalid/events", RETRY).send(EVENT)
     assert server.paths == ["http://audit.invalid/events"]
     monkeypatch.setenv("no_proxy", "audit.invalid")
     with pytest.raises(DeliveryError, match=r"http://audit\.invalid cannot be reached"):
-        Endpoint("http://audit.invalid/events", ONCE).send(EVENT)
+        DeliveryEndpoint("http://audit.invalid/events", ONCE).send(EVENT)
 
 
 def test_credentials_of_the_url_are_sent_and_never_shown(
@@ -211,16 +211,16 @@ def test_credentials_of_the_url_are_sent_and_never_shown(
     for (url, pair), port in itertools.product(zip(urls, pairs, strict=True), (server.port, closed_port())):
         # an endpoint that repeats what it was sent, the secret's end cut off where the text is
         server.text = f"you sent {pair}, {SECRET}, path-{SECRET} and token {SECRET} " + "-" * 60 + f" {SECRET}" * 9
-        endpoint = Endpoint(url.format(port=port), RETRY)
+        endpoint = DeliveryEndpoint(url.format(port=port), RETRY)
         assert endpoint.where == f"http://127.0.0.1:{port}"
         server.requests.clear()
-        with pytest.raises((DeliveryError, DeliveryRefused)) as caught:
+        with pytest.raises((DeliveryError, DeliveryRejectedError)) as caught:
             endpoint.send(EVENT)
         shown += traceback.format_exception(caught.value)
         authorizations |= {headers["Authorization"] for headers, _ in server.requests}
     monkeypatch.setenv("http_proxy", f"http://someone:{SECRET}@127.0.0.1:{closed_port()}")
     with pytest.raises(DeliveryError) as caught:
-        Endpoint("http://audit.invalid/events", RETRY).send(EVENT)
+        DeliveryEndpoint("http://audit.invalid/events", RETRY).send(EVENT)
     text = "".join([*shown, *traceback.format_exception(caught.value), caplog.text])
     assert "Connection refused" in text
     assert "failed (attempt 1 of 4)" in text
@@ -246,13 +246,13 @@ def test_credentials_of_the_url_are_sent_and_never_shown(
 )
 def test_what_is_no_address_is_a_config_error_that_shows_none_of_it(url: str) -> None:
     with pytest.raises(ConfigError, match=r"pas\.endpoint is no address") as caught:
-        Endpoint(url, RETRY)
+        DeliveryEndpoint(url, RETRY)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 def test_an_address_that_cannot_be_used_is_refused() -> None:
-    with pytest.raises(DeliveryRefused, match="cannot be asked to take event"):
-        Endpoint(f"http://{'a' * 70}.invalid/", RETRY).send(EVENT)
+    with pytest.raises(DeliveryRejectedError, match="cannot be asked to take event"):
+        DeliveryEndpoint(f"http://{'a' * 70}.invalid/", RETRY).send(EVENT)
 
 
 # A chain
@@ -265,7 +265,7 @@ class Chain:
         self.root, self.server = root, server
         self.store = LocalStore(root)
         self.log = EventLog(self.store, ERA)
-        self.record = Delivered(self.store, ERA.chain)
+        self.record = DeliveryCursor(self.store, ERA.chain)
 
     def append(self, *events: Event) -> None:
         for event in events:
@@ -274,7 +274,9 @@ class Chain:
                 self.log.set_head(event.event_hash)
 
     def deliver(self, newest: Event | None = None, retry: RetryPolicy = ONCE) -> int:
-        return Deliverer(EventLog(self.store, ERA), self.record, Endpoint(self.server.url, retry)).deliver(newest)
+        return EventDelivery(EventLog(self.store, ERA), self.record, DeliveryEndpoint(self.server.url, retry)).deliver(
+            newest
+        )
 
     def sent(self) -> list[str]:
         return [event["chain"]["event_hash"] for event in self.server.taken]
@@ -324,7 +326,7 @@ def test_the_first_failure_ends_it_and_the_next_call_goes_on_there(chain: Chain)
     assert chain.record.last() == EVENTS[1].event_hash
     chain.server.behaviour = lambda _: 422
     chain.append(*EVENTS[4:])
-    with pytest.raises(DeliveryRefused):
+    with pytest.raises(DeliveryRejectedError):
         chain.deliver()
     chain.server.behaviour = script()
     assert chain.deliver() == 4
@@ -334,8 +336,8 @@ def test_the_first_failure_ends_it_and_the_next_call_goes_on_there(chain: Chain)
 def test_an_event_that_was_taken_without_an_answer_is_sent_again(chain: Chain) -> None:
     chain.append(*EVENTS[:2])
     chain.server.behaviour = script("ok", "late")
-    endpoint = Endpoint(chain.server.url, RETRY, QUICK)
-    assert Deliverer(chain.log, chain.record, endpoint).deliver() == 2
+    endpoint = DeliveryEndpoint(chain.server.url, RETRY, QUICK)
+    assert EventDelivery(chain.log, chain.record, endpoint).deliver() == 2
     assert chain.sent() == hashes([EVENTS[0], EVENTS[1], EVENTS[1]])
     assert len({body for _, body in chain.server.requests}) == 2
 
@@ -381,7 +383,7 @@ def test_pruned_events(chain: Chain, caplog: pytest.LogCaptureFixture, delivered
 
 def test_chains_share_the_file(chain: Chain) -> None:
     chain.append(EVENT)
-    other = Delivered(chain.store, era(era_id="e0").chain)
+    other = DeliveryCursor(chain.store, era(era_id="e0").chain)
     assert other.advance(None, f"sha256:{hex_hash(1)}") == f"sha256:{hex_hash(1)}"
     chain.deliver()
     stored = json.loads((chain.root / DELIVERED).read_bytes())
@@ -413,7 +415,7 @@ def test_a_record_that_moved_meanwhile_stays(chain: Chain) -> None:
 
 def test_another_process_ahead_is_followed(chain: Chain) -> None:
     chain.append(*EVENTS)
-    other = Delivered(chain.store, ERA.chain)
+    other = DeliveryCursor(chain.store, ERA.chain)
 
     def behaviour(number: int) -> str:
         if number == 1:  # while the second event is on its way, another process delivers up to the fourth
@@ -427,7 +429,9 @@ def test_another_process_ahead_is_followed(chain: Chain) -> None:
 
 def _deliver_all(barrier: Any, root: Path, url: str) -> None:
     store = LocalStore(root)
-    deliverer = Deliverer(EventLog(store, ERA), Delivered(store, ERA.chain), Endpoint(url, RetryPolicy(8, 1)))
+    deliverer = EventDelivery(
+        EventLog(store, ERA), DeliveryCursor(store, ERA.chain), DeliveryEndpoint(url, RetryPolicy(8, 1))
+    )
     barrier.wait(30)
     deliverer.deliver()
 

@@ -89,9 +89,10 @@ def test_escaped_as_go_does(text: str, escaped: str) -> None:
     made = event(producer=Producer(text, "v1", "x"))
     assert f'"name": "{escaped}"' in made.to_bytes().decode()
     assert parse(made.to_bytes()) == made
-    compact = json.dumps(made.document | {"chain": {"prev_event_hash": HASH, "event_hash": ""}}, ensure_ascii=False,
+    unhashed = made.document | {"chain": {"prev_event_hash": HASH, "event_hash": ""}}
+    delivery_body = json.dumps(unhashed, ensure_ascii=False,
                          separators=(",", ":"))  # fmt: skip
-    expected = compact.replace(json.dumps(text, ensure_ascii=False)[1:-1], escaped)
+    expected = delivery_body.replace(json.dumps(text, ensure_ascii=False)[1:-1], escaped)
     assert made.event_hash == f"sha256:{hashlib.sha256(expected.encode()).hexdigest()}"
 
 

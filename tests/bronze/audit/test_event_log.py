@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bronze.audit.event import Event, make_event
 from bronze.audit.event_log import HEADS, EventLog, in_link_order
 from bronze.dataset.parquet import PRIMARY_TABLE
-from bronze.errors import ObjectExists, StateError
+from bronze.errors import ObjectExistsError, StateError
 from bronze.partitioning.partition import Partition
 from bronze.storage.local import LocalStore
 from tests.bronze.conftest import ERA, PRODUCER, era, hex_hash, summary
@@ -44,7 +44,7 @@ def test_what_is_appended_is_there_for_good(log: EventLog, tmp_path: Path) -> No
     one, other = event(2, 11, ""), event(2, 11, "", "other")
     log.append(one)
     assert (tmp_path / "standalone_e1_v1_2-11.json").read_bytes() == one.to_bytes()
-    with pytest.raises(ObjectExists):
+    with pytest.raises(ObjectExistsError):
         log.append(other)
     assert EventLog(LocalStore(tmp_path), ERA).load() == [one]
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from bronze.catalog.catalog import Catalog, Lineage
 from bronze.dataset.parquet import PRIMARY_TABLE, schema_text
-from bronze.errors import CatalogError, CatalogUnavailable, ConfigError, ConflictError, is_transient
+from bronze.errors import CatalogError, CatalogUnavailableError, ConfigError, ConflictError, is_transient
 from bronze.partitioning.partition import Partition
 from tests.bronze.conftest import ERA, PRODUCER, era, hex_hash
 from tests.support.postgres_server import LOCKED, PostgresServer, database, postgres
@@ -437,7 +437,7 @@ def test_a_server_restarted_between_calls(
 ) -> None:
     record(catalog, lineage(2, 11))
     postgres.stop(how)
-    with pytest.raises(CatalogUnavailable, match="cannot be reached") as caught:
+    with pytest.raises(CatalogUnavailableError, match="cannot be reached") as caught:
         record(catalog, lineage(12, 21))
     assert is_transient(caught.value)
     postgres.start()
@@ -455,7 +455,7 @@ def test_a_server_killed_in_the_middle_of_a_run(catalog: Catalog, database: str,
         while not done.is_set() or len(told) < 40:
             try:
                 record(catalog, lineage(start, start + 9))
-            except CatalogUnavailable:
+            except CatalogUnavailableError:
                 continue
             told.append(start)
             start += 10
@@ -499,7 +499,10 @@ def test_unreachable_servers_are_told_within_seconds_and_without_the_password(
 ) -> None:
     started = time.monotonic()
     text = dsn.format(secret=SECRET, closed=closed_port(), open=postgres.port, locked=LOCKED)
-    with Catalog(text, "tests") as catalog, pytest.raises(CatalogUnavailable, match=r"cannot be reached: .") as caught:
+    with (
+        Catalog(text, "tests") as catalog,
+        pytest.raises(CatalogUnavailableError, match=r"cannot be reached: .") as caught,
+    ):
         record(catalog, lineage(2, 11))
     assert time.monotonic() - started < 20
     message = "".join(traceback_text(caught.value))
@@ -559,7 +562,7 @@ def test_a_server_that_does_not_accept_is_given_up(database: str, postgres: Post
     with (
         stopped(postgres.pid),
         Catalog(f"{database}?connect_timeout=2", "tests") as catalog,
-        pytest.raises(CatalogUnavailable, match="timeout"),
+        pytest.raises(CatalogUnavailableError, match="timeout"),
     ):
         record(catalog, lineage(2, 11))
 
@@ -568,7 +571,7 @@ def test_a_forgotten_lock_is_not_waited_for_forever(database: str) -> None:
     with Catalog(database, "tests", patience=0.5) as catalog, closing(psycopg2.connect(database)) as other:
         catalog.register(ERA, PRIMARY_TABLE)
         other.cursor().execute("LOCK TABLE _meta_lineage")
-        with pytest.raises(CatalogUnavailable, match=r"could not do it: .*timeout"):
+        with pytest.raises(CatalogUnavailableError, match=r"could not do it: .*timeout"):
             record(catalog, lineage(2, 11))
         other.rollback()
         record(catalog, lineage(2, 11))

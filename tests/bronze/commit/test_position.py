@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bronze.audit.event import Event
 from bronze.commit.checkpoint import Checkpoint
 from bronze.commit.position import committed_prefix, published_prefix, resume_point
-from bronze.dataset.manifest import Ledgers
+from bronze.dataset.manifest import LedgerLinks
 from bronze.partitioning.partition import Partition
 from tests.bronze.conftest import era, hex_hash
 
@@ -90,13 +90,13 @@ def test_checkpoint_is_obeyed(checkpoint: Checkpoint | None, expected: tuple[int
     assert resume_point(era(), checkpoint, chain("2-11 12-21")) == expected
 
 
-def links(names: str) -> list[tuple[Partition, Ledgers]]:
+def links(names: str) -> list[tuple[Partition, LedgerLinks]]:
     """Published partitions that link; behind a range with ``!`` the next one does not."""
     made, hash_ = [], None
     for name in names.split():
         one = partition(name.rstrip("!"))
         last_hash = hex_hash(one.end)
-        made.append((one, Ledgers(one.start, one.end, hash_ or hex_hash(one.start - 1), "", last_hash)))
+        made.append((one, LedgerLinks(one.start, one.end, hash_ or hex_hash(one.start - 1), "", last_hash)))
         hash_ = hex_hash("other") if name.endswith("!") else None
     return made
 

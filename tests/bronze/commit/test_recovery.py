@@ -15,57 +15,57 @@ from bronze.commit.recovery import repair
 from bronze.errors import BronzeError
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import plan_era
-from bronze.storage import location as places
-from tests.bronze.conftest import GRID, Place, copy, files, hex_hash, place_at
+from bronze.storage import location as locations
+from tests.bronze.conftest import GRID, Workspace, copy, files, hex_hash, workspace_at
 
 #: What changes the six partitions 2-11 .. 52-61, their chain, or how a run is configured.
-State = Callable[[Place], Place | None]
+State = Callable[[Workspace], Workspace | None]
 
 
-def run(place: Place) -> None:
+def run(workspace: Workspace) -> None:
     """What a run does, in one thread and up to the first partition that fails."""
-    era, job = place.era, place.job
-    plan = plan_era(era, job.sequencer(era).position().next_ledger, None, job.destination(), partial=False)
+    era, job = workspace.era, workspace.job
+    plan = plan_era(era, job.sequencer(era).position().next_ledger, None, job.dataset(), partial=False)
     sequencer = job.sequencer(era)
     sequencer.restore()
     with suppress(BronzeError):
         for partition in plan.partitions:
-            sequencer.commit(place.publish(partition))
+            sequencer.commit(workspace.publish(partition))
 
 
 def prune(*pruned: Partition) -> State:
-    def apply(place: Place) -> None:
+    def apply(workspace: Workspace) -> None:
         for one in pruned:
-            (place.events / place.log.key(one)).unlink()
+            (workspace.events / workspace.log.key(one)).unlink()
 
     return apply
 
 
 def unpublish(*gone: Partition) -> State:
-    def apply(place: Place) -> None:
+    def apply(workspace: Workspace) -> None:
         for one in gone:
-            shutil.rmtree(place.manifest(one).parent)
+            shutil.rmtree(workspace.manifest(one).parent)
 
     return apply
 
 
-def no_heads(place: Place) -> None:
-    (place.events / HEADS).unlink()
+def no_heads(workspace: Workspace) -> None:
+    (workspace.events / HEADS).unlink()
 
 
-def no_events(place: Place) -> Place:
-    return place.but(events_place=None)
+def no_events(workspace: Workspace) -> Workspace:
+    return workspace.but(events_location=None)
 
 
 def of(**changes: int) -> State:
-    return lambda place: place.of(**changes)
+    return lambda workspace: workspace.of(**changes)
 
 
 def edit(one: Partition, change: Callable[[dict], object]) -> State:
-    def apply(place: Place) -> None:
-        document = json.loads(place.manifest(one).read_text())
+    def apply(workspace: Workspace) -> None:
+        document = json.loads(workspace.manifest(one).read_text())
         change(document)
-        place.manifest(one).write_text(json.dumps(document))
+        workspace.manifest(one).write_text(json.dumps(document))
 
     return apply
 
@@ -73,29 +73,29 @@ def edit(one: Partition, change: Callable[[dict], object]) -> State:
 def without(*missing: Partition) -> State:
     """As after a checkpoint that was set forward over `missing`."""
 
-    def apply(place: Place) -> None:
-        shutil.rmtree(place.events)
-        shutil.rmtree(place.state)
-        unpublish(*missing)(place)
+    def apply(workspace: Workspace) -> None:
+        shutil.rmtree(workspace.events)
+        shutil.rmtree(workspace.state)
+        unpublish(*missing)(workspace)
         for one in [one for one in GRID if one not in missing]:
-            made = place.publish(one)
-            place.state.mkdir(exist_ok=True)
-            path = place.state / "checkpoint.json"
+            made = workspace.publish(one)
+            workspace.state.mkdir(exist_ok=True)
+            path = workspace.state / "checkpoint.json"
             names = ("network", "era_id", "version_label")
-            document = dict(zip(names, place.era.chain.split("/"), strict=True))
+            document = dict(zip(names, workspace.era.chain.split("/"), strict=True))
             path.write_text(json.dumps(document | {"last_committed_ledger": one.start - 1}))
-            place.sequencer().commit(made)
+            workspace.sequencer().commit(made)
 
     return apply
 
 
-def corrected(place: Place) -> None:
-    other = place.of(allow_overwrite=True).but(compression="snappy")
+def corrected(workspace: Workspace) -> None:
+    other = workspace.of(allow_overwrite=True).but(compression="snappy")
     copy(other, [GRID[1]])
 
 
 def damaged(one: Partition) -> State:
-    return lambda place: place.parquet(one).write_bytes(b"") and None
+    return lambda workspace: workspace.parquet(one).write_bytes(b"") and None
 
 
 STATES = [
@@ -140,35 +140,35 @@ STATES = [
 
 
 @pytest.fixture
-def lost(published: Place, tmp_path: Path) -> Callable[[list[State]], tuple[Place, Place]]:
+def lost(published: Workspace, tmp_path: Path) -> Callable[[list[State]], tuple[Workspace, Workspace]]:
     """Twice the same state, its checkpoint lost."""
 
-    def make(states: list[State]) -> tuple[Place, Place]:
-        place = published.of(ledger_end=61)
+    def make(states: list[State]) -> tuple[Workspace, Workspace]:
+        workspace = published.of(ledger_end=61)
         for state in states:
-            place = state(place) or place
-        (place.state / "checkpoint.json").unlink()
+            workspace = state(workspace) or workspace
+        (workspace.state / "checkpoint.json").unlink()
         for folder in ("data", "events", "state"):
             if (tmp_path / folder).exists():
                 shutil.copytree(tmp_path / folder, tmp_path / "twin" / folder)
-        twin = place_at(tmp_path / "twin", Path(place.job.lake_place.path), eras=place.job.eras)  # type: ignore[union-attr]
-        return place, twin if place.job.events_place else twin.but(events_place=None)
+        twin = workspace_at(tmp_path / "twin", Path(workspace.job.lake_location.path), eras=workspace.job.eras)  # type: ignore[union-attr]
+        return workspace, twin if workspace.job.events_location else twin.but(events_location=None)
 
     return make
 
 
-def last_committed(place: Place) -> int | None:
-    found = place.checkpoint.load()
+def last_committed(workspace: Workspace) -> int | None:
+    found = workspace.checkpoint.load()
     return found.last_ledger if found else None
 
 
-def without_lake(place: Place) -> Place:
-    return place.but(lake_place=places.Place("/nowhere"))
+def without_lake(workspace: Workspace) -> Workspace:
+    return workspace.but(lake_location=locations.StorageLocation("/nowhere"))
 
 
 @pytest.mark.parametrize(("states", "expected"), STATES)
 def test_repair_and_run_agree(
-    lost: Callable[[list[State]], tuple[Place, Place]], states: list[State], expected: int | None
+    lost: Callable[[list[State]], tuple[Workspace, Workspace]], states: list[State], expected: int | None
 ) -> None:
     ran, repaired = lost(states)
     run(without_lake(ran))  # it commits what is published and stops where something would have to be copied
@@ -181,26 +181,26 @@ def test_repair_and_run_agree(
     run(repaired)
     assert last_committed(ran) == last_committed(repaired)
     assert names(ran) == names(repaired)
-    if ran.job.events_place:
+    if ran.job.events_location:
         assert [(one.start, one.end) for one in ran.log.load()] == [(one.start, one.end) for one in repaired.log.load()]
 
 
-def names(place: Place) -> list[str]:
-    return sorted(files(place.data))
+def names(workspace: Workspace) -> list[str]:
+    return sorted(files(workspace.data))
 
 
-def test_chain_that_begins_anew_gets_its_events(published: Place) -> None:
+def test_chain_that_begins_anew_gets_its_events(published: Workspace) -> None:
     """Events, head and checkpoint are gone: what is published is not committed, and repair does not say so."""
     shutil.rmtree(published.events)
     shutil.rmtree(published.state)
-    place = published.of(ledger_end=61)
-    assert list(repair(place.job, place.era)) == []
-    assert last_committed(place) is None
-    run(place)
-    assert [(one.start, one.end) for one in place.log.load()] == [(one.start, one.end) for one in GRID]
+    workspace = published.of(ledger_end=61)
+    assert list(repair(workspace.job, workspace.era)) == []
+    assert last_committed(workspace) is None
+    run(workspace)
+    assert [(one.start, one.end) for one in workspace.log.load()] == [(one.start, one.end) for one in GRID]
 
 
-def test_intact_state_needs_no_repair(published: Place) -> None:
+def test_intact_state_needs_no_repair(published: Workspace) -> None:
     before = files(published.events) | files(published.state)
     assert list(repair(published.job, published.era)) == []
     assert files(published.events) | files(published.state) == before

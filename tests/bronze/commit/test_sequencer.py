@@ -17,22 +17,22 @@ from hypothesis import strategies as st
 
 from bronze.audit.event import Event, make_event
 from bronze.audit.event_log import HEADS
-from bronze.commit.sequencer import Position
+from bronze.commit.sequencer import ChainPosition
 from bronze.dataset.parquet import PRIMARY_TABLE
 from bronze.errors import ConflictError, StateError, VerificationError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.partition import Partition
-from tests.bronze.conftest import ERA, GRID, PRODUCER, Place, era, files, hex_hash, place_at, summary
+from tests.bronze.conftest import ERA, GRID, PRODUCER, Workspace, era, files, hex_hash, summary, workspace_at
 from tests.bronze.storage.store_suite import race
 
 CHECKPOINT = "checkpoint.json"
 FOUR = [summary(start, start + 9) for start in range(2, 42, 10)]
 
 
-def chain_of(place: Place) -> list[tuple[int, int, str]]:
+def chain_of(workspace: Workspace) -> list[tuple[int, int, str]]:
     """The chain as its files have it, read by nobody before: range and checksum of each event."""
-    events = place.log.load()
-    assert place.log.head() == (events[-1].event_hash if events else None)
+    events = workspace.log.load()
+    assert workspace.log.head() == (events[-1].event_hash if events else None)
     return [(event.start, event.end, event.checksum) for event in events]
 
 
@@ -40,51 +40,51 @@ def said(summaries: Sequence[PartitionSummary]) -> list[tuple[int, int, str]]:
     return [(one.start, one.end, one.checksum) for one in summaries]
 
 
-def commit(place: Place, *summaries: PartitionSummary, **changes: object) -> list[bool]:
+def commit(workspace: Workspace, *summaries: PartitionSummary, **changes: object) -> list[bool]:
     """Commit with a sequencer that knows nothing yet; which events are new."""
-    sequencer = place.sequencer(**changes)
+    sequencer = workspace.sequencer(**changes)
     return [sequencer.commit(one).is_new for one in summaries]
 
 
-def checkpoint_of(place: Place) -> tuple[int, str]:
-    found = place.checkpoint.load()
+def checkpoint_of(workspace: Workspace) -> tuple[int, str]:
+    found = workspace.checkpoint.load()
     assert found is not None
     return found.last_ledger, found.checksum
 
 
-def test_in_ledger_order(place: Place) -> None:
-    assert place.sequencer().position() == Position(2, "", None)
-    commits = [place.sequencer().commit(one) for one in FOUR]
+def test_in_ledger_order(workspace: Workspace) -> None:
+    assert workspace.sequencer().position() == ChainPosition(2, "", None)
+    commits = [workspace.sequencer().commit(one) for one in FOUR]
     assert [one.is_new for one in commits] == [True] * 4
-    assert chain_of(place) == said(FOUR)
-    assert checkpoint_of(place) == (41, FOUR[-1].checksum)
-    assert place.sequencer().position() == Position(42, commits[-1].event_hash, Partition(32, 41))
-    assert [event.event_hash for event in place.log.load()] == [one.event_hash for one in commits]
+    assert chain_of(workspace) == said(FOUR)
+    assert checkpoint_of(workspace) == (41, FOUR[-1].checksum)
+    assert workspace.sequencer().position() == ChainPosition(42, commits[-1].event_hash, Partition(32, 41))
+    assert [event.event_hash for event in workspace.log.load()] == [one.event_hash for one in commits]
 
 
-def test_again_changes_nothing(place: Place) -> None:
-    commit(place, *FOUR)
-    before = files(place.events)
-    assert commit(place, *FOUR) == [False] * 4
-    assert commit(place, FOUR[2], FOUR[0]) == [False] * 2  # in any order
-    assert files(place.events) == before
-    assert checkpoint_of(place)[0] == 41
+def test_again_changes_nothing(workspace: Workspace) -> None:
+    commit(workspace, *FOUR)
+    before = files(workspace.events)
+    assert commit(workspace, *FOUR) == [False] * 4
+    assert commit(workspace, FOUR[2], FOUR[0]) == [False] * 2  # in any order
+    assert files(workspace.events) == before
+    assert checkpoint_of(workspace)[0] == 41
 
 
-def test_a_gap_is_refused(place: Place) -> None:
-    commit(place, FOUR[0])
-    before = files(place.events)
+def test_a_gap_is_refused(workspace: Workspace) -> None:
+    commit(workspace, FOUR[0])
+    before = files(workspace.events)
     message = "partition standalone/e1/v1 22-31 cannot be committed: the chain goes on at ledger 12"
     with pytest.raises(StateError, match=message):
-        commit(place, FOUR[2])
-    assert files(place.events) == before
-    assert checkpoint_of(place)[0] == 11
+        commit(workspace, FOUR[2])
+    assert files(workspace.events) == before
+    assert checkpoint_of(workspace)[0] == 11
 
 
-def test_an_odd_partition_that_began_before_the_position(place: Place) -> None:
-    commit(place, summary(2, 15))
-    assert commit(place, summary(12, 21)) == [True]
-    assert place.sequencer().position().next_ledger == 22
+def test_an_odd_partition_that_began_before_the_position(workspace: Workspace) -> None:
+    commit(workspace, summary(2, 15))
+    assert commit(workspace, summary(12, 21)) == [True]
+    assert workspace.sequencer().position().next_ledger == 22
 
 
 # The files of a chain after each of its commits, put together at every state that a crash can leave: an event
@@ -101,7 +101,7 @@ CRASHES = [
 def stages(tmp_path_factory: pytest.TempPathFactory, lake_of) -> list[Path]:
     """Directories: the place after no, one, ... four commits."""
     root = tmp_path_factory.mktemp("stages")
-    working = place_at(root / "working", lake_of())
+    working = workspace_at(root / "working", lake_of())
     for folder in (working.events, working.state):
         folder.mkdir(parents=True)
     for count in range(5):
@@ -111,158 +111,160 @@ def stages(tmp_path_factory: pytest.TempPathFactory, lake_of) -> list[Path]:
     return [root / str(count) for count in range(5)]
 
 
-def restore(place: Place, stages: list[Path], events: int, head: int | None, checkpoint: int | None) -> None:
-    shutil.copytree(stages[events] / "events", place.events)
-    (place.events / HEADS).unlink(missing_ok=True)
-    place.state.mkdir()
+def restore(workspace: Workspace, stages: list[Path], events: int, head: int | None, checkpoint: int | None) -> None:
+    shutil.copytree(stages[events] / "events", workspace.events)
+    (workspace.events / HEADS).unlink(missing_ok=True)
+    workspace.state.mkdir()
     if head is not None:
-        shutil.copy(stages[head] / "events" / HEADS, place.events)
+        shutil.copy(stages[head] / "events" / HEADS, workspace.events)
     if checkpoint is not None:
-        shutil.copy(stages[checkpoint] / "state" / CHECKPOINT, place.state)
+        shutil.copy(stages[checkpoint] / "state" / CHECKPOINT, workspace.state)
 
 
 @pytest.mark.parametrize(("events", "head", "checkpoint"), CRASHES)
 def test_every_crash_is_recovered_from(
-    place: Place, stages: list[Path], events: int, head: int | None, checkpoint: int | None
+    workspace: Workspace, stages: list[Path], events: int, head: int | None, checkpoint: int | None
 ) -> None:
-    restore(place, stages, events, head, checkpoint)
-    position = place.sequencer().position()
+    restore(workspace, stages, events, head, checkpoint)
+    position = workspace.sequencer().position()
     # no checkpoint: rebuilt from the events; an old one is obeyed, and what follows it is completed
     assert position.next_ledger == 2 + 10 * (events if checkpoint is None else checkpoint)
-    before = {name: data for name, data in files(place.events).items() if name != HEADS}
+    before = {name: data for name, data in files(workspace.events).items() if name != HEADS}
     # a run hands in what follows the position; the last one again, too, where nothing does
-    commit(place, *[one for one in FOUR if one.end >= min(position.next_ledger, 41)])
-    assert chain_of(place) == said(FOUR)
-    assert before.items() <= files(place.events).items()
-    assert checkpoint_of(place) == (41, FOUR[-1].checksum)
+    commit(workspace, *[one for one in FOUR if one.end >= min(position.next_ledger, 41)])
+    assert chain_of(workspace) == said(FOUR)
+    assert before.items() <= files(workspace.events).items()
+    assert checkpoint_of(workspace) == (41, FOUR[-1].checksum)
 
 
 @pytest.mark.parametrize("pruned", [1, 2, 3])
 @pytest.mark.parametrize("lost", [(), (HEADS,), (CHECKPOINT,), (HEADS, CHECKPOINT)], ids=str)
-def test_old_events_may_be_pruned(place: Place, pruned: int, lost: tuple[str, ...]) -> None:
-    commit(place, *FOUR)
-    head = place.log.head()
+def test_old_events_may_be_pruned(workspace: Workspace, pruned: int, lost: tuple[str, ...]) -> None:
+    commit(workspace, *FOUR)
+    head = workspace.log.head()
     for one in FOUR[:pruned]:
-        (place.events / place.log.key(one.partition)).unlink()
+        (workspace.events / workspace.log.key(one.partition)).unlink()
     for name in lost:
-        (place.events / name).unlink(missing_ok=True)
-        (place.state / name).unlink(missing_ok=True)
-    assert place.sequencer().position() == Position(42, head, Partition(32, 41))
-    commit(place, summary(42, 51))
-    assert chain_of(place) == said([*FOUR[pruned:], summary(42, 51)])
+        (workspace.events / name).unlink(missing_ok=True)
+        (workspace.state / name).unlink(missing_ok=True)
+    assert workspace.sequencer().position() == ChainPosition(42, head, Partition(32, 41))
+    commit(workspace, summary(42, 51))
+    assert chain_of(workspace) == said([*FOUR[pruned:], summary(42, 51)])
 
 
-def test_all_events_may_be_pruned_when_the_head_is_left(place: Place) -> None:
-    commit(place, *FOUR)
-    head = place.log.head()
+def test_all_events_may_be_pruned_when_the_head_is_left(workspace: Workspace) -> None:
+    commit(workspace, *FOUR)
+    head = workspace.log.head()
     for one in FOUR:
-        (place.events / place.log.key(one.partition)).unlink()
-    assert place.sequencer().position() == Position(42, head, Partition(32, 41))
-    commit(place, summary(42, 51))
-    (event,) = place.log.load()
+        (workspace.events / workspace.log.key(one.partition)).unlink()
+    assert workspace.sequencer().position() == ChainPosition(42, head, Partition(32, 41))
+    commit(workspace, summary(42, 51))
+    (event,) = workspace.log.load()
     assert event.prev_hash == head
 
 
-def test_newest_events_that_are_gone_are_missed(place: Place) -> None:
-    commit(place, *FOUR)
-    (place.events / place.log.key(FOUR[3].partition)).unlink()
+def test_newest_events_that_are_gone_are_missed(workspace: Workspace) -> None:
+    commit(workspace, *FOUR)
+    (workspace.events / workspace.log.key(FOUR[3].partition)).unlink()
     with pytest.raises(StateError, match=r"chain head of standalone/e1/v1 is sha256:.* event files are missing"):
-        place.sequencer().position()
+        workspace.sequencer().position()
 
 
-def test_an_event_missing_in_the_middle_is_found_when_the_chain_is_read(place: Place) -> None:
-    commit(place, *FOUR)
-    (place.events / place.log.key(FOUR[1].partition)).unlink()
-    (place.state / CHECKPOINT).unlink()
+def test_an_event_missing_in_the_middle_is_found_when_the_chain_is_read(workspace: Workspace) -> None:
+    commit(workspace, *FOUR)
+    (workspace.events / workspace.log.key(FOUR[1].partition)).unlink()
+    (workspace.state / CHECKPOINT).unlink()
     with pytest.raises(StateError, match="is broken: 2-11 follows nothing, 22-31 follows sha256:"):
-        place.sequencer().position()
+        workspace.sequencer().position()
 
 
-def forged(place: Place, start: int, end: int, prev: str) -> Event:
+def forged(workspace: Workspace, start: int, end: int, prev: str) -> Event:
     event = make_event(summary(start, end, "forged"), PRIMARY_TABLE, prev, PRODUCER, "2026-01-01T00:00:00Z")
-    place.log.append(event)
+    workspace.log.append(event)
     return event
 
 
-def test_a_fork_is_found(place: Place) -> None:
-    commit(place, *FOUR[:2])
-    forged(place, 62, 71, place.log.load()[0].event_hash)
+def test_a_fork_is_found(workspace: Workspace) -> None:
+    commit(workspace, *FOUR[:2])
+    forged(workspace, 62, 71, workspace.log.load()[0].event_hash)
     with pytest.raises(StateError, match="forks: the events of 12-21 and 62-71 both follow sha256:"):
-        commit(place, summary(22, 31))
-    (place.state / CHECKPOINT).unlink()
+        commit(workspace, summary(22, 31))
+    (workspace.state / CHECKPOINT).unlink()
     with pytest.raises(StateError, match="forks"):
-        place.sequencer().position()
+        workspace.sequencer().position()
 
 
-def test_another_chains_head_is_refused(place: Place) -> None:
-    commit(place, *FOUR)
-    (place.events / HEADS).write_text(json.dumps({ERA.chain: f"sha256:{hex_hash('other')}"}))
-    with pytest.raises(StateError, match=f"is sha256:{hex_hash('other')}, but no event file in {place.events}"):
-        place.sequencer().position()
+def test_another_chains_head_is_refused(workspace: Workspace) -> None:
+    commit(workspace, *FOUR)
+    (workspace.events / HEADS).write_text(json.dumps({ERA.chain: f"sha256:{hex_hash('other')}"}))
+    with pytest.raises(StateError, match=f"is sha256:{hex_hash('other')}, but no event file in {workspace.events}"):
+        workspace.sequencer().position()
 
 
-def test_conflicting_content_is_refused(place: Place) -> None:
-    commit(place, *FOUR)
-    before = files(place.events)
+def test_conflicting_content_is_refused(workspace: Workspace) -> None:
+    commit(workspace, *FOUR)
+    before = files(workspace.events)
     other = summary(12, 21, "other")
     with pytest.raises(ConflictError) as caught:
-        commit(place, other)
+        commit(workspace, other)
     for part in ("standalone/e1/v1 12-21", other.checksum, FOUR[1].checksum):
         assert part in str(caught.value)
-    assert files(place.events) == before
+    assert files(workspace.events) == before
 
 
-def test_a_correction_is_appended(place: Place) -> None:
-    commit(place, *FOUR)
-    original = files(place.events)
+def test_a_correction_is_appended(workspace: Workspace) -> None:
+    commit(workspace, *FOUR)
+    original = files(workspace.events)
     second, third = summary(12, 21, "second"), summary(12, 21, "third")
-    assert commit(place, second, allow_overwrite=True) == [True]
-    assert commit(place, second, allow_overwrite=True) == [False]
-    assert commit(place, third, allow_overwrite=True) == [True]
-    assert commit(place, FOUR[1], allow_overwrite=True) == [True]  # and back
-    assert chain_of(place) == said([*FOUR, second, third, FOUR[1]])
-    revisions = {name for name in files(place.events) if "12-21" in name}
+    assert commit(workspace, second, allow_overwrite=True) == [True]
+    assert commit(workspace, second, allow_overwrite=True) == [False]
+    assert commit(workspace, third, allow_overwrite=True) == [True]
+    assert commit(workspace, FOUR[1], allow_overwrite=True) == [True]  # and back
+    assert chain_of(workspace) == said([*FOUR, second, third, FOUR[1]])
+    revisions = {name for name in files(workspace.events) if "12-21" in name}
     assert revisions == {f"standalone_e1_v1_12-21{revision}.json" for revision in ("", ".2", ".3", ".4")}
-    assert all(files(place.events)[name] == data for name, data in original.items() if name != HEADS)
-    assert place.sequencer().position().next_ledger == 42
-    commit(place, summary(42, 51))
-    assert len({event.event_id for event in place.log.load()}) == 8
+    assert all(files(workspace.events)[name] == data for name, data in original.items() if name != HEADS)
+    assert workspace.sequencer().position().next_ledger == 42
+    commit(workspace, summary(42, 51))
+    assert len({event.event_id for event in workspace.log.load()}) == 8
 
 
-def test_a_correction_of_the_last_partition_is_named_by_the_checkpoint(place: Place) -> None:
-    sequencer = place.sequencer(allow_overwrite=True)
+def test_a_correction_of_the_last_partition_is_named_by_the_checkpoint(workspace: Workspace) -> None:
+    sequencer = workspace.sequencer(allow_overwrite=True)
     sequencer.commit(FOUR[0])
     corrected = summary(2, 11, "corrected", last_hash=hex_hash("corrected"))
     sequencer.commit(corrected)
-    assert checkpoint_of(place) == (11, corrected.checksum)
+    assert checkpoint_of(workspace) == (11, corrected.checksum)
     # the next one follows what the corrected one ends with
     sequencer.commit(summary(12, 21, previous_hash=hex_hash("corrected")))
 
 
 @pytest.mark.parametrize("checkpoint", [True, False])
-def test_a_correction_whose_run_died_before_the_head_is_no_fork(place: Place, checkpoint: bool) -> None:
-    commit(place, *FOUR[:2])
-    heads = (place.events / HEADS).read_bytes()
+def test_a_correction_whose_run_died_before_the_head_is_no_fork(workspace: Workspace, checkpoint: bool) -> None:
+    commit(workspace, *FOUR[:2])
+    heads = (workspace.events / HEADS).read_bytes()
     corrected = summary(2, 11, "corrected")
-    commit(place, corrected, allow_overwrite=True)
-    (place.events / HEADS).write_bytes(heads)
+    commit(workspace, corrected, allow_overwrite=True)
+    (workspace.events / HEADS).write_bytes(heads)
     if not checkpoint:
-        (place.state / CHECKPOINT).unlink()
+        (workspace.state / CHECKPOINT).unlink()
     # the next run goes on at the end and knows nothing of corrections
-    commit(place, *FOUR[2:])
-    assert chain_of(place) == said([*FOUR[:2], corrected, *FOUR[2:]])
+    commit(workspace, *FOUR[2:])
+    assert chain_of(workspace) == said([*FOUR[:2], corrected, *FOUR[2:]])
 
 
 @pytest.mark.parametrize("again", [FOUR[2:], FOUR[2:3]], ids=["all", "one"])
-def test_old_head_and_checkpoint_with_a_correction_in_between(place: Place, again: list[PartitionSummary]) -> None:
-    commit(place, *FOUR[:2])
-    old = {path: path.read_bytes() for path in (place.events / HEADS, place.state / CHECKPOINT)}
+def test_old_head_and_checkpoint_with_a_correction_in_between(
+    workspace: Workspace, again: list[PartitionSummary]
+) -> None:
+    commit(workspace, *FOUR[:2])
+    old = {path: path.read_bytes() for path in (workspace.events / HEADS, workspace.state / CHECKPOINT)}
     corrected = summary(2, 11, "corrected")
-    commit(place, corrected, *FOUR[2:], allow_overwrite=True)
+    commit(workspace, corrected, *FOUR[2:], allow_overwrite=True)
     for path, data in old.items():
         path.write_bytes(data)
-    assert not any(commit(place, *again))
-    assert chain_of(place) == said([*FOUR[:2], corrected, *FOUR[2:]])
+    assert not any(commit(workspace, *again))
+    assert chain_of(workspace) == said([*FOUR[:2], corrected, *FOUR[2:]])
 
 
 @pytest.mark.parametrize(
@@ -276,34 +278,34 @@ def test_old_head_and_checkpoint_with_a_correction_in_between(place: Place, agai
     ],
 )
 def test_an_edited_checkpoint_is_obeyed(
-    place: Place, last_ledger: int, partition: dict[str, int] | None, next_ledger: int
+    workspace: Workspace, last_ledger: int, partition: dict[str, int] | None, next_ledger: int
 ) -> None:
-    commit(place, *FOUR)
-    document = json.loads((place.state / CHECKPOINT).read_text())
+    commit(workspace, *FOUR)
+    document = json.loads((workspace.state / CHECKPOINT).read_text())
     document |= {"last_committed_ledger": last_ledger, "last_committed_partition": partition}
-    (place.state / CHECKPOINT).write_text(json.dumps(document))
-    position = place.sequencer().position()
-    assert (position.next_ledger, position.head) == (next_ledger, place.log.head())
+    (workspace.state / CHECKPOINT).write_text(json.dumps(document))
+    position = workspace.sequencer().position()
+    assert (position.next_ledger, position.head) == (next_ledger, workspace.log.head())
     # going on from there, over what is committed already, gives one chain
     again = [one for one in FOUR if one.end >= next_ledger]
     later = summary(next_ledger, next_ledger + 9) if next_ledger > 41 else summary(42, 51)
-    assert commit(place, *again, later) == [False] * len(again) + [True]
-    assert chain_of(place) == said([*FOUR, later])
+    assert commit(workspace, *again, later) == [False] * len(again) + [True]
+    assert chain_of(workspace) == said([*FOUR, later])
 
 
-def test_a_gap_that_is_filled_later_is_appended(place: Place) -> None:
-    commit(place, FOUR[0])
-    document = json.loads((place.state / CHECKPOINT).read_text())
-    (place.state / CHECKPOINT).write_text(json.dumps(document | {"last_committed_ledger": 31}))
-    commit(place, FOUR[3])
-    assert commit(place, FOUR[1], FOUR[2]) == [True, True]
-    assert chain_of(place) == said([FOUR[0], FOUR[3], FOUR[1], FOUR[2]])
-    assert checkpoint_of(place)[0] == 41
-    (place.state / CHECKPOINT).unlink()
-    assert place.sequencer().position().next_ledger == 42
+def test_a_gap_that_is_filled_later_is_appended(workspace: Workspace) -> None:
+    commit(workspace, FOUR[0])
+    document = json.loads((workspace.state / CHECKPOINT).read_text())
+    (workspace.state / CHECKPOINT).write_text(json.dumps(document | {"last_committed_ledger": 31}))
+    commit(workspace, FOUR[3])
+    assert commit(workspace, FOUR[1], FOUR[2]) == [True, True]
+    assert chain_of(workspace) == said([FOUR[0], FOUR[3], FOUR[1], FOUR[2]])
+    assert checkpoint_of(workspace)[0] == 41
+    (workspace.state / CHECKPOINT).unlink()
+    assert workspace.sequencer().position().next_ledger == 42
 
 
-def test_links_to_the_partition_before(published: Place) -> None:
+def test_links_to_the_partition_before(published: Workspace) -> None:
     following = published.of(partition_size=2).publish(Partition(62, 63))
     broken = summary(62, 63, previous_hash=hex_hash("other"))
     before = files(published.events)
@@ -320,8 +322,8 @@ def test_links_to_the_partition_before(published: Place) -> None:
     assert commit(published, following) == [True]
 
 
-def test_links_within_one_run(place: Place) -> None:
-    sequencer = place.sequencer()
+def test_links_within_one_run(workspace: Workspace) -> None:
+    sequencer = workspace.sequencer()
     sequencer.commit(FOUR[0])
     with pytest.raises(VerificationError, match=f"ledger 11, the last one committed, has {hex_hash(11)}"):
         sequencer.commit(summary(12, 21, previous_hash=hex_hash("other")))
@@ -329,77 +331,77 @@ def test_links_within_one_run(place: Place) -> None:
 
 
 @pytest.mark.parametrize("checkpoint", [True, False])
-def test_without_an_audit_stream(place: Place, checkpoint: bool) -> None:
-    place = place.but(events_place=None, **({} if checkpoint else {"checkpoint_place": None}))
-    sequencer = place.sequencer()
+def test_without_an_audit_stream(workspace: Workspace, checkpoint: bool) -> None:
+    workspace = workspace.but(events_location=None, **({} if checkpoint else {"checkpoint_location": None}))
+    sequencer = workspace.sequencer()
     commits = [sequencer.commit(one) for one in FOUR]
     assert [(one.event_hash, one.is_new) for one in commits] == [("", True)] * 4
     assert sequencer.commit(FOUR[1]).is_new is False
     assert sequencer.position().next_ledger == 42
     # only the checkpoint is remembered
-    assert place.sequencer().position().next_ledger == (42 if checkpoint else 2)
+    assert workspace.sequencer().position().next_ledger == (42 if checkpoint else 2)
     with pytest.raises(StateError, match="goes on at ledger 42"):
         sequencer.commit(summary(52, 61))
 
 
-def test_without_a_checkpoint(place: Place) -> None:
-    place = place.but(checkpoint_place=None)
-    commit(place, *FOUR[:2])
-    assert place.sequencer().position().next_ledger == 22
-    commit(place, *FOUR[2:])
-    assert chain_of(place) == said(FOUR)
+def test_without_a_checkpoint(workspace: Workspace) -> None:
+    workspace = workspace.but(checkpoint_location=None)
+    commit(workspace, *FOUR[:2])
+    assert workspace.sequencer().position().next_ledger == 22
+    commit(workspace, *FOUR[2:])
+    assert chain_of(workspace) == said(FOUR)
 
 
-def test_a_chain_of_the_older_copier_is_continued(place: Place, shared: Path) -> None:
-    shutil.copytree(shared / "samples" / "pas_chain", place.events)
-    place.state.mkdir()
-    shutil.copy(shared / "samples" / "checkpoint_pubnet_pre_p23_v1.json", place.state / CHECKPOINT)
-    theirs = {path.name: path.read_bytes() for path in place.events.glob("pubnet_*")}
+def test_a_chain_of_the_older_copier_is_continued(workspace: Workspace, shared: Path) -> None:
+    shutil.copytree(shared / "samples" / "pas_chain", workspace.events)
+    workspace.state.mkdir()
+    shutil.copy(shared / "samples" / "checkpoint_pubnet_pre_p23_v1.json", workspace.state / CHECKPOINT)
+    theirs = {path.name: path.read_bytes() for path in workspace.events.glob("pubnet_*")}
     of = era(era_id="pre_p23", network="pubnet", ledger_start=53312000)
-    place = place.but(eras=(of,))
-    position = place.sequencer().position()
+    workspace = workspace.but(eras=(of,))
+    position = workspace.sequencer().position()
     assert position.next_ledger == 53312050
     next_one = summary(53312050, 53312059, of=of)
-    commit(place, next_one)
-    assert chain_of(place)[-1] == said([next_one])[0]
-    assert place.log.load()[-1].prev_hash == position.head
-    assert len(place.log.load()) == 6
-    assert theirs.items() <= files(place.events).items()
+    commit(workspace, next_one)
+    assert chain_of(workspace)[-1] == said([next_one])[0]
+    assert workspace.log.load()[-1].prev_hash == position.head
+    assert len(workspace.log.load()) == 6
+    assert theirs.items() <= files(workspace.events).items()
     # nor does it need their checkpoint or heads
-    (place.state / CHECKPOINT).unlink()
-    (place.events / HEADS).unlink()
-    assert place.sequencer().position().next_ledger == 53312060
+    (workspace.state / CHECKPOINT).unlink()
+    (workspace.events / HEADS).unlink()
+    assert workspace.sequencer().position().next_ledger == 53312060
 
 
-def test_chains_beside_each_other_share_their_heads(place: Place) -> None:
-    other = place.but(eras=(era(era_id="e2"),), single_era=False)
+def test_chains_beside_each_other_share_their_heads(workspace: Workspace) -> None:
+    other = workspace.but(eras=(era(era_id="e2"),), single_era=False)
     for one in FOUR:
-        commit(place, one)
+        commit(workspace, one)
         commit(other, summary(one.start, one.end, of=other.era))
-    assert set(json.loads((place.events / HEADS).read_text())) == {"standalone/e1/v1", "standalone/e2/v1"}
-    assert chain_of(place) == chain_of(other)
+    assert set(json.loads((workspace.events / HEADS).read_text())) == {"standalone/e1/v1", "standalone/e2/v1"}
+    assert chain_of(workspace) == chain_of(other)
 
 
-def test_threads_that_commit_the_same_make_one_chain(place: Place) -> None:
+def test_threads_that_commit_the_same_make_one_chain(workspace: Workspace) -> None:
     many = [summary(start, start + 9) for start in range(2, 82, 10)]
-    new = race(4, lambda _: sum(commit(place, *many)))
+    new = race(4, lambda _: sum(commit(workspace, *many)))
     assert sum(new) == 8, new  # type: ignore[arg-type]
-    assert chain_of(place) == said(many)
+    assert chain_of(workspace) == said(many)
 
 
 PROCESS = """
 import sys
 from pathlib import Path
-from tests.bronze.conftest import place_at, summary
-place = place_at(Path(sys.argv[1]), Path(sys.argv[2]))
+from tests.bronze.conftest import summary, workspace_at
+workspace = workspace_at(Path(sys.argv[1]), Path(sys.argv[2]))
 print("ready", flush=True); sys.stdin.readline()
-sequencer = place.sequencer()
+sequencer = workspace.sequencer()
 print(sum(sequencer.commit(summary(start, start + 9)).is_new for start in range(2, 102, 10)))
 """
 
 
-def test_processes_that_commit_the_same_make_one_chain(place: Place, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PROCESS, str(tmp_path), place.job.lake_place.path]
+def test_processes_that_commit_the_same_make_one_chain(workspace: Workspace, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROCESS, str(tmp_path), workspace.job.lake_location.path]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": Path(__file__).parents[3]}
     racers = [subprocess.Popen(command, **pipes) for _ in range(2)]  # type: ignore[call-overload]
     try:
@@ -412,7 +414,7 @@ def test_processes_that_commit_the_same_make_one_chain(place: Place, tmp_path: P
         for racer in racers:
             racer.kill()
             racer.communicate()
-    assert chain_of(place) == said([summary(start, start + 9) for start in range(2, 102, 10)])
+    assert chain_of(workspace) == said([summary(start, start + 9) for start in range(2, 102, 10)])
 
 
 @settings(deadline=None, max_examples=40)
@@ -420,25 +422,25 @@ def test_processes_that_commit_the_same_make_one_chain(place: Place, tmp_path: P
 def test_whatever_dies_is_lost_or_repeated_there_is_one_chain(
     tmp_path_factory: pytest.TempPathFactory, rng: random.Random
 ) -> None:
-    place = place_at(tmp_path_factory.mktemp("any"), Path("/nowhere"))
+    workspace = workspace_at(tmp_path_factory.mktemp("any"), Path("/nowhere"))
     for _ in range(rng.randint(1, 6)):
-        done = place.sequencer().position().next_ledger
+        done = workspace.sequencer().position().next_ledger
         first = rng.choice(range(2, done + 1, 10))
         upto = rng.choice(range(first, done + 30, 10))
-        commit(place, *[summary(start, start + 9) for start in range(first, upto, 10)])
-        for file in (place.events / HEADS, place.state / CHECKPOINT):
+        commit(workspace, *[summary(start, start + 9) for start in range(first, upto, 10)])
+        for file in (workspace.events / HEADS, workspace.state / CHECKPOINT):
             if rng.random() < 0.3:
                 file.unlink(missing_ok=True)
-    ends = [event.end for event in place.log.load()]
+    ends = [event.end for event in workspace.log.load()]
     assert ends == [2 + 10 * number + 9 for number in range(len(ends))]
     assert all(after - before == 10 for before, after in itertools.pairwise(ends))
 
 
-def test_grid_of_the_fixture(published: Place) -> None:
+def test_grid_of_the_fixture(published: Workspace) -> None:
     assert [(start, end) for start, end, _ in chain_of(published)] == [(one.start, one.end) for one in GRID]
 
 
-def test_links_to_an_older_partition_before(published: Place) -> None:
+def test_links_to_an_older_partition_before(published: Workspace) -> None:
     """Its manifest has no key `ledgers`: the hash is read from its parquet file."""
     path = published.manifest(GRID[-1])
     document = json.loads(path.read_text())
@@ -451,7 +453,7 @@ def test_links_to_an_older_partition_before(published: Place) -> None:
     assert commit(published, published.of(partition_size=2).publish(Partition(62, 63))) == [True]
 
 
-def test_older_partition_before_that_is_unreadable_is_refused(published: Place) -> None:
+def test_older_partition_before_that_is_unreadable_is_refused(published: Workspace) -> None:
     path = published.manifest(GRID[-1])
     document = json.loads(path.read_text())
     del document["ledgers"]

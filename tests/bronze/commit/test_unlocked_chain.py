@@ -19,24 +19,24 @@ from bronze.audit.event import make_event
 from bronze.audit.event_log import EventLog
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.sequencer import Sequencer
-from bronze.dataset.dataset import Destination
+from bronze.dataset.dataset import Dataset
 from bronze.dataset.parquet import PRIMARY_TABLE
-from bronze.errors import ConflictError, ObjectExists, StateError, Stopped, StoreError
-from bronze.ingest.copier import Publisher
+from bronze.errors import ConflictError, ObjectExistsError, RunStoppedError, StateError, StoreError
+from bronze.ingest.copier import PartitionCopier
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.lake.lake import Lake
-from bronze.lake.prefetch import FetchAhead
-from bronze.ledger.hashes import Verify
+from bronze.lake.prefetch import ObjectPrefetcher
+from bronze.ledger.hashes import VerifyLevel
 from bronze.outcomes import Outcome
 from bronze.storage.local import LocalStore
-from tests.bronze.conftest import ERA, GRID, PRODUCER, Place, summary
+from tests.bronze.conftest import ERA, GRID, PRODUCER, Workspace, summary
 from tests.bronze.storage.store_suite import race
 
 LINKS = "_links/standalone_e1_v1"
 
 
 class Unlocked(LocalStore):
-    excludes = False  # type: ignore[assignment]
+    supports_locking = False  # type: ignore[assignment]
 
     @contextmanager
     def lock(self, prefix: str = "") -> Iterator[None]:
@@ -49,8 +49,8 @@ def log_at(root: Path) -> EventLog:
 
 def sequencer(root: Path, state: str = "state") -> Sequencer:
     checkpoint = CheckpointFile(Unlocked(root / state), ERA, "test", single=True)
-    destination = Destination(LocalStore(root / "data"), "bronze", PRIMARY_TABLE)
-    return Sequencer(ERA, destination, PRODUCER, events=log_at(root), checkpoint=checkpoint)
+    dataset = Dataset(LocalStore(root / "data"), "bronze", PRIMARY_TABLE)
+    return Sequencer(ERA, dataset, PRODUCER, events=log_at(root), checkpoint=checkpoint)
 
 
 def test_a_place_is_claimed_once_and_its_event_is_completed(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_place_is_claimed_once_and_its_event_is_completed(tmp_path: Path) -> N
     log.append(one)
     file = tmp_path / "pas" / "standalone_e1_v1_2-11.json"
     file.unlink()  # as if the copier had died in between
-    with pytest.raises(ObjectExists, match="2-11"):
+    with pytest.raises(ObjectExistsError, match="2-11"):
         log.append(other)
     assert log_at(tmp_path).load() == [one]
     assert file.read_bytes() == one.to_bytes()
@@ -135,48 +135,48 @@ def test_copiers_of_different_ranges_do_not_fork_the_chain(tmp_path: Path) -> No
 
 
 @pytest.fixture
-def publisher(place: Place) -> Publisher:
-    destination = Destination(Unlocked(place.data), "bronze", PRIMARY_TABLE)
-    return dataclasses.replace(place.job.publisher(), destination=destination)
+def publisher(workspace: Workspace) -> PartitionCopier:
+    dataset = Dataset(Unlocked(workspace.data), "bronze", PRIMARY_TABLE)
+    return dataclasses.replace(workspace.job.publisher(), dataset=dataset)
 
 
-def publish(place: Place, publisher: Publisher) -> Outcome:
-    mine = dataclasses.replace(publisher, encoder=place.job.publisher().encoder)
-    return mine.publish(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end)).outcome
+def publish(workspace: Workspace, publisher: PartitionCopier) -> Outcome:
+    mine = dataclasses.replace(publisher, encoder=workspace.job.publisher().encoder)
+    return mine.publish(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end)).outcome
 
 
 @contextmanager
 def reading_ahead(
-    place: Place, publisher: Publisher, stopped: Callable[[], bool] = lambda: False
-) -> Iterator[Publisher]:
+    workspace: Workspace, publisher: PartitionCopier, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[PartitionCopier]:
     """The publisher, with an encoder that takes the lake for another machine's."""
-    lake = Lake(Unlocked(place.lake.store.url), place.lake.layout, place.lake.passphrase)
-    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="zstd", max_object=1 << 20, stopped=stopped)
+    lake = Lake(Unlocked(workspace.lake.store.url), workspace.lake.layout, workspace.lake.passphrase)
+    encoder = PartitionEncoder(lake, verify=VerifyLevel.FULL, compression="zstd", max_object=1 << 20, stopped=stopped)
     with closing(encoder):
         yield dataclasses.replace(publisher, encoder=encoder)
 
 
-def test_copiers_of_one_partition_agree(place: Place, publisher: Publisher) -> None:
-    outcomes = race(6, lambda _: publish(place, publisher))
+def test_copiers_of_one_partition_agree(workspace: Workspace, publisher: PartitionCopier) -> None:
+    outcomes = race(6, lambda _: publish(workspace, publisher))
     assert set(outcomes) <= {Outcome.WRITTEN, Outcome.UNCHANGED, Outcome.SKIPPED}, outcomes
     assert outcomes.count(Outcome.WRITTEN) == 1
-    assert publisher.destination.published(ERA, GRID[0]) is not None
+    assert publisher.dataset.find_manifest(ERA, GRID[0]) is not None
 
 
-def test_another_file_without_a_manifest_is_not_written_over(place: Place, publisher: Publisher) -> None:
+def test_another_file_without_a_manifest_is_not_written_over(workspace: Workspace, publisher: PartitionCopier) -> None:
     """It may be another copier's, which is about to create its manifest."""
-    key = publisher.destination.parquet_key(ERA, GRID[0])
-    publisher.destination.store.create(key, b"another version's")
+    key = publisher.dataset.parquet_key(ERA, GRID[0])
+    publisher.dataset.store.create(key, b"another version's")
     with pytest.raises(ConflictError, match="remove the file"):
-        publish(place, publisher)
-    assert publisher.destination.store.read(key) == b"another version's"
-    assert publisher.destination.published(ERA, GRID[0]) is None
+        publish(workspace, publisher)
+    assert publisher.dataset.store.read(key) == b"another version's"
+    assert publisher.dataset.find_manifest(ERA, GRID[0]) is None
 
 
 def test_another_manifest_that_comes_first_is_a_conflict(
-    place: Place, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, publisher: PartitionCopier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = publisher.destination.manifest_key(ERA, GRID[0])
+    key = publisher.dataset.manifest_key(ERA, GRID[0])
     created = Unlocked.create
 
     def create(store: Unlocked, name: str, data: bytes) -> None:
@@ -188,24 +188,24 @@ def test_another_manifest_that_comes_first_is_a_conflict(
 
     monkeypatch.setattr(Unlocked, "create", create)
     with pytest.raises(ConflictError, match="another copier at the same time"):
-        publish(place, publisher)
+        publish(workspace, publisher)
 
 
 @pytest.mark.parametrize("same", [True, False])
 def test_a_partition_that_is_published_meanwhile_is_met_when_it_is_created(
-    same: bool, place: Place, publisher: Publisher
+    same: bool, workspace: Workspace, publisher: PartitionCopier
 ) -> None:
     """Nothing is asked before: what may be created once tells, and the manifest there says what it is."""
-    mine = dataclasses.replace(publisher, encoder=place.job.publisher().encoder)
-    finish = mine.begin(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
-    assert publish(place, publisher) is Outcome.WRITTEN
+    mine = dataclasses.replace(publisher, encoder=workspace.job.publisher().encoder)
+    finish = mine.begin(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
+    assert publish(workspace, publisher) is Outcome.WRITTEN
     if same:
         assert finish().outcome is Outcome.UNCHANGED
         return
-    key = publisher.destination.manifest_key(ERA, GRID[0])
-    document = json.loads(publisher.destination.store.read(key))
+    key = publisher.dataset.manifest_key(ERA, GRID[0])
+    document = json.loads(publisher.dataset.store.read(key))
     document["tables"][PRIMARY_TABLE]["checksum"] = f"sha256:{'0' * 64}"
-    publisher.destination.store.replace(key, json.dumps(document).encode())
+    publisher.dataset.store.replace(key, json.dumps(document).encode())
     with pytest.raises(ConflictError, match=f"was published with the checksum sha256:{'0' * 64}, but the lake gives"):
         finish()
 
@@ -214,31 +214,31 @@ def test_a_partition_that_is_published_meanwhile_is_met_when_it_is_created(
     ("compression", "outcome"), [("zstd", Outcome.UNCHANGED), ("snappy", Outcome.REPLACED)], ids=["same", "other"]
 )
 def test_what_is_published_is_overwritten_where_that_is_allowed(
-    compression: str, outcome: Outcome, place: Place, publisher: Publisher
+    compression: str, outcome: Outcome, workspace: Workspace, publisher: PartitionCopier
 ) -> None:
-    publish(place, publisher)
-    before = publisher.destination.published(ERA, GRID[0])
+    publish(workspace, publisher)
+    before = publisher.dataset.find_manifest(ERA, GRID[0])
     era = dataclasses.replace(ERA, allow_overwrite=True)
-    encoder = place.but(compression=compression).job.publisher().encoder
-    files = place.lake.file_starts(GRID[0].start, GRID[0].end)
+    encoder = workspace.but(compression=compression).job.publisher().encoder
+    files = workspace.lake.file_starts(GRID[0].start, GRID[0].end)
     found = dataclasses.replace(publisher, encoder=encoder).publish(era, GRID[0], files)
-    after = publisher.destination.published(era, GRID[0])
+    after = publisher.dataset.find_manifest(era, GRID[0])
     assert found.outcome is outcome
     assert before is not None
     assert after is not None
-    assert after.checksum == publisher.destination.checksum(publisher.destination.parquet_key(era, GRID[0]))
+    assert after.checksum == publisher.dataset.checksum(publisher.dataset.parquet_key(era, GRID[0]))
     assert (after.checksum == before.checksum) is (outcome is Outcome.UNCHANGED)
 
 
 def test_a_file_without_a_manifest_is_not_written_over_even_where_overwriting_is_allowed(
-    place: Place, publisher: Publisher
+    workspace: Workspace, publisher: PartitionCopier
 ) -> None:
     era = dataclasses.replace(ERA, allow_overwrite=True)
-    key = publisher.destination.parquet_key(era, GRID[0])
-    publisher.destination.store.create(key, b"another version's")
+    key = publisher.dataset.parquet_key(era, GRID[0])
+    publisher.dataset.store.create(key, b"another version's")
     with pytest.raises(ConflictError, match="remove the file"):
-        publisher.publish(era, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
-    assert publisher.destination.store.read(key) == b"another version's"
+        publisher.publish(era, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
+    assert publisher.dataset.store.read(key) == b"another version's"
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is asked of stores, a request each (an update is two)."""
     found: list[str] = []
     inside = threading.local()
-    for name in ("read", "size", "children", "create", "update", "delete"):
+    for name in ("read", "size", "list_children", "create", "update", "delete"):
         real = getattr(Unlocked, name)
 
         def counted(store: Unlocked, key: str, *rest: Any, real: Any = real, name: str = name, **more: Any) -> Any:
@@ -263,33 +263,37 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_a_partition_that_exists_costs_one_request(place: Place, publisher: Publisher, asked: list[str]) -> None:
-    publish(place, publisher)
+def test_a_partition_that_exists_costs_one_request(
+    workspace: Workspace, publisher: PartitionCopier, asked: list[str]
+) -> None:
+    publish(workspace, publisher)
     asked.clear()
-    assert publish(place, publisher) is Outcome.SKIPPED
+    assert publish(workspace, publisher) is Outcome.SKIPPED
     assert asked == ["read _manifest.json"]
 
 
-def test_publishing_looks_for_the_manifest_once(place: Place, publisher: Publisher, asked: list[str]) -> None:
-    assert publish(place, publisher) is Outcome.WRITTEN
+def test_publishing_looks_for_the_manifest_once(
+    workspace: Workspace, publisher: PartitionCopier, asked: list[str]
+) -> None:
+    assert publish(workspace, publisher) is Outcome.WRITTEN
     assert asked == ["read _manifest.json", "create _manifest.json"]
 
 
 def test_the_lake_is_asked_along_with_the_destination_unless_the_partition_before_was_skipped(
-    place: Place, publisher: Publisher, asked: list[str], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, publisher: PartitionCopier, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = FetchAhead.begin
+    begin = ObjectPrefetcher.begin
 
-    def begun(fetch: FetchAhead, keys: Iterable[str]) -> None:
+    def begun(fetch: ObjectPrefetcher, keys: Iterable[str]) -> None:
         asked.append("lake")
         begin(fetch, keys)
 
-    monkeypatch.setattr(FetchAhead, "begin", begun)
+    monkeypatch.setattr(ObjectPrefetcher, "begin", begun)
     found = []
-    with reading_ahead(place, publisher) as mine:
+    with reading_ahead(workspace, publisher) as mine:
         for partition in (GRID[0], GRID[0], GRID[0], GRID[1], GRID[2]):
             asked.clear()
-            outcome = mine.publish(ERA, partition, place.lake.file_starts(partition.start, partition.end)).outcome
+            outcome = mine.publish(ERA, partition, workspace.lake.file_starts(partition.start, partition.end)).outcome
             found.append((outcome, [what for what in asked if what in ("lake", "read _manifest.json")]))
     manifest = "read _manifest.json"
     assert found == [
@@ -302,20 +306,20 @@ def test_the_lake_is_asked_along_with_the_destination_unless_the_partition_befor
 
 
 def test_a_run_that_was_asked_to_stop_reads_no_further_partition(
-    place: Place, publisher: Publisher, asked: list[str]
+    workspace: Workspace, publisher: PartitionCopier, asked: list[str]
 ) -> None:
-    stopping = threading.Event()
-    with reading_ahead(place, publisher, stopping.is_set) as mine:
-        mine.publish(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
-        stopping.set()
+    stop_on_signals = threading.Event()
+    with reading_ahead(workspace, publisher, stop_on_signals.is_set) as mine:
+        mine.publish(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
+        stop_on_signals.set()
         asked.clear()
-        with pytest.raises(Stopped, match="12-21 was given up"):
-            mine.publish(ERA, GRID[1], place.lake.file_starts(GRID[1].start, GRID[1].end))
+        with pytest.raises(RunStoppedError, match="12-21 was given up"):
+            mine.publish(ERA, GRID[1], workspace.lake.file_starts(GRID[1].start, GRID[1].end))
     assert asked == ["read _manifest.json"]
 
 
 def test_what_failed_along_with_the_destination_is_asked_for_again(
-    place: Place, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, publisher: PartitionCopier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An outage while the lake is read ahead: the next attempt must not meet the errors of the one before."""
     read, failed = Unlocked.read, threading.Event()
@@ -327,14 +331,14 @@ def test_what_failed_along_with_the_destination_is_asked_for_again(
             failed.set()
         raise StoreError("the service is down")
 
-    with reading_ahead(place, publisher) as mine:
-        mine.publish(ERA, GRID[0], place.lake.file_starts(GRID[0].start, GRID[0].end))
+    with reading_ahead(workspace, publisher) as mine:
+        mine.publish(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
         monkeypatch.setattr(Unlocked, "read", down)
         for _ in range(2):
             with pytest.raises(StoreError, match="down"):
-                mine.publish(ERA, GRID[1], place.lake.file_starts(GRID[1].start, GRID[1].end))
+                mine.publish(ERA, GRID[1], workspace.lake.file_starts(GRID[1].start, GRID[1].end))
         monkeypatch.setattr(Unlocked, "read", read)
-        found = mine.publish(ERA, GRID[1], place.lake.file_starts(GRID[1].start, GRID[1].end))
+        found = mine.publish(ERA, GRID[1], workspace.lake.file_starts(GRID[1].start, GRID[1].end))
     assert found.outcome is Outcome.WRITTEN
 
 

@@ -14,61 +14,61 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from bronze.dataset.manifest import Ledgers
-from bronze.errors import ObjectMissing, StateError
+from bronze.dataset.manifest import LedgerLinks
+from bronze.errors import ObjectNotFoundError, StateError
 from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
-from tests.bronze.conftest import GRID, Place
+from tests.bronze.conftest import GRID, Workspace
 
 FIRST, SECOND = GRID[:2]
 
 
-def test_where_a_partition_lies(place: Place) -> None:
-    destination = place.destination
+def test_where_a_partition_lies(workspace: Workspace) -> None:
+    dataset = workspace.dataset
     path = "standalone/e1/v1/ledgers_lcm_raw/range=2-11"
-    assert destination.storage_path(place.era, FIRST) == path
-    assert destination.parquet_key(place.era, FIRST) == f"bronze/{path}/part-2-11.parquet"
-    assert destination.manifest_key(place.era, FIRST) == f"bronze/{path}/_manifest.json"
+    assert dataset.storage_path(workspace.era, FIRST) == path
+    assert dataset.parquet_key(workspace.era, FIRST) == f"bronze/{path}/part-2-11.parquet"
+    assert dataset.manifest_key(workspace.era, FIRST) == f"bronze/{path}/_manifest.json"
 
 
-def test_a_published_partition(published: Place) -> None:
-    found = published.destination.published(published.era, FIRST)
+def test_a_published_partition(published: Workspace) -> None:
+    found = published.dataset.find_manifest(published.era, FIRST)
     assert found is not None
     assert found.partition == FIRST
     data = published.parquet(FIRST).read_bytes()
     assert (found.byte_size, found.checksum) == (len(data), f"sha256:{hashlib.sha256(data).hexdigest()}")
-    assert published.destination.checksum(published.destination.parquet_key(published.era, FIRST)) == found.checksum
+    assert published.dataset.checksum(published.dataset.parquet_key(published.era, FIRST)) == found.checksum
 
 
-def test_nothing_there(place: Place) -> None:
-    assert place.destination.published(place.era, FIRST) is None
-    assert place.destination.ranges(place.era) == []
-    with pytest.raises(ObjectMissing):
-        place.destination.checksum("bronze/x")
+def test_nothing_there(workspace: Workspace) -> None:
+    assert workspace.dataset.find_manifest(workspace.era, FIRST) is None
+    assert workspace.dataset.list_partitions(workspace.era) == []
+    with pytest.raises(ObjectNotFoundError):
+        workspace.dataset.checksum("bronze/x")
 
 
-def test_a_parquet_file_without_manifest_is_not_published(published: Place) -> None:
+def test_a_parquet_file_without_manifest_is_not_published(published: Workspace) -> None:
     published.manifest(FIRST).unlink()
-    assert published.destination.published(published.era, FIRST) is None
-    assert FIRST in published.destination.ranges(published.era)
+    assert published.dataset.find_manifest(published.era, FIRST) is None
+    assert FIRST in published.dataset.list_partitions(published.era)
 
 
-def test_ranges_are_the_directories_that_are_partitions(published: Place) -> None:
+def test_ranges_are_the_directories_that_are_partitions(published: Workspace) -> None:
     table = published.manifest(FIRST).parents[1]
     for name in ("range=", "range=5", "range=20-10", "range=1-2x", "range=12345678901-12345678902", "_temporary", "x"):
         (table / name).mkdir()
     (table / "range=70-79").write_text("a file")
     (table / "range=100-109").mkdir()
-    assert published.destination.ranges(published.era) == [*GRID, Partition(100, 109)]
+    assert published.dataset.list_partitions(published.era) == [*GRID, Partition(100, 109)]
 
 
-def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Place], None]:
+def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Workspace], None]:
     """A change of the first partition's manifest."""
 
-    def apply(place: Place) -> None:
-        document = json.loads(place.manifest(FIRST).read_text())
+    def apply(workspace: Workspace) -> None:
+        document = json.loads(workspace.manifest(FIRST).read_text())
         change(document)
-        place.manifest(FIRST).write_text(json.dumps(document))
+        workspace.manifest(FIRST).write_text(json.dumps(document))
 
     return apply
 
@@ -80,7 +80,7 @@ ENTRY = "ledgers_lcm_raw"
     ("spoil", "messages"),
     [
         # the manifest of the partition beside it
-        (lambda place: shutil.copy(place.manifest(SECOND), place.manifest(FIRST)),
+        (lambda workspace: shutil.copy(workspace.manifest(SECOND), workspace.manifest(FIRST)),
          ["is of standalone/e1/v1 12-21, expected standalone/e1/v1 2-11"]),
         # of another network, era or version
         (edit(lambda one: one["partition"].update(network="pubnet")), ["is of pubnet/e1/v1 2-11, expected standalone"]),
@@ -90,18 +90,18 @@ ENTRY = "ledgers_lcm_raw"
         (edit(lambda one: one["tables"][ENTRY].update(row_count=9)),
          ["short partition", "9 rows", "2-11 has 10 ledgers", "Remove the manifest"]),
         # without its parquet file, or with another
-        (lambda place: place.parquet(FIRST).unlink(), ["stands without its parquet file", "part-2-11.parquet"]),
-        (lambda place: place.parquet(FIRST).write_bytes(b"short"), ["2-11.parquet has 5 bytes, its manifest says"]),
+        (lambda workspace: workspace.parquet(FIRST).unlink(), ["stands without its parquet file", "part-2-11.parquet"]),
+        (lambda workspace: workspace.parquet(FIRST).write_bytes(b"short"), ["has 5 bytes, its manifest says"]),
         # no manifest at all
-        (lambda place: place.manifest(FIRST).write_bytes(b"{}"), ["lacks the key 'partition'"]),
+        (lambda workspace: workspace.manifest(FIRST).write_bytes(b"{}"), ["lacks the key 'partition'"]),
     ],
 )  # fmt: skip
 def test_what_contradicts_itself_is_an_error(
-    published: Place, spoil: Callable[[Place], object], messages: list[str]
+    published: Workspace, spoil: Callable[[Workspace], object], messages: list[str]
 ) -> None:
     spoil(published)
     with pytest.raises(StateError) as caught:
-        published.destination.published(published.era, FIRST)
+        published.dataset.find_manifest(published.era, FIRST)
     for message in [*messages, "range=2-11/_manifest.json" if "bytes" not in messages[0] else "range=2-11"]:
         assert message in str(caught.value)
     # and so it is for who would publish it
@@ -110,24 +110,24 @@ def test_what_contradicts_itself_is_an_error(
 
 
 @pytest.mark.parametrize("start", [0, 1, 2])
-def test_ledgers_0_and_1_are_no_rows(place: Place, start: int) -> None:
-    at = place.of(ledger_start=start)
+def test_ledgers_0_and_1_are_no_rows(workspace: Workspace, start: int) -> None:
+    at = workspace.of(ledger_start=start)
     made = at.publish(Partition(start, 5))
     assert (made.first, made.last, made.row_count) == (2, 5, 4)
-    found = at.destination.published(at.era, Partition(start, 5))
+    found = at.dataset.find_manifest(at.era, Partition(start, 5))
     assert found is not None
     assert found.row_count == 4
 
 
-def test_a_manifest_of_the_older_copier_is_used_with_the_hashes_of_its_file(published: Place) -> None:
-    known = published.destination.published(published.era, FIRST)
+def test_a_manifest_of_the_older_copier_is_used_with_the_hashes_of_its_file(published: Workspace) -> None:
+    known = published.dataset.find_manifest(published.era, FIRST)
     assert known is not None
     edit(lambda one: one.pop("ledgers"))(published)
     before = published.parquet(FIRST).read_bytes()
     made = published.publish(FIRST)
     assert made.outcome is Outcome.SKIPPED
     assert made.checksum == known.checksum
-    assert known.ledgers == Ledgers(made.first, made.last, made.previous_hash, made.first_hash, made.last_hash)
+    assert known.ledgers == LedgerLinks(made.first, made.last, made.previous_hash, made.first_hash, made.last_hash)
     assert published.parquet(FIRST).read_bytes() == before
 
 
@@ -140,7 +140,7 @@ def test_a_manifest_of_the_older_copier_is_used_with_the_hashes_of_its_file(publ
     ],
 )
 def test_an_older_partition_that_cannot_be_read_is_an_error(
-    published: Place, spoil: Callable[[Path, bytes], bytes]
+    published: Workspace, spoil: Callable[[Path, bytes], bytes]
 ) -> None:
     edit(lambda one: one.pop("ledgers"))(published)
     path = published.parquet(FIRST)
@@ -172,15 +172,15 @@ def as_older_copier(path: Path, change: Callable[[pa.Table], pa.Table] = lambda 
 
 
 @pytest.mark.parametrize("start", [0, 1, 2])
-def test_links_of_an_older_partition_are_read_from_its_file(place: Place, start: int) -> None:
-    at = place.of(ledger_start=start)
+def test_links_of_an_older_partition_are_read_from_its_file(workspace: Workspace, start: int) -> None:
+    at = workspace.of(ledger_start=start)
     part = Partition(start, 11)
     made = at.publish(part)
     as_older_copier(at.parquet(part))
-    manifest = at.destination.published(at.era, part)
+    manifest = at.dataset.find_manifest(at.era, part)
     assert manifest is not None
     assert manifest.ledgers is None
-    assert at.destination.links(at.era, manifest) == Ledgers(2, 11, made.previous_hash, made.first_hash, made.last_hash)
+    assert at.dataset.links(at.era, manifest) == LedgerLinks(2, 11, made.previous_hash, made.first_hash, made.last_hash)
 
 
 def set_column(name: str, values: Callable[[pa.ChunkedArray], Any]) -> Callable[[pa.Table], pa.Table]:
@@ -208,12 +208,12 @@ def set_column(name: str, values: Callable[[pa.ChunkedArray], Any]) -> Callable[
     ],
 )
 def test_older_partition_that_cannot_be_linked_is_an_error(
-    published: Place, change: Callable[[pa.Table], pa.Table], says: str
+    published: Workspace, change: Callable[[pa.Table], pa.Table], says: str
 ) -> None:
     as_older_copier(published.parquet(FIRST), change)
-    manifest = published.destination.published(published.era, FIRST)
+    manifest = published.dataset.find_manifest(published.era, FIRST)
     assert manifest is not None
     with pytest.raises(StateError) as caught:
-        published.destination.links(published.era, manifest)
+        published.dataset.links(published.era, manifest)
     assert says in str(caught.value)
     assert str(published.parquet(FIRST)) in str(caught.value)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bronze.dataset.manifest import Ledgers, Manifest, parse_manifest
+from bronze.dataset.manifest import LedgerLinks, Manifest, parse_manifest
 from bronze.dataset.parquet import PRIMARY_TABLE
 from bronze.errors import StateError
 from bronze.partitioning.partition import Partition
@@ -31,7 +31,7 @@ OURS = Manifest(
     byte_size=524288000,
     producer=Producer("bronze-copier", "v2.0.0", "abc"),
     created_at="2026-01-15T10:30:00Z",
-    ledgers=Ledgers(2, 9999, hex_hash(1), hex_hash(2), hex_hash(9999)),
+    ledgers=LedgerLinks(2, 9999, hex_hash(1), hex_hash(2), hex_hash(9999)),
 )
 
 
@@ -67,9 +67,9 @@ naturals = st.integers(0, 2**40)
 @given(
     st.builds(Partition, st.integers(0, 50), st.integers(50, 2**32)),
     st.lists(names, min_size=4, max_size=4),
-    st.none() | st.builds(Ledgers, naturals, naturals, hashes, hashes, hashes),
+    st.none() | st.builds(LedgerLinks, naturals, naturals, hashes, hashes, hashes),
 )
-def test_ours_round_trips(partition: Partition, texts: list[str], ledgers: Ledgers | None) -> None:
+def test_ours_round_trips(partition: Partition, texts: list[str], ledgers: LedgerLinks | None) -> None:
     made = dataclasses.replace(
         OURS,
         partition=partition,

@@ -15,11 +15,11 @@ import pytest
 from bronze.dataset.parquet import COMPRESSIONS, SCHEMA, HashingSink, TableWriter
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.lake.lake import Lake
-from bronze.ledger.hashes import Verify
+from bronze.ledger.hashes import VerifyLevel
 from bronze.partitioning.partition import Partition
 from bronze.storage.local import LocalStore
 from pipeline.sample import SampleLedger, SampleOptions, write_sample_lake
-from tests.bronze.conftest import ERA, Place
+from tests.bronze.conftest import ERA, Workspace
 
 ALL = Partition(2, 63)
 
@@ -54,7 +54,7 @@ def parquet(tmp_path_factory: pytest.TempPathFactory, lake_of) -> Path:
 
 def encoded(lake: Lake, partition: Partition, compression: str = "zstd") -> bytes:
     target = io.BytesIO()
-    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression=compression, max_object=1 << 26)
+    encoder = PartitionEncoder(lake, verify=VerifyLevel.FULL, compression=compression, max_object=1 << 26)
     encoder.encode(ERA, partition, lake.file_starts(partition.start, partition.end), HashingSink(target))
     return target.getvalue()
 
@@ -109,8 +109,8 @@ def test_duckdb_finds_a_ledger_by_its_number(parquet: Path, chain: list[SampleLe
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
-def test_compression(place: Place, chain: list[SampleLedger], compression: str) -> None:
-    file = pq.ParquetFile(io.BytesIO(encoded(place.lake, ALL, compression)))
+def test_compression(workspace: Workspace, chain: list[SampleLedger], compression: str) -> None:
+    file = pq.ParquetFile(io.BytesIO(encoded(workspace.lake, ALL, compression)))
     group = file.metadata.row_group(0)
     used = {group.column(at).compression for at in range(group.num_columns)}
     assert used == {{"zstd": "ZSTD", "snappy": "SNAPPY", "none": "UNCOMPRESSED"}[compression]}
@@ -187,10 +187,10 @@ def test_a_page_ends_with_the_ledger_that_makes_it_large(tmp_path: Path) -> None
 
 
 def test_a_row_group_ends_with_the_ledger_that_makes_it_full(
-    place: Place, chain: list[SampleLedger], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, chain: list[SampleLedger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bronze.dataset.parquet.ROW_GROUP_BYTES", 50_000)
-    metadata = pq.read_metadata(io.BytesIO(encoded(place.lake, ALL)))
+    metadata = pq.read_metadata(io.BytesIO(encoded(workspace.lake, ALL)))
     found = [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
     expected, rows, size = [], 0, 0
     for one in chain:

@@ -10,35 +10,37 @@ from pathlib import Path
 
 import pytest
 
-from bronze.errors import ConflictError, DataError, FrameError, ObjectMissing, StateError, VerificationError
+from bronze.errors import ConflictError, DataError, FrameError, ObjectNotFoundError, StateError, VerificationError
 from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
-from bronze.storage import location as places
+from bronze.storage import location as locations
 from bronze.storage.local import LocalStore
 from pipeline.sample import SampleLedger, SampleOptions, write_sample_lake
-from tests.bronze.conftest import ERA, GRID, Place, files, place_at
+from tests.bronze.conftest import ERA, GRID, Workspace, files, workspace_at
 from tests.bronze.storage.store_suite import race
 
 FIRST, SECOND = GRID[:2]
 
 
-def with_other_lake(place: Place, tmp_path: Path) -> Place:
+def with_other_lake(workspace: Workspace, tmp_path: Path) -> Workspace:
     """The same destination, but the lake has another history."""
     options = SampleOptions(first=2, ledgers=62, transactions=3, seed=1)
-    return place.but(lake_place=places.Place(str(write_sample_lake(tmp_path / "other-lake", options).root)))
+    return workspace.but(
+        lake_location=locations.StorageLocation(str(write_sample_lake(tmp_path / "other-lake", options).root))
+    )
 
 
-def stamps(place: Place) -> dict[str, tuple[int, int]]:
+def stamps(workspace: Workspace) -> dict[str, tuple[int, int]]:
     """Inode and modification time of every file at the destination: not written again means not changed."""
-    paths = [path for path in place.data.rglob("*") if path.is_file()]
+    paths = [path for path in workspace.data.rglob("*") if path.is_file()]
     return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
 
-def test_what_is_published(place: Place, chain: list[SampleLedger]) -> None:
-    made = place.publish(SECOND)
+def test_what_is_published(workspace: Workspace, chain: list[SampleLedger]) -> None:
+    made = workspace.publish(SECOND)
     part = chain[10:20]
-    data, manifest = place.parquet(SECOND).read_bytes(), json.loads(place.manifest(SECOND).read_text())
-    assert set(files(place.data)) == {
+    data, manifest = workspace.parquet(SECOND).read_bytes(), json.loads(workspace.manifest(SECOND).read_text())
+    assert set(files(workspace.data)) == {
         f"bronze/standalone/e1/v1/ledgers_lcm_raw/range=12-21/{name}"
         for name in ("part-12-21.parquet", "_manifest.json")
     }
@@ -61,28 +63,30 @@ def test_what_is_published(place: Place, chain: list[SampleLedger]) -> None:
     }  # fmt: skip
 
 
-def test_the_same_in_another_place(place: Place, tmp_path: Path) -> None:
-    other = place.but(destination_place=places.Place(str(tmp_path / "elsewhere")), prefix="", copier_id="other")
-    assert place.publish(FIRST) == other.publish(FIRST)
-    assert place.parquet(FIRST).read_bytes() == other.parquet(FIRST).read_bytes()
+def test_the_same_in_another_place(workspace: Workspace, tmp_path: Path) -> None:
+    other = workspace.but(
+        dataset_location=locations.StorageLocation(str(tmp_path / "elsewhere")), prefix="", copier_id="other"
+    )
+    assert workspace.publish(FIRST) == other.publish(FIRST)
+    assert workspace.parquet(FIRST).read_bytes() == other.parquet(FIRST).read_bytes()
 
 
-def test_again_is_skipped_without_reading_the_lake(published: Place) -> None:
+def test_again_is_skipped_without_reading_the_lake(published: Workspace) -> None:
     before = stamps(published)
-    made = published.but(lake_place=places.Place("/nowhere")).publish(FIRST)
+    made = published.but(lake_location=locations.StorageLocation("/nowhere")).publish(FIRST)
     assert made.outcome is Outcome.SKIPPED
     assert (made.files, made.raw_bytes) == (0, 0)
     assert stamps(published) == before
 
 
-def test_a_skipped_partition_is_told_like_a_written_one(place: Place) -> None:
-    written, skipped = place.publish(FIRST), place.publish(FIRST)
+def test_a_skipped_partition_is_told_like_a_written_one(workspace: Workspace) -> None:
+    written, skipped = workspace.publish(FIRST), workspace.publish(FIRST)
     names = ("checksum", "row_count", "byte_size", "first", "last", "previous_hash", "first_hash", "last_hash",
              "storage_path", "chain", "start", "end")  # fmt: skip
     assert {name: getattr(written, name) for name in names} == {name: getattr(skipped, name) for name in names}
 
 
-def test_a_leftover_of_the_same_bytes_is_adopted(published: Place) -> None:
+def test_a_leftover_of_the_same_bytes_is_adopted(published: Workspace) -> None:
     published.manifest(FIRST).unlink()
     before = stamps(published)
     assert published.publish(FIRST).outcome is Outcome.WRITTEN
@@ -91,7 +95,7 @@ def test_a_leftover_of_the_same_bytes_is_adopted(published: Place) -> None:
 
 
 @pytest.mark.parametrize("leftover", [b"", b"half a file", None], ids=["empty", "torn", "one bit"])
-def test_a_leftover_of_other_bytes_is_replaced(published: Place, leftover: bytes | None) -> None:
+def test_a_leftover_of_other_bytes_is_replaced(published: Workspace, leftover: bytes | None) -> None:
     good = published.parquet(FIRST).read_bytes()
     published.manifest(FIRST).unlink()
     bad = good[:100] + bytes([good[100] ^ 1]) + good[101:] if leftover is None else leftover
@@ -101,17 +105,17 @@ def test_a_leftover_of_other_bytes_is_replaced(published: Place, leftover: bytes
     assert published.audit().problems == []
 
 
-def test_other_content_is_a_conflict(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_content_is_a_conflict(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # two copiers begin while nothing is there; the other one is done first
-    other = with_other_lake(place, tmp_path)
+    other = with_other_lake(workspace, tmp_path)
     published = other.publish(FIRST)
-    before = stamps(place)
-    publisher = place.job.publisher()
+    before = stamps(workspace)
+    publisher = workspace.job.publisher()
     looks = iter([None])
-    find = type(publisher.destination).published
+    find = type(publisher.dataset).find_manifest
     monkeypatch.setattr(
-        type(publisher.destination),
-        "published",
+        type(publisher.dataset),
+        "find_manifest",
         lambda *of, **how: next(looks) if looks.__length_hint__() else find(*of, **how),
     )
     with pytest.raises(ConflictError) as caught:
@@ -119,38 +123,38 @@ def test_other_content_is_a_conflict(place: Place, tmp_path: Path, monkeypatch: 
     for part in ("part-2-11.parquet", published.checksum, "sha256:", "allow_overwrite"):
         assert part in str(caught.value)
     assert str(caught.value).count("sha256:") == 2
-    assert stamps(place) == before
+    assert stamps(workspace) == before
 
 
-def test_overwriting_with_the_same_changes_nothing(published: Place) -> None:
+def test_overwriting_with_the_same_changes_nothing(published: Workspace) -> None:
     before = stamps(published)
     for one in GRID:
         assert published.of(allow_overwrite=True).publish(one).outcome is Outcome.UNCHANGED
     assert stamps(published) == before
 
 
-def test_overwriting_with_other_content_replaces(published: Place, tmp_path: Path) -> None:
+def test_overwriting_with_other_content_replaces(published: Workspace, tmp_path: Path) -> None:
     other = with_other_lake(published, tmp_path).of(allow_overwrite=True)
     old = published.parquet(FIRST).read_bytes()
     made = other.publish(FIRST)
     assert made.outcome is Outcome.REPLACED
     assert published.parquet(FIRST).read_bytes() != old
-    found = published.destination.published(ERA, FIRST)
+    found = published.dataset.find_manifest(ERA, FIRST)
     assert found is not None
     assert (found.checksum, found.ledgers.last_hash if found.ledgers else "") == (made.checksum, made.last_hash)
     assert other.publish(FIRST).outcome is Outcome.UNCHANGED
 
 
-def test_a_replacement_that_dies_without_its_manifest_is_done_again(published: Place, tmp_path: Path) -> None:
+def test_a_replacement_that_dies_without_its_manifest_is_done_again(published: Workspace, tmp_path: Path) -> None:
     other = with_other_lake(published, tmp_path).of(allow_overwrite=True)
     published.manifest(FIRST).unlink()  # the first step of a replacement
-    assert published.destination.published(ERA, FIRST) is None
+    assert published.dataset.find_manifest(ERA, FIRST) is None
     assert other.publish(FIRST).outcome is Outcome.WRITTEN
     assert other.publish(FIRST).outcome is Outcome.UNCHANGED
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_damaged_manifest_stops_it(published: Place, overwrite: bool) -> None:
+def test_a_damaged_manifest_stops_it(published: Workspace, overwrite: bool) -> None:
     published.manifest(FIRST).write_text("{}")
     before = stamps(published)
     with pytest.raises(StateError, match=r"range=2-11/_manifest\.json lacks the key"):
@@ -170,57 +174,59 @@ def test_bad_input_publishes_nothing(
     tmp_path: Path, lake_of: Callable[..., Path], spoil: Callable[[Path, Path], object], error: type[DataError]
 ) -> None:
     root = shutil.copytree(lake_of(), tmp_path / "lake")
-    place = place_at(tmp_path, root)
-    spoil(root / place.lake.key(21), root / place.lake.key(22))  # the last one: everything before was written
-    with pytest.raises(error, match=place.lake.key(21)):
-        place.publish(SECOND)
-    assert files(place.data) == {}
-    assert place.publish(FIRST).outcome is Outcome.WRITTEN
+    workspace = workspace_at(tmp_path, root)
+    spoil(root / workspace.lake.key(21), root / workspace.lake.key(22))  # the last one: everything before was written
+    with pytest.raises(error, match=workspace.lake.key(21)):
+        workspace.publish(SECOND)
+    assert files(workspace.data) == {}
+    assert workspace.publish(FIRST).outcome is Outcome.WRITTEN
 
 
-def test_a_refused_correction_leaves_what_is_published(published: Place, tmp_path: Path) -> None:
-    root = shutil.copytree(published.job.lake_place.path, tmp_path / "lake")
+def test_a_refused_correction_leaves_what_is_published(published: Workspace, tmp_path: Path) -> None:
+    root = shutil.copytree(published.job.lake_location.path, tmp_path / "lake")
     (root / published.lake.key(5)).unlink()
     before = stamps(published)
     with pytest.raises(DataError):
-        published.of(allow_overwrite=True).but(lake_place=places.Place(str(root))).publish(FIRST)
+        published.of(allow_overwrite=True).but(lake_location=locations.StorageLocation(str(root))).publish(FIRST)
     with pytest.raises(VerificationError):
         published.of(allow_overwrite=True, protocol_min=99).publish(FIRST)
     assert stamps(published) == before
 
 
-def test_publishers_at_the_same_time_publish_once(place: Place) -> None:
-    made = race(6, lambda _: place.publish(FIRST))
+def test_publishers_at_the_same_time_publish_once(workspace: Workspace) -> None:
+    made = race(6, lambda _: workspace.publish(FIRST))
     outcomes = sorted(one.outcome for one in made)  # type: ignore[attr-defined]
     assert outcomes.count(Outcome.WRITTEN) == 1
     assert set(outcomes) <= {Outcome.WRITTEN, Outcome.UNCHANGED, Outcome.SKIPPED}
     assert len({one.checksum for one in made}) == 1  # type: ignore[attr-defined]
-    assert len(files(place.data)) == 2
-    assert LocalStore(place.data).clean() == []
+    assert len(files(workspace.data)) == 2
+    assert LocalStore(workspace.data).remove_leftovers() == []
 
 
-def test_correctors_at_the_same_time_leave_a_partition_that_holds_together(place: Place, tmp_path: Path) -> None:
-    place.publish(FIRST)
-    both = [place.of(allow_overwrite=True), with_other_lake(place, tmp_path).of(allow_overwrite=True)]
+def test_correctors_at_the_same_time_leave_a_partition_that_holds_together(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    workspace.publish(FIRST)
+    both = [workspace.of(allow_overwrite=True), with_other_lake(workspace, tmp_path).of(allow_overwrite=True)]
     made = race(4, lambda racer: both[racer % 2].publish(FIRST))
     assert all(not isinstance(one, Exception) for one in made), made
-    found = place.destination.published(ERA, FIRST)
+    found = workspace.dataset.find_manifest(ERA, FIRST)
     assert found is not None
-    assert place.destination.checksum(place.destination.parquet_key(ERA, FIRST)) == found.checksum
+    assert workspace.dataset.checksum(workspace.dataset.parquet_key(ERA, FIRST)) == found.checksum
 
 
-def test_measuring_writes_nothing(place: Place) -> None:
-    made = place.job.publisher().measure(ERA, FIRST, range(2, 12))
-    assert made.outcome is Outcome.MEASURED
-    assert not place.data.exists()
-    written = place.publish(FIRST)
+def test_measuring_writes_nothing(workspace: Workspace) -> None:
+    made = workspace.job.publisher().dry_run(ERA, FIRST, range(2, 12))
+    assert made.outcome is Outcome.DRY_RUN
+    assert not workspace.data.exists()
+    written = workspace.publish(FIRST)
     assert (made.checksum, made.byte_size, made.raw_bytes) == (written.checksum, written.byte_size, written.raw_bytes)
 
 
-def test_a_partition_is_never_short(place: Place) -> None:
+def test_a_partition_is_never_short(workspace: Workspace) -> None:
     # the lake ends at 63: whatever is planned, nothing is published of 62-71
-    with pytest.raises(DataError, match=f"{place.lake.key(64)} is missing"):
-        place.publish(Partition(62, 71))
-    assert files(place.data) == {}
-    with pytest.raises(ObjectMissing):
-        place.destination.checksum(place.destination.parquet_key(ERA, Partition(62, 71)))
+    with pytest.raises(DataError, match=f"{workspace.lake.key(64)} is missing"):
+        workspace.publish(Partition(62, 71))
+    assert files(workspace.data) == {}
+    with pytest.raises(ObjectNotFoundError):
+        workspace.dataset.checksum(workspace.dataset.parquet_key(ERA, Partition(62, 71)))

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from bronze.dataset.manifest import Ledgers
+from bronze.dataset.manifest import LedgerLinks
 from bronze.dataset.parquet import HashingSink
 from bronze.errors import DataError, FrameError, LakeError, VerificationError, XdrError
-from bronze.ingest.encoder import Encoded, PartitionEncoder
+from bronze.ingest.encoder import EncodedPartition, PartitionEncoder
 from bronze.lake.lake import Lake
 from bronze.lake.layout import MAX_LEDGER, LakeLayout
-from bronze.ledger.hashes import Verify
+from bronze.ledger.hashes import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.storage.local import LocalStore
@@ -33,9 +33,11 @@ from tests.bronze.conftest import ERA, OPTIONS, SHARED, era
 ALL = Partition(2, 63)
 
 
-def encode(lake: Lake, partition: Partition = ALL, one: Era = ERA, **settings: Any) -> tuple[bytes, Encoded]:
+def encode(lake: Lake, partition: Partition = ALL, one: Era = ERA, **settings: Any) -> tuple[bytes, EncodedPartition]:
     target = io.BytesIO()
-    encoder = PartitionEncoder(lake, **{"verify": Verify.FULL, "compression": "zstd", "max_object": 1 << 26} | settings)
+    encoder = PartitionEncoder(
+        lake, **{"verify": VerifyLevel.FULL, "compression": "zstd", "max_object": 1 << 26} | settings
+    )
     encoded = encoder.encode(one, partition, lake.file_starts(partition.start, partition.end), HashingSink(target))
     return target.getvalue(), encoded
 
@@ -82,11 +84,11 @@ def test_every_value(lake_of: Callable[..., Path], chain: list[SampleLedger]) ->
 def test_what_was_written_is_told(lake_of: Callable[..., Path], chain: list[SampleLedger]) -> None:
     _, encoded = encode(lake_at(lake_of()), Partition(12, 21))
     part = chain[10:20]
-    assert encoded == Encoded(
+    assert encoded == EncodedPartition(
         row_count=10,
         raw_bytes=sum(len(one.xdr) for one in part),
         files=10,
-        ledgers=Ledgers(12, 21, chain[9].ledger_hash.hex(), part[0].ledger_hash.hex(), part[-1].ledger_hash.hex()),
+        ledgers=LedgerLinks(12, 21, chain[9].ledger_hash.hex(), part[0].ledger_hash.hex(), part[-1].ledger_hash.hex()),
     )
 
 
@@ -124,7 +126,7 @@ def test_the_same_bytes_and_errors_with_files_decoded_ahead(
     root = tmp_path / "lake"
     shutil.copytree(lake_of(k=k), root)
     lake = lake_at(root, k)
-    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="zstd", max_object=1 << 26, threads=threads)
+    encoder = PartitionEncoder(lake, verify=VerifyLevel.FULL, compression="zstd", max_object=1 << 26, threads=threads)
     harmed = root / lake.key(30)
     whole = harmed.read_bytes()
     for content in (whole, whole[:-9], whole):  # the threads are used again after a failure
@@ -141,7 +143,7 @@ def test_the_same_bytes_and_errors_with_files_decoded_ahead(
 
 def test_an_encoder_used_again_and_after_a_failure(lake_of: Callable[..., Path]) -> None:
     lake = lake_at(lake_of(4), 4)
-    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="zstd", max_object=1 << 26)
+    encoder = PartitionEncoder(lake, verify=VerifyLevel.FULL, compression="zstd", max_object=1 << 26)
     made = []
     for partition, low in ((ALL, None), (Partition(10, 20), None), (ALL, 99), (ALL, None), (Partition(10, 20), None)):
         target = io.BytesIO()
@@ -348,7 +350,7 @@ def test_the_ledger_hash_alone_on_demand(
     put(root, one.sequence, packed(other, start=one.sequence))
     with pytest.raises(VerificationError, match=f"ledger {one.sequence}: transaction set hash does not hold"):
         bytes_of(lake_at(root))
-    rows = pq.read_table(io.BytesIO(bytes_of(lake_at(root), verify=Verify.HEADER)))["xdr_bytes"].to_pylist()
+    rows = pq.read_table(io.BytesIO(bytes_of(lake_at(root), verify=VerifyLevel.HEADER)))["xdr_bytes"].to_pylist()
     assert rows[one.sequence - 2] == other
 
 
@@ -379,7 +381,7 @@ def test_after_a_failure_nothing_more_is_written(
     # pyarrow's writer would write the footer whenever it is collected, into whatever has the target's handle then
     monkeypatch.setattr("bronze.dataset.parquet.ROW_GROUP_BYTES", 100_000)
     lake, target = lake_at(lake_of()), Recording(room)
-    encoder = PartitionEncoder(lake, verify=Verify.FULL, compression="none", max_object=1 << 26)
+    encoder = PartitionEncoder(lake, verify=VerifyLevel.FULL, compression="none", max_object=1 << 26)
     with pytest.raises(error) as caught:
         encoder.encode(ERA, Partition(2, ending), lake.file_starts(2, ending), HashingSink(target))
     written, target.room = target.getvalue(), 1 << 30
@@ -391,7 +393,7 @@ def test_after_a_failure_nothing_more_is_written(
 
 @pytest.mark.parametrize("files", [[], [2, 3], [2, 3, 5], [2, 3, 4, 5], [4, 3, 2], [2, 2, 3, 4]])
 def test_other_files_than_the_partitions_are_refused(lake_of: Callable[..., Path], files: list[int]) -> None:
-    encoder = PartitionEncoder(lake_at(lake_of()), verify=Verify.FULL, compression="zstd", max_object=1 << 26)
+    encoder = PartitionEncoder(lake_at(lake_of()), verify=VerifyLevel.FULL, compression="zstd", max_object=1 << 26)
     with pytest.raises(LakeError, match=f"2-4 was handed {len(files)} lake files, expected the 3 from 2 to 4"):
         encoder.encode(ERA, Partition(2, 4), files, HashingSink(io.BytesIO()))
 

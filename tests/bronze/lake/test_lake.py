@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from bronze.errors import BronzeError, ConfigError, LakeError
-from bronze.lake.lake import Lake, LakeExpectation, Newest, missing_files, open_lake
+from bronze.lake.lake import Lake, LakeOptions, NewestObject, missing_files, open_lake
 from bronze.lake.layout import LakeLayout
 from bronze.stellar import PASSPHRASES
 from bronze.storage.local import LocalStore
-from bronze.storage.store import Entry
+from bronze.storage.store import ListEntry
 from pipeline.sample import STANDALONE_PASSPHRASE
 
 PUBNET, TESTNET = PASSPHRASES["pubnet"], PASSPHRASES["testnet"]
-STANDALONE = LakeExpectation("standalone")
+STANDALONE = LakeOptions("standalone")
 
 
 def make(root: Path, names: list[str] = [], config: object = None) -> LocalStore:  # noqa: B006
@@ -58,7 +58,7 @@ def test_the_layout_is_found(tmp_path: Path, layout: LakeLayout, configured: boo
     assert lake.layout == layout
     assert lake.passphrase == (STANDALONE_PASSPHRASE if configured else None)
     end = layout.file_end(140)
-    assert lake.newest() == Newest(layout.key(end), end)
+    assert lake.newest() == NewestObject(layout.key(end), end)
     assert missing_files(lake, 0, end) == (0, [])
 
 
@@ -80,7 +80,7 @@ def test_an_empty_lake_takes_its_layout_from_config(tmp_path: Path) -> None:
 
 
 def test_an_empty_lake_takes_its_layout_from_the_settings(tmp_path: Path) -> None:
-    expected = LakeExpectation("standalone", None, 8, 5, "zstd")
+    expected = LakeOptions("standalone", None, 8, 5, "zstd")
     assert open_lake(make(tmp_path / "lake"), expected).layout == LakeLayout(8, 5, "zstd")
 
 
@@ -98,25 +98,25 @@ K1 = LakeLayout(1, 64)
          r"holds FFFFFFFF--0-63/FFFFFFF6--9.xdr.zst, but with 64 ledgers per file .* would be FFFFFFFF--0-4095/"),
         (config(batchesPerPartition=1), keys(K1, 2, 9), STANDALONE, LakeError, "would be FFFFFFF6--9.xdr.zst"),
         # so do the settings, where there is no .config.json
-        (None, keys(K1, 2, 9), LakeExpectation("standalone", None, 2), LakeError, "with 2 ledgers per file and 64"),
-        (None, keys(K1, 2, 9), LakeExpectation("standalone", None, 1, 10), LakeError, "would be FFFFFFFF--0-9/"),
+        (None, keys(K1, 2, 9), LakeOptions("standalone", None, 2), LakeError, "with 2 ledgers per file and 64"),
+        (None, keys(K1, 2, 9), LakeOptions("standalone", None, 1, 10), LakeError, "would be FFFFFFFF--0-9/"),
         # .config.json contradicts the settings
-        (config(), keys(K1, 2, 9), LakeExpectation("standalone", None, 64), ConfigError,
+        (config(), keys(K1, 2, 9), LakeOptions("standalone", None, 64), ConfigError,
          r"source.ledgers_per_file is 64, but .config.json of the lake .* says 1"),
-        (config(), [], LakeExpectation("standalone", None, 1, 10), ConfigError, "per_directory is 10, but .* says 64"),
+        (config(), [], LakeOptions("standalone", None, 1, 10), ConfigError, "per_directory is 10, but .* says 64"),
         # the names contradict the settings
-        (config(), keys(K1, 2, 9), LakeExpectation("standalone", extension="zstd"), ConfigError,
+        (config(), keys(K1, 2, 9), LakeOptions("standalone", extension="zstd"), ConfigError,
          "source.extension is 'zstd', but the lake .* holds FFFFFFFF--0-63/FFFFFFF6--9.xdr.zst"),
         # another network than the one named; both passphrases are shown
-        (config(networkPassphrase=TESTNET), [], LakeExpectation("pubnet"), ConfigError,
+        (config(networkPassphrase=TESTNET), [], LakeOptions("pubnet"), ConfigError,
          r"is of the network 'Test SDF Network.*' \(testnet\), but era.network 'pubnet' means 'Public Global"),
-        (config(), [], LakeExpectation("pubnet"), ConfigError, r"\(not a public one\), but era.network 'pubnet'"),
+        (config(), [], LakeOptions("pubnet"), ConfigError, r"\(not a public one\), but era.network 'pubnet'"),
         # an alias means the same network
-        (config(networkPassphrase=TESTNET), [], LakeExpectation("mainnet"), ConfigError, "'mainnet' means 'Public"),
+        (config(networkPassphrase=TESTNET), [], LakeOptions("mainnet"), ConfigError, "'mainnet' means 'Public"),
         # than the one whose passphrase is configured
-        (config(), [], LakeExpectation("standalone", "My own network"), ConfigError, "means 'My own network'"),
+        (config(), [], LakeOptions("standalone", "My own network"), ConfigError, "means 'My own network'"),
         # a name that nobody knows for a network that everybody knows
-        (config(networkPassphrase=PUBNET), [], LakeExpectation("prod"), ConfigError,
+        (config(networkPassphrase=PUBNET), [], LakeOptions("prod"), ConfigError,
          "era.network is 'prod', which is no known network, but the lake .* is of 'pubnet' .* name the era's network"),
         # .config.json is damaged
         (b"", [], STANDALONE, LakeError, ".config.json is no JSON"),
@@ -135,7 +135,7 @@ K1 = LakeLayout(1, 64)
     ],
 )  # fmt: skip
 def test_contradictions_are_refused(
-    tmp_path: Path, stated: object, names: list[str], expected: LakeExpectation, error: type[BronzeError], message: str
+    tmp_path: Path, stated: object, names: list[str], expected: LakeOptions, error: type[BronzeError], message: str
 ) -> None:
     store = make(tmp_path / "lake", names, stated)
     with pytest.raises(error, match=message) as caught:
@@ -146,24 +146,24 @@ def test_contradictions_are_refused(
 @pytest.mark.parametrize(
     ("stated", "expected"),
     [
-        (config(networkPassphrase=PUBNET), LakeExpectation("pubnet")),
+        (config(networkPassphrase=PUBNET), LakeOptions("pubnet")),
         # the older copier's names of pubnet
-        (config(networkPassphrase=PUBNET), LakeExpectation("mainnet")),
-        (config(networkPassphrase=PUBNET), LakeExpectation("public")),
+        (config(networkPassphrase=PUBNET), LakeOptions("mainnet")),
+        (config(networkPassphrase=PUBNET), LakeOptions("public")),
         # a network of one's own, by its passphrase or on trust
-        (config(), LakeExpectation("standalone", STANDALONE_PASSPHRASE)),
+        (config(), LakeOptions("standalone", STANDALONE_PASSPHRASE)),
         (config(), STANDALONE),
         # any name goes with the right passphrase
-        (config(networkPassphrase=PUBNET), LakeExpectation("archive", PUBNET)),
+        (config(networkPassphrase=PUBNET), LakeOptions("archive", PUBNET)),
         # a lake that says nothing
-        ({"ledgersPerBatch": 1, "batchesPerPartition": 64}, LakeExpectation("pubnet")),
+        ({"ledgersPerBatch": 1, "batchesPerPartition": 64}, LakeOptions("pubnet")),
         # settings that say the same; keys that nobody knows; null is unsaid
-        (config(), LakeExpectation("standalone", STANDALONE_PASSPHRASE, 1, 64, "zst")),
+        (config(), LakeOptions("standalone", STANDALONE_PASSPHRASE, 1, 64, "zst")),
         (config(networkName="x", version=None), STANDALONE),
         (config(ledgersPerBatch=None), STANDALONE),
     ],
 )
-def test_what_agrees_opens(tmp_path: Path, stated: object, expected: LakeExpectation) -> None:
+def test_what_agrees_opens(tmp_path: Path, stated: object, expected: LakeOptions) -> None:
     assert open_lake(make(tmp_path / "lake", keys(K1, 2, 100), stated), expected).layout == K1
 
 
@@ -188,7 +188,7 @@ def test_bom_is_no_damage(tmp_path: Path) -> None:
 )
 def test_newest(tmp_path: Path, names: list[str], newest: int) -> None:
     lake = open_lake(make(tmp_path / "lake", names), STANDALONE)
-    assert lake.newest() == Newest(K1.key(newest), newest)
+    assert lake.newest() == NewestObject(K1.key(newest), newest)
 
 
 class Counting(LocalStore):
@@ -198,9 +198,9 @@ class Counting(LocalStore):
         super().__init__(root)
         self.listings: Counter[str] = Counter()
 
-    def children(self, prefix: str) -> Iterator[Entry]:
+    def list_children(self, prefix: str) -> Iterator[ListEntry]:
         self.listings[prefix] += 1
-        return super().children(prefix)
+        return super().list_children(prefix)
 
 
 def test_missing_files_costs_one_listing_for_each_directory(tmp_path: Path) -> None:

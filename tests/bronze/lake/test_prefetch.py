@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from bronze.errors import LakeError
-from bronze.ingest.decoder import DecodeAhead
+from bronze.ingest.decoder import ParallelDecoder
 from bronze.lake.lake import Lake
 from bronze.lake.layout import LakeLayout
-from bronze.lake.prefetch import FetchAhead
-from bronze.ledger.hashes import Verify
+from bronze.lake.prefetch import ObjectPrefetcher
+from bronze.ledger.hashes import VerifyLevel
 from bronze.storage.local import LocalStore
 
 WAIT = 20
@@ -68,12 +68,12 @@ def shut() -> Gates:
     return Gates(opened=False)
 
 
-def ahead(lake: Gates, requests: int = 4, budget: int = 1 << 30) -> FetchAhead:
-    return FetchAhead(lake, most=1 << 20, requests=requests, budget=budget)  # type: ignore[arg-type]
+def ahead(lake: Gates, requests: int = 4, budget: int = 1 << 30) -> ObjectPrefetcher:
+    return ObjectPrefetcher(lake, most=1 << 20, requests=requests, budget=budget)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def fetched(opened: Gates) -> Iterator[FetchAhead]:
+def fetched(opened: Gates) -> Iterator[ObjectPrefetcher]:
     with closing(ahead(opened)) as fetch:
         yield fetch
 
@@ -125,7 +125,7 @@ def test_an_object_larger_than_the_budget_comes_alone(opened: Gates) -> None:
     assert opened.most_coming == 1
 
 
-def test_an_error_is_raised_where_its_object_is_taken(fetched: FetchAhead) -> None:
+def test_an_error_is_raised_where_its_object_is_taken(fetched: ObjectPrefetcher) -> None:
     with closing(fetched.reads(["1", "x", "3"])) as reads:
         one, missing, three = reads
         assert len(one()) == 1
@@ -143,7 +143,7 @@ def test_objects_may_be_taken_after_all_were_handed_out(shut: Gates) -> None:
         assert [len(read()) for read in reads] == list(range(1, 11))
 
 
-def test_objects_may_be_taken_by_several_threads(fetched: FetchAhead) -> None:
+def test_objects_may_be_taken_by_several_threads(fetched: ObjectPrefetcher) -> None:
     keys = [str(size) for size in range(300)]
     with closing(fetched.reads(keys)) as reads, ThreadPoolExecutor(4) as pool:
         assert [len(data) for data in pool.map(lambda read: read(), list(reads))] == list(range(300))
@@ -188,10 +188,10 @@ def test_what_was_begun_and_is_not_read_is_given_up(opened: Gates) -> None:
         opened.wait_for(2)
         with closing(fetch.reads(["7"] * 3)) as reads:
             first = next(reads)
-            given_up = opened.asked.count(str(size))
+            stopped = opened.asked.count(str(size))
             assert [len(first()), *(len(read()) for read in reads)] == [7, 7, 7]
         fetch.begin(["8", "9"])
-    assert 2 <= opened.asked.count(str(size)) == given_up < 50
+    assert 2 <= opened.asked.count(str(size)) == stopped < 50
     assert opened.coming == 0
 
 
@@ -205,8 +205,8 @@ def test_leaving_files_that_are_decoded_ahead_never_hangs(lake_of: Callable[...,
     try:
         # With room for a single object, whoever waits for a later one waits until the earlier one is taken.
         with (
-            closing(FetchAhead(lake, most=1 << 20, requests=4, budget=1)) as fetch,
-            closing(DecodeAhead(lake, Verify.FULL, max_object=1 << 20, threads=2)) as decoding,
+            closing(ObjectPrefetcher(lake, most=1 << 20, requests=4, budget=1)) as fetch,
+            closing(ParallelDecoder(lake, VerifyLevel.FULL, max_object=1 << 20, threads=2)) as decoding,
         ):
             for taken in range(300):
                 with (
@@ -219,6 +219,6 @@ def test_leaving_files_that_are_decoded_ahead_never_hangs(lake_of: Callable[...,
         sys.setswitchinterval(before)
 
 
-def test_nothing_is_asked_for_where_no_keys_are(fetched: FetchAhead, opened: Gates) -> None:
+def test_nothing_is_asked_for_where_no_keys_are(fetched: ObjectPrefetcher, opened: Gates) -> None:
     assert list(fetched.reads([])) == []
     assert opened.asked == []

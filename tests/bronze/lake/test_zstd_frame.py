@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bronze.errors import FrameError
-from bronze.lake.zstd_frame import Arena, frame_end
+from bronze.lake.zstd_frame import DecodeBuffer, frame_end
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 MAX = 1 << 20
@@ -42,7 +42,7 @@ def by_hand(*blocks: bytes, descriptor: int = 0, header: bytes = b"\x38") -> byt
 
 
 def decode(data: bytes, max_object: int = MAX, capacity: int = 16) -> bytes:
-    arena = Arena(capacity, max_object)
+    arena = DecodeBuffer(capacity, max_object)
     end = arena.decode(data, 0)  # `view` may be another one from here on
     return bytes(arena.view[:end])
 
@@ -111,7 +111,7 @@ def test_damage_is_named(damage: Callable[[bytes], bytes], message: str) -> None
 @pytest.mark.parametrize("checksum", [True, False])
 def test_every_truncation_is_refused(content: bytes, sized: bool, checksum: bool) -> None:
     data = frame(content, checksum=checksum, sized=sized)
-    arena = Arena(1 << 20, MAX)
+    arena = DecodeBuffer(1 << 20, MAX)
     for length in range(len(data)):
         with pytest.raises(FrameError, match=r"truncated|empty|not a zstd frame"):
             arena.decode(data[:length], 0)
@@ -119,7 +119,7 @@ def test_every_truncation_is_refused(content: bytes, sized: bool, checksum: bool
 
 @pytest.mark.parametrize("sized", [True, False])
 def test_no_changed_bit_changes_what_comes_out(sized: bool) -> None:
-    data, arena = frame(TEXT, sized=sized), Arena(1 << 20, MAX)
+    data, arena = frame(TEXT, sized=sized), DecodeBuffer(1 << 20, MAX)
     for at in range(len(data)):
         for bit in range(8):
             changed = bytearray(data)
@@ -134,7 +134,7 @@ def test_no_changed_bit_changes_what_comes_out(sized: bool) -> None:
 @pytest.mark.parametrize("at", [0, 7, 3 * MAX])
 @pytest.mark.parametrize("capacity", [0, 1, MAX - 1, MAX, MAX + 1, 4 * MAX])
 def test_exactly_the_bound_is_allowed_and_one_byte_more_is_not(at: int, capacity: int) -> None:
-    arena = Arena(capacity, MAX)
+    arena = DecodeBuffer(capacity, MAX)
     assert arena.decode(frame(bytes(MAX)), at) == at + MAX
     with pytest.raises(FrameError, match=f"decodes to more than {MAX} bytes"):
         arena.decode(frame(bytes(MAX + 1)), at)
@@ -166,7 +166,7 @@ def test_a_bomb_is_refused_in_little_memory(bomb: bytes) -> None:
 
 
 def test_the_buffer_grows_and_what_lay_before_stays() -> None:
-    arena, at, expected = Arena(8, MAX), 0, b""
+    arena, at, expected = DecodeBuffer(8, MAX), 0, b""
     for number in range(40):
         content = bytes([number]) * (number * 997)
         at = arena.decode(frame(content), at)
@@ -176,7 +176,7 @@ def test_the_buffer_grows_and_what_lay_before_stays() -> None:
 
 
 def test_a_slice_taken_before_the_buffer_grew_keeps_its_bytes() -> None:
-    arena = Arena(8, MAX)
+    arena = DecodeBuffer(8, MAX)
     end = arena.decode(frame(TEXT), 0)
     before = arena.view[:end]
     arena.decode(frame(bytes(MAX)), end)
@@ -184,7 +184,7 @@ def test_a_slice_taken_before_the_buffer_grew_keeps_its_bytes() -> None:
 
 
 def test_a_failure_leaves_the_bytes_before_and_the_arena_usable() -> None:
-    arena = Arena(8, MAX)
+    arena = DecodeBuffer(8, MAX)
     end = arena.decode(frame(TEXT), 0)
     for bad in (frame(NOISE)[:-9], frame(NOISE)[:-1] + b"\0", frame(bytes(MAX + 1))):
         with pytest.raises(FrameError):
@@ -194,7 +194,7 @@ def test_a_failure_leaves_the_bytes_before_and_the_arena_usable() -> None:
 
 
 def test_no_room_up_to_where_the_frame_is_to_lie() -> None:
-    arena = Arena(4, MAX)
+    arena = DecodeBuffer(4, MAX)
     arena.view[:4] = b"abcd"
     assert arena.decode(frame(b"xyz"), 100) == 103
     assert bytes(arena.view[:4]) + bytes(arena.view[100:103]) == b"abcdxyz"
@@ -202,7 +202,7 @@ def test_no_room_up_to_where_the_frame_is_to_lie() -> None:
 
 @given(st.binary(max_size=60), st.data())
 def test_move(content: bytes, data: st.DataObject) -> None:
-    arena = Arena(100, MAX)
+    arena = DecodeBuffer(100, MAX)
     arena.view[: len(content)] = content
     start = data.draw(st.integers(0, len(content)))
     end = data.draw(st.integers(start, len(content)))

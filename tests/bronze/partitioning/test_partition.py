@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bronze.lake.layout import MAX_LEDGER
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition, cell_end, last_whole, partitions, uncovered_ranges
+from bronze.partitioning.partition import Partition, grid_cell_end, last_complete_ledger, partitions, uncovered_ranges
 
 
 def era(start: int, end: int, size: int) -> Era:
@@ -103,7 +103,7 @@ def test_cell_end_is_that_of_the_partition(stretch: tuple[Era, int, int], data: 
     one, start, end = stretch
     ledger = data.draw(st.integers(start, end))
     holder = next(part for part in partitions(one, start, end) if part.start <= ledger <= part.end)
-    assert min(cell_end(one, ledger), end) == holder.end
+    assert min(grid_cell_end(one, ledger), end) == holder.end
 
 
 @pytest.mark.parametrize(
@@ -121,20 +121,20 @@ def test_cell_end_is_that_of_the_partition(stretch: tuple[Era, int, int], data: 
     ],
 )
 def test_last_whole(one: Era, end: int, expected: int) -> None:
-    assert last_whole(one, end) == expected
+    assert last_complete_ledger(one, end) == expected
 
 
 @given(stretches())
 def test_up_to_last_whole_every_partition_is_complete(stretch: tuple[Era, int, int]) -> None:
     one, _, end = stretch
-    last = last_whole(one, end)
+    last = last_complete_ledger(one, end)
     assert last <= min(end, one.last)
     assert one.ledger_start - 1 <= last
     for partition in partitions(one, one.ledger_start, last):
         assert len(partition) == one.partition_size or partition.end == one.last
     # and the next one is not
     if last < one.last:
-        assert min(cell_end(one, last + 1), one.last) > end
+        assert min(grid_cell_end(one, last + 1), one.last) > end
 
 
 @pytest.mark.parametrize(("start", "end"), [(5, 4), (-1, 4)])

@@ -13,39 +13,40 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bronze.dataset.dataset import Destination
-from bronze.dataset.manifest import Ledgers, Manifest, file_name
+from bronze.dataset.dataset import Dataset
+from bronze.dataset.manifest import LedgerLinks, Manifest, file_name
 from bronze.dataset.parquet import PRIMARY_TABLE
 from bronze.errors import ConfigError, StateError
 from bronze.lake.layout import FIRST_LEDGER, LakeLayout
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition, last_whole, partitions
+from bronze.partitioning.partition import Partition, last_complete_ledger, partitions
 from bronze.partitioning.plan import EraPlan, plan_era
 from bronze.storage.local import LocalStore
 from tests.bronze.conftest import PRODUCER, era, hex_hash
 
 
-def publish(destination: Destination, era: Era, published: Iterable[Partition]) -> None:
+def publish(dataset: Dataset, era: Era, published: Iterable[Partition]) -> None:
     """Make partitions that count as published, with parquet files of one byte."""
     for one in published:
         first = max(one.start, FIRST_LEDGER)
-        folder = Path(destination.store.url) / destination.directory(era, one)
+        folder = Path(dataset.store.url) / dataset.directory(era, one)
         folder.mkdir(parents=True)
         (folder / file_name(one)).write_bytes(b"x")
         manifest = Manifest(
             one, era.network, era.era_id, era.version_label, PRIMARY_TABLE, file_name(one), f"sha256:{hex_hash(one)}",
-            one.end - first + 1, 1, PRODUCER, "", Ledgers(first, one.end, *map(hex_hash, (first - 1, first, one.end))),
+            one.end - first + 1, 1, PRODUCER, "",
+            LedgerLinks(first, one.end, *map(hex_hash, (first - 1, first, one.end))),
         )  # fmt: skip
         (folder / "_manifest.json").write_bytes(manifest.to_bytes())
 
 
 @contextmanager
-def destination_with(era: Era, published: Iterable[Partition] = ()) -> Iterator[Destination]:
+def destination_with(era: Era, published: Iterable[Partition] = ()) -> Iterator[Dataset]:
     root = mkdtemp()
     try:
-        destination = Destination(LocalStore(root), "bronze", PRIMARY_TABLE)
-        publish(destination, era, published)
-        yield destination
+        dataset = Dataset(LocalStore(root), "bronze", PRIMARY_TABLE)
+        publish(dataset, era, published)
+        yield dataset
     finally:
         shutil.rmtree(root)
 
@@ -54,8 +55,8 @@ def plan(
     one: Era, next_ledger: int, newest: int | None, published: Iterable[str] = (), *, partial: bool = False
 ) -> EraPlan:
     parts = [Partition(*map(int, name.split("-"))) for name in published]
-    with destination_with(one, parts) as destination:
-        return plan_era(one, next_ledger, newest, destination, partial=partial)
+    with destination_with(one, parts) as dataset:
+        return plan_era(one, next_ledger, newest, dataset, partial=partial)
 
 
 @pytest.mark.parametrize(
@@ -100,13 +101,13 @@ def test_plan(
 ) -> None:
     found = plan(one, next_ledger, newest, published, partial=partial)
     assert " ".join(map(str, found.partitions)) == expected
-    assert found.tail == tail
+    assert found.incomplete_tail == tail
 
 
 def test_a_directory_without_manifest_is_not_kept() -> None:
-    with destination_with(era(), [Partition(5, 8)]) as destination:
-        next(Path(destination.store.url).rglob("_manifest.json")).unlink()
-        assert plan_era(era(), 2, 11, destination, partial=False).partitions == (Partition(2, 11),)
+    with destination_with(era(), [Partition(5, 8)]) as dataset:
+        next(Path(dataset.store.url).rglob("_manifest.json")).unlink()
+        assert plan_era(era(), 2, 11, dataset, partial=False).partitions == (Partition(2, 11),)
 
 
 @pytest.mark.parametrize(
@@ -128,10 +129,10 @@ def test_published_partitions_that_overlap_are_refused(published: list[str], mes
 
 
 def test_a_damaged_odd_partition_is_refused() -> None:
-    with destination_with(era(), [Partition(5, 8)]) as destination:
-        next(Path(destination.store.url).rglob("*.parquet")).unlink()
+    with destination_with(era(), [Partition(5, 8)]) as dataset:
+        next(Path(dataset.store.url).rglob("*.parquet")).unlink()
         with pytest.raises(StateError, match=r"range=5-8/_manifest\.json stands without its parquet file"):
-            plan_era(era(), 2, 41, destination, partial=False)
+            plan_era(era(), 2, 41, dataset, partial=False)
 
 
 @pytest.mark.parametrize(
@@ -168,10 +169,10 @@ def situations(draw: st.DrawFn) -> tuple[Era, int, int, bool, list[Partition]]:
 @given(situations())
 def test_every_plan(situation: tuple[Era, int, int, bool, list[Partition]]) -> None:
     one, next_ledger, newest, partial, published = situation
-    with destination_with(one, published) as destination:
-        found = plan_era(one, next_ledger, newest, destination, partial=partial)
+    with destination_with(one, published) as dataset:
+        found = plan_era(one, next_ledger, newest, dataset, partial=partial)
     start = one.ledger_start if one.allow_overwrite else max(one.ledger_start, next_ledger)
-    end = one.ledger_end or (newest if partial else last_whole(one, newest))
+    end = one.ledger_end or (newest if partial else last_complete_ledger(one, newest))
     assert (found.start, found.end) == (start, end)
     parts = found.partitions
     if start > end:
@@ -195,7 +196,7 @@ def test_every_plan(situation: tuple[Era, int, int, bool, list[Partition]]) -> N
     if not one.ledger_end and not partial and not published and start == one.ledger_start:
         assert all(len(part) == one.partition_size for part in parts)
     if not one.ledger_end:
-        assert found.tail == max(0, newest - max(end, start - 1))
+        assert found.incomplete_tail == max(0, newest - max(end, start - 1))
     assert found.ledgers == sum(1 for part in parts for ledger in range(part.start, part.end + 1) if ledger >= 2)
 
 
@@ -206,13 +207,13 @@ def test_resumed_after_any_partition_the_plan_is_the_rest(
 ) -> None:
     one, _, newest, partial, published = situation
     one = era(ledger_start=one.ledger_start, ledger_end=one.ledger_end, partition_size=one.partition_size)
-    with destination_with(one, published) as destination:
-        whole = plan_era(one, 0, newest, destination, partial=partial).partitions
+    with destination_with(one, published) as dataset:
+        whole = plan_era(one, 0, newest, dataset, partial=partial).partitions
         done = data.draw(st.integers(0, len(whole)))
         next_ledger = whole[done - 1].end + 1 if done else one.ledger_start
         # what was done is published meanwhile
-        publish(destination, one, [part for part in whole[:done] if part not in published])
-        assert plan_era(one, next_ledger, newest, destination, partial=partial).partitions == whole[done:]
+        publish(dataset, one, [part for part in whole[:done] if part not in published])
+        assert plan_era(one, next_ledger, newest, dataset, partial=partial).partitions == whole[done:]
 
 
 @settings(deadline=None)

@@ -1,4 +1,4 @@
-"""What every store promises (`bronze.store.Store`), as one suite run against each backend.
+"""What every store promises (`bronze.storage.store.Store`), as one suite run against each backend.
 
 A backend's test module subclasses `StoreSuite` and gives it the fixture ``open_store``: a function that
 opens the same place again, with a connection of its own.
@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bronze.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StoreError, is_transient
-from bronze.storage.store import TEMPORARY, Change, Entry, Store, checked_key, join
+from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError, StoreError, is_transient
+from bronze.storage.store import TEMPORARY, Change, ListEntry, Store, checked_key, join
 
 Opener = Callable[[], Store]
 RACERS = 16
@@ -61,7 +61,7 @@ def race(racers: int, run: Callable[[int], object]) -> list[object]:
 def keys_of(store: Store, prefix: str = "") -> list[str]:
     """Every key below `prefix`, temporary ones too."""
     found = []
-    for entry in store.children(prefix):
+    for entry in store.list_children(prefix):
         key = join(prefix, entry.name)
         found.extend(keys_of(store, key) if entry.is_prefix else [key])
     return found
@@ -76,13 +76,13 @@ class StoreSuite:
         return open_store()
 
     def test_an_empty_store_has_nothing(self, store: Store) -> None:
-        assert list(store.children("")) == []
-        assert list(store.children("no/such")) == []
+        assert list(store.list_children("")) == []
+        assert list(store.list_children("no/such")) == []
         assert store.size("x") is None
-        assert store.clean() == []
+        assert store.remove_leftovers() == []
         store.delete("x")
         for read in (store.read, store.open_read):
-            with pytest.raises(ObjectMissing, match="x"):
+            with pytest.raises(ObjectNotFoundError, match="x"):
                 read("x")
 
     @pytest.mark.parametrize("data", [b"", b"\0", b"x" * 100_000])
@@ -94,7 +94,7 @@ class StoreSuite:
 
     def test_create_never_replaces(self, store: Store) -> None:
         store.create("a/b", b"first")
-        with pytest.raises(ObjectExists, match="a/b") as caught:
+        with pytest.raises(ObjectExistsError, match="a/b") as caught:
             store.create("a/b", b"second")
         assert not is_transient(caught.value)
         assert store.read("a/b") == b"first"
@@ -118,13 +118,13 @@ class StoreSuite:
         store.create("a/b", b"x")
         assert store.size("a") is None
         for read in (store.read, store.open_read):
-            with pytest.raises(ObjectMissing):
+            with pytest.raises(ObjectNotFoundError):
                 read("a")
 
     def test_what_lies_below_an_object_is_missing(self, store: Store) -> None:
         store.create("a", b"x")
         assert store.size("a/b") is None
-        with pytest.raises(ObjectMissing):
+        with pytest.raises(ObjectNotFoundError):
             store.read("a/b")
         store.delete("a/b")
         assert store.read("a") == b"x"
@@ -132,16 +132,16 @@ class StoreSuite:
     def test_children_are_direct_and_in_order(self, store: Store) -> None:
         for key in ("p/b/1", "p/b/2", "p/a", "p/c", "p/B", "p/b.txt", "q", "pp/x"):
             store.create(key, b"x")
-        found = list(store.children("p"))
+        found = list(store.list_children("p"))
         assert found == [
-            Entry("B", False),
-            Entry("a", False),
-            Entry("b", True),
-            Entry("b.txt", False),
-            Entry("c", False),
+            ListEntry("B", False),
+            ListEntry("a", False),
+            ListEntry("b", True),
+            ListEntry("b.txt", False),
+            ListEntry("c", False),
         ]
-        assert [entry.name for entry in store.children("")] == ["p", "pp", "q"]
-        assert list(store.children("q")) == []  # an object has no children
+        assert [entry.name for entry in store.list_children("")] == ["p", "pp", "q"]
+        assert list(store.list_children("q")) == []  # an object has no children
 
     def test_open_read_seeks(self, store: Store) -> None:
         store.create("a", b"0123456789")
@@ -169,7 +169,7 @@ class StoreSuite:
     def test_read_within_a_bound(self, store: Store) -> None:
         store.create("a/b", b"12345")
         assert store.read("a/b", 5) == b"12345"
-        with pytest.raises(ObjectTooLarge, match=r"a/b has 5 bytes, more than the 4") as caught:
+        with pytest.raises(ObjectTooLargeError, match=r"a/b has 5 bytes, more than the 4") as caught:
             store.read("a/b", 4)
         assert not is_transient(caught.value)
 
@@ -178,9 +178,9 @@ class StoreSuite:
         view = store.read_view("a/b", 5)
         store.replace("a/b", b"other")
         assert (view, len(view), view.readonly) == (b"12345", 5, True)
-        with pytest.raises(ObjectTooLarge, match=r"a/b has 5 bytes, more than the 4"):
+        with pytest.raises(ObjectTooLargeError, match=r"a/b has 5 bytes, more than the 4"):
             store.read_view("a/b", 4)
-        with pytest.raises(ObjectMissing, match="a/c"):
+        with pytest.raises(ObjectNotFoundError, match="a/c"):
             store.read_view("a/c")
 
     def test_update(self, store: Store) -> None:
@@ -234,7 +234,7 @@ class StoreSuite:
 
     def test_an_upload_that_its_writer_hashes(self, store: Store) -> None:
         data = b"0123456789" * 1_000_000  # more than one part
-        with store.upload("a/b", hashed=True) as upload:
+        with store.upload("a/b", caller_hashes=True) as upload:
             upload.write(data)
             upload.publish(checksum=f"sha256:{sha256(data).hexdigest()}")
         assert store.read("a/b") == data
@@ -289,7 +289,7 @@ class StoreSuite:
         store.create("a", b"first")
         with store.upload("a") as upload:
             upload.write(b"second")
-            with pytest.raises(ObjectExists):
+            with pytest.raises(ObjectExistsError):
                 upload.publish()
             assert store.read("a") == b"first"
             upload.publish(replace=True)
@@ -302,7 +302,7 @@ class StoreSuite:
             one.write(b"one")
             other.write(b"other")
             one.publish()
-            with pytest.raises(ObjectExists):
+            with pytest.raises(ObjectExistsError):
                 other.publish()
         assert open_store().read("a") == b"one"
         assert keys_of(open_store()) == ["a"]
@@ -321,7 +321,7 @@ class StoreSuite:
             outcomes = race(RACERS, lambda racer, key=key: open_store().create(key, b"by %d" % racer))
             winners = [racer for racer, outcome in enumerate(outcomes) if outcome is None]
             assert len(winners) == 1, outcomes
-            assert all(isinstance(outcome, ObjectExists) for outcome in outcomes if outcome is not None), outcomes
+            assert all(isinstance(outcome, ObjectExistsError) for outcome in outcomes if outcome is not None), outcomes
             assert open_store().read(key) == b"by %d" % winners[0]
         assert keys_of(open_store()) == [f"p/{number}" for number in range(10)]
 
@@ -335,7 +335,7 @@ class StoreSuite:
             outcomes = race(RACERS, lambda racer, key=key: publish(racer, key))
             winners = [racer for racer, outcome in enumerate(outcomes) if outcome is None]
             assert len(winners) == 1, outcomes
-            assert all(isinstance(outcome, ObjectExists) for outcome in outcomes if outcome is not None), outcomes
+            assert all(isinstance(outcome, ObjectExistsError) for outcome in outcomes if outcome is not None), outcomes
             assert open_store().read(key) == b"by %d" % winners[0]
         assert keys_of(open_store()) == ["p/1", "p/2", "p/3"]
 
@@ -359,7 +359,7 @@ class StoreSuite:
             store = open_store()
             for number in range(20):
                 if racer % 4 == 0:
-                    store.clean()
+                    store.remove_leftovers()
                 else:
                     store.create(f"{racer}/{number}", b"%d" % number)
 
@@ -373,12 +373,12 @@ class StoreSuite:
         store.create("a", b"x")
         with store.upload("b") as upload:
             upload.write(b"y")
-            assert open_store().clean() == []
+            assert open_store().remove_leftovers() == []
             upload.publish()
         assert keys_of(store) == ["a", "b"]
 
     def test_lock_keeps_others_out(self, open_store: Opener) -> None:
-        if not open_store().excludes:
+        if not open_store().supports_locking:
             with open_store().lock("some/prefix"), open_store().lock("some/prefix"):
                 return  # nobody waits
         inside, most = [0], [0]
@@ -424,7 +424,7 @@ class StoreSuite:
     @pytest.mark.parametrize("key", [key for key in BAD_KEYS if key])
     def test_prefixes_that_leave_the_root_are_refused(self, store: Store, key: str) -> None:
         with pytest.raises(StoreError, match="is not a relative path of plain segments"):
-            list(store.children(key))
+            list(store.list_children(key))
         with pytest.raises(StoreError, match="is not a relative path of plain segments"), store.lock(key):
             pass
 
@@ -451,4 +451,4 @@ class StoreSuite:
     def test_temporary_objects_lie_under_a_prefix_of_their_own(self, store: Store) -> None:
         with store.upload("data/range=1-2/part") as upload:
             upload.write(b"x")
-            assert [entry.name for entry in store.children("")] in ([TEMPORARY], [])
+            assert [entry.name for entry in store.list_children("")] in ([TEMPORARY], [])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from bronze.errors import ObjectExists, StoreError, is_transient
+from bronze.errors import ObjectExistsError, StoreError, is_transient
 from bronze.storage.local import LocalStore
 from bronze.storage.store import TEMPORARY, join
 from tests.bronze.storage.store_suite import RACERS, Opener, StoreSuite
@@ -86,7 +86,7 @@ def test_one_of_many_processes_wins(store: LocalStore) -> None:
 print("ready", flush=True); sys.stdin.readline()
 for number in range(20):
     try: LocalStore(a[0]).create(f"k/{number}", a[1].encode()); print(number)
-    except ObjectExists: pass
+    except ObjectExistsError: pass
 """
     with contextlib.ExitStack() as stack:
         racers = [stack.enter_context(python(code, store.root, racer)) for racer in range(RACERS)]
@@ -109,11 +109,11 @@ print("published", flush=True)
 def test_what_a_killed_writer_left_is_cleaned_and_what_a_live_one_writes_stays(store: LocalStore) -> None:
     with python(UPLOADER, store.root) as dead, python(UPLOADER, store.root) as alive:
         assert line(dead) == line(alive) == "written"
-        assert store.clean() == []
+        assert store.remove_leftovers() == []
         dead.send_signal(signal.SIGKILL)
         dead.wait()
         assert len(below(store.root)) == 2
-        (removed,) = store.clean()
+        (removed,) = store.remove_leftovers()
         assert removed.startswith(f"{TEMPORARY}/part.parquet.")
         assert len(below(store.root)) == 1
         tell(alive)
@@ -132,7 +132,7 @@ with LocalStore(a[0]).upload("x") as upload:
         assert line(process) == "published"
         process.kill()
         process.wait()
-    assert len(store.clean()) == 1
+    assert len(store.remove_leftovers()) == 1
     assert store.read("x") == b"whole"
     assert below(store.root) == ["x"]
 
@@ -147,7 +147,7 @@ def test_a_writer_killed_before_it_is_durable_has_published_nothing(store: Local
         pytest.skip("strace is not installed")
     subprocess.run([*tracer, sys.executable, "-c", preamble + code, str(store.root)], cwd=REPOSITORY, check=False)
     assert not store.path("x").exists()
-    assert len(store.clean()) == 1
+    assert len(store.remove_leftovers()) == 1
     assert below(store.root) == []
 
 
@@ -252,7 +252,7 @@ if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)
 for key in ("b", "p/c"):
     try: LocalStore(a[0]).create(key, b"x")
     except OSError as error: print(type(error).__name__, flush=True)
-print(LocalStore(a[0]).read("a").decode(), LocalStore(a[0]).clean(), flush=True)
+print(LocalStore(a[0]).read("a").decode(), LocalStore(a[0]).remove_leftovers(), flush=True)
 """
     for parent in [parent for parent in root.parents if parent.stat().st_uid == os.geteuid() and parent != Path("/")]:
         parent.chmod(parent.stat().st_mode | 0o111)  # the way there may be walked by all
@@ -273,7 +273,7 @@ def test_a_file_that_a_cleaner_took_before_it_was_locked_is_begun_again(
     def first_a_cleaner(handle: int, operation: int) -> None:
         if not cleaned:
             cleaned.append(True)
-            cleaned.extend(store.clean())
+            cleaned.extend(store.remove_leftovers())
         flock(handle, operation)
 
     monkeypatch.setattr(fcntl, "flock", first_a_cleaner)
@@ -300,14 +300,14 @@ def test_symbolic_links_inside_are_followed(store: LocalStore, tmp_path: Path) -
     (store.root / "linked").symlink_to(tmp_path / "other")
     store.create("linked/a", b"x")
     assert (tmp_path / "other" / "a").read_bytes() == b"x"
-    assert [(entry.name, entry.is_prefix) for entry in store.children("")] == [("linked", True)]
+    assert [(entry.name, entry.is_prefix) for entry in store.list_children("")] == [("linked", True)]
 
 
 def test_a_symbolic_link_in_the_place_of_an_object_is_never_written_through(store: LocalStore, tmp_path: Path) -> None:
     (tmp_path / "victim").write_bytes(b"precious")
     store.root.mkdir()
     store.path("a").symlink_to(tmp_path / "victim")
-    with pytest.raises(ObjectExists):
+    with pytest.raises(ObjectExistsError):
         store.create("a", b"x")
     store.replace("a", b"y")  # takes the link's place
     assert (tmp_path / "victim").read_bytes() == b"precious"
@@ -337,12 +337,12 @@ def test_no_handle_stays_open(store: LocalStore) -> None:
     before = handles()
     for _ in range(20):
         store.replace("a", b"x")
-        with contextlib.suppress(ObjectExists):
+        with contextlib.suppress(ObjectExistsError):
             store.create("a", b"x")
         store.read("a")
-        store.clean()
+        store.remove_leftovers()
         with store.lock("p"):
-            assert list(store.children("p")) == []
+            assert list(store.list_children("p")) == []
     assert handles() == before
 
 
@@ -371,7 +371,7 @@ print("ready", flush=True); sys.stdin.readline()
 for number in range(30):
     with LocalStore(a[0]).lock(""):
         LocalStore(a[0]).update("counter", lambda old: b"%d" % (int(old or b"0") + 1))
-        LocalStore(a[0]).clean()
+        LocalStore(a[0]).remove_leftovers()
 """
     with contextlib.ExitStack() as stack:
         racers = [stack.enter_context(python(code, store.root)) for _ in range(4)]

@@ -12,8 +12,8 @@ import pytest
 
 from bronze.errors import ConfigError
 from bronze.storage.local import LocalStore
-from bronze.storage.location import Place
-from bronze.storage.rate_limit import Bandwidth
+from bronze.storage.location import StorageLocation
+from bronze.storage.rate_limit import RateLimiter
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ from bronze.storage.rate_limit import Bandwidth
     ],
 )
 def test_what_a_url_means(url: str, scheme: str, bucket: str, inner: str) -> None:
-    place = Place(url)
-    assert (place.scheme, place.bucket, place.path or place.prefix) == (scheme, bucket, inner)
+    location = StorageLocation(url)
+    assert (location.scheme, location.bucket, location.path or location.prefix) == (scheme, bucket, inner)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_a_url_means(url: str, scheme: str, bucket: str, inner: str) -> Non
 )  # fmt: skip
 def test_urls_that_are_refused(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        Place(url)
+        StorageLocation(url)
     assert "secret" not in str(caught.value)
 
 
@@ -63,7 +63,7 @@ def test_urls_that_are_refused(url: str) -> None:
 )
 def test_an_option_that_the_backend_lacks_is_refused(url: str, option: str, value: Any, backend: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{backend} \({url}\) has no option {option}$"):
-        Place(url, **{option: value})
+        StorageLocation(url, **{option: value})
 
 
 @pytest.mark.parametrize(
@@ -82,33 +82,34 @@ def test_an_option_that_the_backend_lacks_is_refused(url: str, option: str, valu
 )
 def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
-        Place("s3://bucket", **options)
+        StorageLocation("s3://bucket", **options)
     assert "secret" not in str(caught.value)
 
 
 def test_a_local_place(tmp_path: Path) -> None:
-    store = Place(str(tmp_path)).open()
+    store = StorageLocation(str(tmp_path)).open()
     assert isinstance(store, LocalStore)
     assert store.root == tmp_path
-    assert store.excludes
-    assert Place(tmp_path.as_uri()).open().url == str(tmp_path)
+    assert store.supports_locking
+    assert StorageLocation(tmp_path.as_uri()).open().url == str(tmp_path)
 
 
 def test_one_store_for_each_process_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "127.0.0.1:1")
-    place = Place("gs://bucket/x")
-    store = place.open()
-    assert store is pickle.loads(pickle.dumps(place)).open()
-    assert store is not Place("gs://bucket/y").open()
-    assert not store.excludes
+    location = StorageLocation("gs://bucket/x")
+    store = location.open()
+    assert store is pickle.loads(pickle.dumps(location)).open()
+    assert store is not StorageLocation("gs://bucket/y").open()
+    assert not store.supports_locking
     assert store.url == "gs://bucket/x"
     assert pickle.loads(pickle.dumps(store)) is store
     monkeypatch.setattr("os.getpid", lambda: -1)
-    assert place.open() is not store
+    assert location.open() is not store
 
 
 def test_the_client_is_not_loaded_before_it_is_needed() -> None:
-    code = "import sys, bronze.storage.location; assert not {'obstore', 'boto3', 'google.auth', 'requests'} & set(sys.modules)"
+    slow = {"obstore", "boto3", "google.auth", "requests"}
+    code = f"import sys, bronze.storage.location; assert not {slow} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
 
 
@@ -127,7 +128,7 @@ class Watch:
 
 def test_bandwidth() -> None:
     watch = Watch()
-    bandwidth = Bandwidth(2.0, clock=watch.time, sleep=watch.sleep)
+    bandwidth = RateLimiter(2.0, clock=watch.time, sleep=watch.sleep)
     bandwidth.take(2_000_000)  # a second's worth is there from the start
     assert watch.now == 100.0
     for _ in range(10):
@@ -140,5 +141,5 @@ def test_bandwidth() -> None:
 
 def test_no_limit_on_bandwidth() -> None:
     watch = Watch()
-    Bandwidth(None, clock=watch.time, sleep=watch.sleep).take(10**15)
+    RateLimiter(None, clock=watch.time, sleep=watch.sleep).take(10**15)
     assert watch.now == 100.0

@@ -12,13 +12,13 @@ import pytest
 from bronze.audit.event import hash_document
 from bronze.audit.event_log import HEADS
 from bronze.partitioning.partition import Partition
-from tests.bronze.conftest import GRID, Place, copy, hex_hash
+from tests.bronze.conftest import GRID, Workspace, copy, hex_hash
 
 SECOND, THIRD, LAST = GRID[1], GRID[2], GRID[-1]
 
 
-def event_path(place: Place, partition: Partition):
-    return place.events / place.log.key(partition)
+def event_path(workspace: Workspace, partition: Partition):
+    return workspace.events / workspace.log.key(partition)
 
 
 def flip(path, at: int) -> None:
@@ -33,7 +33,7 @@ def edit(path, change: Callable[[dict], object]) -> None:
     path.write_text(json.dumps(document, indent=2))
 
 
-def test_a_good_chain_holds(published: Place) -> None:
+def test_a_good_chain_holds(published: Workspace) -> None:
     found = published.audit()
     assert found.problems == []
     assert found.gaps == []
@@ -43,8 +43,8 @@ def test_a_good_chain_holds(published: Place) -> None:
     assert found.bytes == sum(published.parquet(one).stat().st_size for one in GRID)
 
 
-def test_nothing_at_all_holds(place: Place) -> None:
-    found = place.audit()
+def test_nothing_at_all_holds(workspace: Workspace) -> None:
+    found = workspace.audit()
     assert (found.problems, found.gaps, found.events, found.first, found.head) == ([], [], 0, None, "")
 
 
@@ -86,7 +86,7 @@ def rewrite_event(document: dict) -> None:
         (lambda at: (at.events / HEADS).write_text("{"), ["chain heads", "cannot be used"]),
     ],
 )  # fmt: skip
-def test_found(published: Place, spoil: Callable[[Place], object], messages: list[str]) -> None:
+def test_found(published: Workspace, spoil: Callable[[Workspace], object], messages: list[str]) -> None:
     spoil(published)
     problems = published.audit().problems
     assert len(problems) == 1, problems
@@ -94,14 +94,14 @@ def test_found(published: Place, spoil: Callable[[Place], object], messages: lis
         assert message in problems[0]
 
 
-def test_everything_wrong_is_found_at_once(published: Place) -> None:
+def test_everything_wrong_is_found_at_once(published: Workspace) -> None:
     flip(published.parquet(SECOND), 1000)
     published.manifest(LAST).unlink()
     published.parquet(THIRD).unlink()
     assert len(published.audit().problems) == 3
 
 
-def test_a_changed_event_that_was_pruned_from_the_front_breaks_nothing(published: Place) -> None:
+def test_a_changed_event_that_was_pruned_from_the_front_breaks_nothing(published: Workspace) -> None:
     event_path(published, GRID[0]).unlink()
     found = published.audit()
     assert found.problems == []
@@ -109,7 +109,7 @@ def test_a_changed_event_that_was_pruned_from_the_front_breaks_nothing(published
 
 
 @pytest.mark.parametrize("pruned", [GRID[:1], GRID], ids=["the first", "all"])
-def test_a_partition_whose_event_was_pruned_is_checked_too(published: Place, pruned: list[Partition]) -> None:
+def test_a_partition_whose_event_was_pruned_is_checked_too(published: Workspace, pruned: list[Partition]) -> None:
     for one in pruned:
         event_path(published, one).unlink()
     flip(published.parquet(GRID[0]), 1000)
@@ -117,12 +117,12 @@ def test_a_partition_whose_event_was_pruned_is_checked_too(published: Place, pru
     assert "part-2-11.parquet has the checksum" in problem
 
 
-def test_a_gap_is_told(place: Place) -> None:
-    copy(place, GRID[:2])
-    document = json.loads((place.state / "checkpoint.json").read_text())
-    (place.state / "checkpoint.json").write_text(json.dumps(document | {"last_committed_ledger": 31}))
-    copy(place, GRID[3:4])
-    found = place.audit()
+def test_a_gap_is_told(workspace: Workspace) -> None:
+    copy(workspace, GRID[:2])
+    document = json.loads((workspace.state / "checkpoint.json").read_text())
+    (workspace.state / "checkpoint.json").write_text(json.dumps(document | {"last_committed_ledger": 31}))
+    copy(workspace, GRID[3:4])
+    found = workspace.audit()
     assert (found.problems, found.gaps) == ([], [Partition(22, 31)])
     assert (found.first, found.last) == (2, 41)
 
@@ -132,7 +132,7 @@ def forget_links(path) -> None:
     edit(path, lambda document: document.pop("ledgers"))
 
 
-def test_older_partitions_that_link_hold(published: Place) -> None:
+def test_older_partitions_that_link_hold(published: Workspace) -> None:
     for one in GRID[::2]:
         forget_links(published.manifest(one))
     found = published.audit()
@@ -140,7 +140,7 @@ def test_older_partitions_that_link_hold(published: Place) -> None:
 
 
 @pytest.mark.parametrize("other", [SECOND, THIRD], ids=["before", "after"])
-def test_older_partition_that_does_not_link_is_found(published: Place, other: Partition) -> None:
+def test_older_partition_that_does_not_link_is_found(published: Workspace, other: Partition) -> None:
     """One of the two is the older copier's; the other says another hash in its manifest."""
     edit(published.manifest(SECOND), lambda one: one["ledgers"].update(last_hash=hex_hash("x")))
     edit(published.manifest(THIRD), lambda one: one["ledgers"].update(previous_hash=hex_hash("y")))
@@ -150,7 +150,7 @@ def test_older_partition_that_does_not_link_is_found(published: Place, other: Pa
     assert hex_hash("y" if other == SECOND else "x") in problem
 
 
-def test_older_partition_that_is_unreadable_is_a_problem(published: Place) -> None:
+def test_older_partition_that_is_unreadable_is_a_problem(published: Workspace) -> None:
     forget_links(published.manifest(SECOND))
     path = published.parquet(SECOND)
     path.write_bytes(bytes(path.stat().st_size))
@@ -161,8 +161,10 @@ def test_older_partition_that_is_unreadable_is_a_problem(published: Place) -> No
     assert "part-52-61.parquet has the checksum" in problems[2]
 
 
-@pytest.mark.parametrize("which", [Place.parquet, Place.manifest], ids=["parquet", "manifest"])
-def test_unreadable_file_is_a_problem_among_others(published: Place, which: Callable[[Place, Partition], Path]) -> None:
+@pytest.mark.parametrize("which", [Workspace.parquet, Workspace.manifest], ids=["parquet", "manifest"])
+def test_unreadable_file_is_a_problem_among_others(
+    published: Workspace, which: Callable[[Workspace, Partition], Path]
+) -> None:
     path = which(published, SECOND)
     path.unlink()
     path.symlink_to(path)  # a loop: whoever looks at it gets an OSError
@@ -175,7 +177,7 @@ def test_unreadable_file_is_a_problem_among_others(published: Place, which: Call
     assert published.audit().gaps == []
 
 
-def test_unreadable_event_is_a_problem(published: Place) -> None:
+def test_unreadable_event_is_a_problem(published: Workspace) -> None:
     path = event_path(published, SECOND)
     path.unlink()
     path.symlink_to(path)
@@ -183,7 +185,7 @@ def test_unreadable_event_is_a_problem(published: Place) -> None:
     assert str(path) in problem
 
 
-def test_damaged_checkpoint_is_a_problem(published: Place) -> None:
+def test_damaged_checkpoint_is_a_problem(published: Workspace) -> None:
     (published.state / "checkpoint.json").write_text("{")
     found = published.audit()
     assert found.gaps == []
@@ -191,55 +193,55 @@ def test_damaged_checkpoint_is_a_problem(published: Place) -> None:
     assert "checkpoint.json cannot be used" in problem
 
 
-def set_checkpoint(place: Place, last: int) -> None:
-    edit(place.state / "checkpoint.json", lambda document: document.update(last_committed_ledger=last))
+def set_checkpoint(workspace: Workspace, last: int) -> None:
+    edit(workspace.state / "checkpoint.json", lambda document: document.update(last_committed_ledger=last))
 
 
-def unpublish(place: Place, one: Partition) -> None:
-    shutil.rmtree(place.manifest(one).parent)
+def unpublish(workspace: Workspace, one: Partition) -> None:
+    shutil.rmtree(workspace.manifest(one).parent)
 
 
 @pytest.mark.parametrize("checkpoint", [True, False])
-def test_leading_gap_is_told(published: Place, checkpoint: bool) -> None:
-    place = published.but(events_place=None)
-    unpublish(place, GRID[0])
-    unpublish(place, GRID[1])
+def test_leading_gap_is_told(published: Workspace, checkpoint: bool) -> None:
+    workspace = published.but(events_location=None)
+    unpublish(workspace, GRID[0])
+    unpublish(workspace, GRID[1])
     if not checkpoint:
-        place = place.but(checkpoint_place=None)
-    assert place.audit().gaps == [Partition(2, 21)]
+        workspace = workspace.but(checkpoint_location=None)
+    assert workspace.audit().gaps == [Partition(2, 21)]
 
 
-def test_gap_up_to_the_checkpoint_is_told(published: Place) -> None:
+def test_gap_up_to_the_checkpoint_is_told(published: Workspace) -> None:
     set_checkpoint(published, 81)
     assert published.audit().gaps == [Partition(62, 81)]
 
 
-def test_damaged_partition_is_no_gap(published: Place) -> None:
+def test_damaged_partition_is_no_gap(published: Workspace) -> None:
     published.parquet(SECOND).unlink()
     assert published.audit().gaps == []
 
 
-def test_partitions_before_the_era_do_not_count(published: Place) -> None:
+def test_partitions_before_the_era_do_not_count(published: Workspace) -> None:
     unpublish(published, SECOND)
     assert published.of(ledger_start=22).audit().gaps == []
     assert published.of(ledger_start=15).audit().gaps == [Partition(15, 21)]
 
 
-def test_partitions_that_overlap_are_found(published: Place) -> None:
+def test_partitions_that_overlap_are_found(published: Workspace) -> None:
     published.publish(Partition(15, 17))
     problems = published.audit().problems
     assert any("partitions 12-21 and 15-17 of standalone/e1/v1 overlap" in problem for problem in problems), problems
 
 
-def test_a_correction_holds(published: Place) -> None:
+def test_a_correction_holds(published: Workspace) -> None:
     other = published.of(allow_overwrite=True).but(compression="snappy")
     copy(other, [SECOND])
     found = published.audit()
     assert (found.problems, found.events, found.partitions) == ([], 7, 6)
 
 
-def test_without_an_audit_stream(published: Place) -> None:
-    silent = published.but(events_place=None)
+def test_without_an_audit_stream(published: Workspace) -> None:
+    silent = published.but(events_location=None)
     assert silent.audit().problems == []
     assert silent.audit().partitions == 6
     flip(published.parquet(SECOND), 1000)

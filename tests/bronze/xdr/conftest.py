@@ -123,7 +123,7 @@ def load(line: dict[str, Any]) -> bytes:
 
 
 @dataclass(frozen=True)
-class Ledgers:
+class RealLedgers:
     """The real ledgers: the lines of their index and how to load one's bytes."""
 
     lines: list[dict[str, Any]]
@@ -131,7 +131,7 @@ class Ledgers:
 
 
 @pytest.fixture(scope="session")
-def ledgers() -> Ledgers:
+def ledgers() -> RealLedgers:
     if not (LEDGERS / "index.jsonl").exists():
         pytest.skip(f"no real ledgers at {LEDGERS}")
-    return Ledgers(index(), load)
+    return RealLedgers(index(), load)

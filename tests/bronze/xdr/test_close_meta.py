@@ -10,14 +10,14 @@ import pytest
 import bronze.ledger.close_meta
 from bronze.errors import VerificationError, XdrError
 from bronze.ledger.close_meta import BATCH_HEADER_BYTES, BatchHeader, read_batch_header, read_close_meta, read_object
-from bronze.ledger.hashes import Verify
-from tests.bronze.xdr.conftest import Ledgers, Made, batch, chain, u32
+from bronze.ledger.hashes import VerifyLevel
+from tests.bronze.xdr.conftest import Made, RealLedgers, batch, chain, u32
 
 
 @pytest.fixture(autouse=True)
 def reader(walker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test of this file runs with both walkers."""
-    monkeypatch.setattr(bronze.close_meta, "_walker", lambda: walker)
+    monkeypatch.setattr(bronze.ledger.close_meta, "_walker", lambda: walker)
 
 
 @pytest.mark.parametrize("name", ["v0", "v2"])
@@ -38,7 +38,7 @@ def test_fields_of_a_made_ledger(name: str) -> None:
 
 def test_header_mode_computes_the_ledger_hash_only() -> None:
     data = Made().v2()
-    meta = read_close_meta(data, 0, len(data), Verify.HEADER)
+    meta = read_close_meta(data, 0, len(data), VerifyLevel.HEADER)
     assert meta.computed_ledger_hash == meta.ledger_hash
     assert meta.computed_tx_set_hash is None
     assert meta.computed_result_hash is None
@@ -132,10 +132,10 @@ def test_a_bare_ledger_of_sequence_two() -> None:
 
 
 @pytest.mark.ledgers
-def test_real_ledgers_are_what_their_index_says(ledgers: Ledgers) -> None:
+def test_real_ledgers_are_what_their_index_says(ledgers: RealLedgers) -> None:
     for line in ledgers.lines:
         data = ledgers.load(line)
-        header, (meta,) = read_object(data, 0, len(data), Verify.HEADER)
+        header, (meta,) = read_object(data, 0, len(data), VerifyLevel.HEADER)
         assert header is None
         found = {
             "version": meta.version,

@@ -24,7 +24,7 @@ from stellar_sdk import xdr
 from bronze.errors import VerificationError, XdrError
 from bronze.ledger.close_meta import read_object
 from bronze.xdr import load_walker, table
-from tests.bronze.xdr.conftest import Ledgers, Made, batch, chain, modules, u32
+from tests.bronze.xdr.conftest import Made, RealLedgers, batch, chain, modules, u32
 
 SCALE = float(os.environ.get("BRONZE_FUZZ_SCALE", "1"))
 SEED = 20_150_930  # the day of ledger 1
@@ -148,7 +148,7 @@ def compiled(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def small(ledgers: Ledgers) -> Bases:
+def small(ledgers: RealLedgers) -> Bases:
     """Real ledgers of up to 4 KB: at most four of each version and set of transaction metas, eldest first."""
     rows: dict[tuple[object, ...], list[dict[str, Any]]] = {}
     for line in sorted(ledgers.lines, key=lambda line: line["size"]):

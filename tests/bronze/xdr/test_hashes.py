@@ -8,8 +8,8 @@ import pytest
 
 from bronze.errors import VerificationError
 from bronze.ledger.close_meta import CloseMeta, read_close_meta
-from bronze.ledger.hashes import Verify, check_hashes, check_link
-from tests.bronze.xdr.conftest import Ledgers, Made, chain, u32
+from bronze.ledger.hashes import VerifyLevel, check_hashes, check_link
+from tests.bronze.xdr.conftest import Made, RealLedgers, chain, u32
 
 WRONG = b"\x5a" * 32
 #: StellarValue ext of an empty set: the proposed value (hash, hash, version) and its signature.
@@ -17,7 +17,7 @@ EMPTY = u32(2) + bytes(68) + u32(0) + bytes(32) + u32(0)
 ENVELOPE = u32(0) + bytes(44) + u32(0, 0, 0, 0, 0)
 
 
-def read(data: bytes, verify: Verify = Verify.FULL) -> CloseMeta:
+def read(data: bytes, verify: VerifyLevel = VerifyLevel.FULL) -> CloseMeta:
     return read_close_meta(data, 0, len(data), verify)
 
 
@@ -32,9 +32,9 @@ def read(data: bytes, verify: Verify = Verify.FULL) -> CloseMeta:
     ids=["V0", "V0 with envelopes", "V2", "empty set"],
 )
 def test_ledgers_that_hold(data: bytes) -> None:
-    for verify in Verify:
+    for verify in VerifyLevel:
         check_hashes(read(data), verify)
-    check_hashes(read(data, Verify.HEADER), Verify.HEADER)
+    check_hashes(read(data, VerifyLevel.HEADER), VerifyLevel.HEADER)
 
 
 @pytest.mark.parametrize(
@@ -52,18 +52,18 @@ def test_ledgers_that_hold(data: bytes) -> None:
 )
 def test_ledgers_that_do_not(data: bytes, message: str) -> None:
     with pytest.raises(VerificationError, match=message):
-        check_hashes(read(data), Verify.FULL)
+        check_hashes(read(data), VerifyLevel.FULL)
 
 
 def test_header_mode_looks_at_the_ledger_hash_only() -> None:
-    check_hashes(read(Made(tx_set_hash=WRONG, result_hash=WRONG).v2()), Verify.HEADER)
+    check_hashes(read(Made(tx_set_hash=WRONG, result_hash=WRONG).v2()), VerifyLevel.HEADER)
     with pytest.raises(VerificationError, match="ledger hash"):
-        check_hashes(read(Made(ledger_hash=WRONG).v2()), Verify.HEADER)
+        check_hashes(read(Made(ledger_hash=WRONG).v2()), VerifyLevel.HEADER)
 
 
 def test_what_was_not_computed_cannot_be_checked() -> None:
     with pytest.raises(ValueError, match="cannot be checked in full"):
-        check_hashes(read(Made().v2(), Verify.HEADER), Verify.FULL)
+        check_hashes(read(Made().v2(), VerifyLevel.HEADER), VerifyLevel.FULL)
 
 
 def test_links() -> None:
@@ -75,11 +75,11 @@ def test_links() -> None:
 
 @pytest.mark.parametrize("verify", ["full", "header"])
 def test_modes_are_named_as_in_the_settings(verify: str) -> None:
-    assert Verify(verify) == verify
+    assert VerifyLevel(verify) == verify
 
 
 @pytest.mark.ledgers
-def test_verdicts_on_real_ledgers(ledgers: Ledgers, walker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verdicts_on_real_ledgers(ledgers: RealLedgers, walker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the index; only that a zero hash is right for a set declared empty."""
     monkeypatch.setattr("bronze.ledger.close_meta._walker", lambda: walker)
     for line in ledgers.lines:
@@ -91,8 +91,8 @@ def test_verdicts_on_real_ledgers(ledgers: Ledgers, walker: Any, monkeypatch: py
         }
         assert found == {name: line["checks"][name] for name in found}, line["file"]
         if line["tier"] == "A" or meta.empty_tx_set:
-            check_hashes(meta, Verify.FULL)
+            check_hashes(meta, VerifyLevel.FULL)
         else:
-            check_hashes(meta, Verify.HEADER)
+            check_hashes(meta, VerifyLevel.HEADER)
             with pytest.raises(VerificationError, match=f"ledger {meta.sequence}: transaction set hash"):
-                check_hashes(meta, Verify.FULL)
+                check_hashes(meta, VerifyLevel.FULL)

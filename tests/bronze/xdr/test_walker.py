@@ -14,7 +14,7 @@ import pytest
 
 from bronze.errors import ConfigError, XdrError
 from bronze.xdr import Walker, load_walker, table
-from tests.bronze.xdr.conftest import Ledgers, Made, opaque, u32
+from tests.bronze.xdr.conftest import Made, RealLedgers, opaque, u32
 
 V0, V2 = Made().v0(), Made().v2()
 #: Positions in V2: version, ext and hash come before the header; behind the set lie 24 bytes.
@@ -254,7 +254,7 @@ def test_runs_without_cython() -> None:
 
 
 @pytest.mark.ledgers
-def test_threads_walk_at_once(ledgers: Ledgers) -> None:
+def test_threads_walk_at_once(ledgers: RealLedgers) -> None:
     """Each with its own walker; the marks stay apart."""
     lines = [line for line in ledgers.lines if line["size"] > 50_000][:4]
     failed = []

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from bronze.commit.sequencer import Position
-from bronze.lake.lake import Lake, Newest
+from bronze.commit.sequencer import ChainPosition
+from bronze.lake.lake import Lake, NewestObject
 from bronze.lake.layout import LakeLayout
-from bronze.outcomes import Outcome, PartitionFailure, Pending
+from bronze.outcomes import Outcome, PartitionFailure, PendingPartition
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
 from bronze.storage.local import LocalStore
-from bronze.verify.verifier import Audit
+from bronze.verify.verifier import Verification
 from pipeline.commands.text import _size, audit_lines, plan_lines, run_lines
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
@@ -35,10 +35,12 @@ def prepared(
     plan = EraPlan(ERA, 0, end, tail, parts)
     store = LocalStore("/lake")
     made = make_job(Path("/out"), eras=(ERA,), layout=layout, prefix="bronze", **job)
-    return Prepared(made, Lake(store, layout, None), Newest("x/y.xdr.zst", 2500), [plan], [Position(0, "", None)])
+    return Prepared(
+        made, Lake(store, layout, None), NewestObject("x/y.xdr.zst", 2500), [plan], [ChainPosition(0, "", None)]
+    )
 
 
-def lines_of(totals: Totals, position: Position, **keys: Any) -> list[str]:
+def lines_of(totals: Totals, position: ChainPosition, **keys: Any) -> list[str]:
     return list(run_lines(prepared(**keys), totals, 2.0, [position]))
 
 
@@ -65,7 +67,7 @@ def test_a_run_names_all_its_numbers() -> None:
         totals.add(
             dataclasses.replace(SUMMARY, outcome=outcome, row_count=1500, raw_bytes=2_500_000, byte_size=500_000)
         )
-    assert lines_of(totals, Position(2000, HEAD, None)) == [
+    assert lines_of(totals, ChainPosition(2000, HEAD, None)) == [
         "partitions   2 written, 1 unchanged, 1 replaced, 1 skipped, 0 failed",
         "ledgers      6,000 from 8 files, 10.0 MB raw, 2.0 MB parquet",
         "time         2.0 s, 3,000 ledgers/s, 5.0 MB/s raw",
@@ -76,23 +78,23 @@ def test_a_run_names_all_its_numbers() -> None:
 @pytest.mark.parametrize(
     ("position", "state", "says"),
     [
-        pytest.param(Position(0, "", None), {}, "nothing committed", id="an empty chain"),
-        pytest.param(Position(10, HEAD, None), {}, f"committed up to ledger 9, head {HEAD}", id="with events"),
+        pytest.param(ChainPosition(0, "", None), {}, "nothing committed", id="an empty chain"),
+        pytest.param(ChainPosition(10, HEAD, None), {}, f"committed up to ledger 9, head {HEAD}", id="with events"),
         pytest.param(
-            Position(10, "", None),
-            {"events_place": None},
+            ChainPosition(10, "", None),
+            {"events_location": None},
             "committed up to ledger 9, no audit stream",
             id="a checkpoint alone",
         ),
         pytest.param(
-            Position(0, "", None),
-            {"events_place": None, "checkpoint_place": None},
+            ChainPosition(0, "", None),
+            {"events_location": None, "checkpoint_location": None},
             "not kept (no audit stream, no checkpoint)",
             id="nothing is kept of the chain",
         ),
     ],
 )
-def test_where_a_chain_stands(position: Position, state: dict[str, Any], says: str) -> None:
+def test_where_a_chain_stands(position: ChainPosition, state: dict[str, Any], says: str) -> None:
     assert f"chain        net/e/v1: {says}" in lines_of(Totals(), position, **state)
 
 
@@ -100,8 +102,8 @@ def test_what_is_left_undone_is_named_with_its_reason() -> None:
     totals = Totals()
     totals.add(PartitionFailure("net/e/v1", 20, 29, "FrameError", "object x: it is empty"))
     totals.add(PartitionFailure("net/e/v1", 10, 19, "VerificationError", "does not link", published=True))
-    totals.add(Pending("net/e/v1", 30, 39, 10, "does not link"))
-    lines = lines_of(totals, Position(10, HEAD, None))
+    totals.add(PendingPartition("net/e/v1", 30, 39, 10, "does not link"))
+    lines = lines_of(totals, ChainPosition(10, HEAD, None))
     assert lines[0] == "partitions   0 written, 0 skipped, 1 failed, 1 refused"
     assert lines[-3:] == [
         "refused      net/e/v1 10-19: VerificationError: does not link",
@@ -114,8 +116,8 @@ def test_of_many_that_are_left_undone_the_first_are_named_and_all_are_counted() 
     totals = Totals()
     for start in range(100):
         totals.add(PartitionFailure("net/e/v1", start, start, "FrameError", ""))
-        totals.add(Pending("net/e/v1", 1000 + start, 1000 + start, 0, ""))
-    lines = lines_of(totals, Position(0, "", None))
+        totals.add(PendingPartition("net/e/v1", 1000 + start, 1000 + start, 0, ""))
+    lines = lines_of(totals, ChainPosition(0, "", None))
     assert lines[0] == "partitions   0 written, 0 skipped, 100 failed"
     assert len([line for line in lines if line.startswith("failed")]) == 20
     assert len([line for line in lines if line.startswith("pending")]) == 20
@@ -124,14 +126,14 @@ def test_of_many_that_are_left_undone_the_first_are_named_and_all_are_counted() 
 
 def test_a_dry_run_says_what_would_be_written_and_nothing_of_chains() -> None:
     totals = Totals()
-    totals.add(dataclasses.replace(SUMMARY, outcome=Outcome.MEASURED, storage_path="net/e/v1/t/range=0-9"))
-    lines = lines_of(totals, Position(0, "", None), dry_run=True)
+    totals.add(dataclasses.replace(SUMMARY, outcome=Outcome.DRY_RUN, storage_path="net/e/v1/t/range=0-9"))
+    lines = lines_of(totals, ChainPosition(0, "", None), dry_run=True)
     assert lines[0] == "partitions   1 measured, 0 failed"
     assert lines[-1] == "would write  net/e/v1/t/range=0-9: 8 ledgers, 100 bytes, sha256:00"
 
 
 def test_an_audit_says_whether_the_chain_holds() -> None:
-    audit = Audit("net/e/v1", events=2, partitions=2, rows=1998, bytes=1234, first=0, last=1999, head=HEAD)
+    audit = Verification("net/e/v1", events=2, partitions=2, rows=1998, bytes=1234, first=0, last=1999, head=HEAD)
     assert list(audit_lines(audit)) == [
         "chain net/e/v1: HOLDS",
         "  2 events, 2 partitions, ledgers 0-1999, 1,998 rows, 1.2 KB",

@@ -24,7 +24,7 @@ from tests.e2e.conftest import (  # noqa: F401
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def location(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where temporary files go."""
     folder = tmp_path / "temporary"
     folder.mkdir()
@@ -34,39 +34,39 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def left(place: Path, sample: Callable[..., Objects], copier: Callable[..., Copier]) -> Copier:
+def left(location: Path, sample: Callable[..., Objects], copier: Callable[..., Copier]) -> Copier:
     """A run of three partitions that was killed as soon as it had its directory."""
     copy = copier(sample(first=8, ledgers=24).root, ledger_start=8, ledger_end=31, partition_size=8)
     run = copy.start()
     try:
         # Not just anything: Python tries first whether it can write there, with a file that it removes again.
-        wait_until(lambda: any(place.glob("bronze-copier-*")), "the run's directory")
+        wait_until(lambda: any(location.glob("bronze-copier-*")), "the run's directory")
     finally:
         run.send_signal(signal.SIGKILL)
         run.communicate()
-    assert len(list(place.iterdir())) == 1
+    assert len(list(location.iterdir())) == 1
     return copy
 
 
-def test_a_run_with_nothing_to_do_removes_it(left: Copier, place: Path, tmp_path: Path) -> None:
+def test_a_run_with_nothing_to_do_removes_it(left: Copier, location: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     assert left.process(TMPDIR=str(elsewhere)).status == 0
-    assert len(list(place.iterdir())) == 1
+    assert len(list(location.iterdir())) == 1
     ran = left.process()
     assert (ran.status, ran.lines("written")) == (0, [])
-    assert list(place.iterdir()) == []
+    assert list(location.iterdir()) == []
 
 
-def test_clean_removes_it_and_says_so(left: Copier, place: Path) -> None:
-    (folder,) = place.iterdir()
+def test_clean_removes_it_and_says_so(left: Copier, location: Path) -> None:
+    (folder,) = location.iterdir()
     ran = left.run("clean")
     assert (ran.status, f"removed {folder}" in ran.out.splitlines()) == (0, True)
     assert not folder.exists()
 
 
-def test_that_of_a_live_run_stays(place: Path) -> None:
+def test_that_of_a_live_run_stays(location: Path) -> None:
     with scratch() as folder:
         assert remove_dead_scratch() == []
-        assert list(place.iterdir()) == [folder]
-    assert list(place.iterdir()) == []
+        assert list(location.iterdir()) == [folder]
+    assert list(location.iterdir()) == []

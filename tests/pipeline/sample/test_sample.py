@@ -21,7 +21,7 @@ from bronze.lake.layout import LakeLayout
 from pipeline.commands import sample as command
 from pipeline.sample import (
     STANDALONE_PASSPHRASE,
-    Plan,
+    ChainSchedule,
     SampleLedger,
     SampleOptions,
     sample_chain,
@@ -142,8 +142,8 @@ def test_values_are_signed_by_a_validator(chain: list[Decoded]) -> None:
         if ext.v == xdr.StellarValueType.STELLAR_VALUE_BASIC:
             continue
         signature = (ext.proposed_value or ext).lc_value_signature
-        hashed = ext.proposed_value.tx_set_hash.hash if ext.proposed_value else one.made.tx_set_hash
-        payload = NETWORK_ID + struct.pack(">I", 4) + hashed + struct.pack(">Q", one.made.close_time)
+        caller_hashes = ext.proposed_value.tx_set_hash.hash if ext.proposed_value else one.made.tx_set_hash
+        payload = NETWORK_ID + struct.pack(">I", 4) + caller_hashes + struct.pack(">Q", one.made.close_time)
         node = Keypair.from_raw_ed25519_public_key(signature.node_id.node_id.ed25519.uint256)
         node.verify(payload, signature.signature.signature)
 
@@ -493,7 +493,7 @@ def test_a_configuration_of_one_era_spans_the_lake(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("eras", range(1, 9))
 def test_eras_begin_where_the_format_changes(eras: int) -> None:
-    plan = Plan(2, 200)
+    plan = ChainSchedule(2, 200)
     starts = era_starts(plan, eras)
     changes = {start for start in starts[1:] if plan.close_version(start) != plan.close_version(start - 1)}
     assert len(set(starts)) == eras

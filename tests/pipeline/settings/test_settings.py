@@ -690,11 +690,11 @@ def test_a_directory_that_nobody_can_make_is_found(places: Callable[..., list[st
 
 
 @pytest.mark.parametrize(
-    ("place", "path"),
+    ("location", "path"),
     [("./a b", "a b"), ("/a", "/a"), ("file:///a%20b", "/a b"), ("file://localhost/a", "/a")],
 )
-def test_local_place(place: str, path: str) -> None:
-    assert local_place(place) == Path(path)
+def test_local_place(location: str, path: str) -> None:
+    assert local_place(location) == Path(path)
 
 
 # Templates and documentation -------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_no_secret_is_written(format: str) -> None:
     stream = set_up(format, secrets=[SECRET])
     LOG.info("in the message: %s", SECRET)
     LOG.info("as an argument: %s", ["postgresql://u:other-secret@h/d"])  # known to nobody, but it looks like one
-    LOG.info("in an extra field", extra={"place": {"url": f"x{SECRET}x", SECRET: 1}, "error": ValueError(SECRET)})
+    LOG.info("in an extra field", extra={"location": {"url": f"x{SECRET}x", SECRET: 1}, "error": ValueError(SECRET)})
     LOG.info("under a name that says so", extra={"db_password": "other-secret"})
     try:
         raise ValueError(SECRET)

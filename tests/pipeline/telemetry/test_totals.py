@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from bronze.outcomes import Commit, Outcome, PartitionFailure, PartitionSummary, Pending
+from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition
 from pipeline.telemetry.totals import Totals
 
 SUMMARY = PartitionSummary(
@@ -28,10 +28,10 @@ SUMMARY = PartitionSummary(
 )
 FAILURE = PartitionFailure("net/e/v1", 10, 19, "FrameError", "object x: empty")
 REFUSED = PartitionFailure("net/e/v1", 0, 9, "VerificationError", "does not link", published=True)
-PENDING = Pending("net/e/v1", 20, 29, 10, "")
+PENDING = PendingPartition("net/e/v1", 20, 29, 10, "")
 
 
-def totals(*found: PartitionSummary | PartitionFailure | Commit | Pending) -> Totals:
+def totals(*found: PartitionSummary | PartitionFailure | CommittedPartition | PendingPartition) -> Totals:
     total = Totals()
     for one in found:
         total.add(one)
@@ -44,7 +44,7 @@ def totals(*found: PartitionSummary | PartitionFailure | Commit | Pending) -> To
         pytest.param(Outcome.WRITTEN, 8, 2, 1000, 100, id="written"),
         pytest.param(Outcome.UNCHANGED, 8, 2, 1000, 100, id="encoded again, and the same"),
         pytest.param(Outcome.REPLACED, 8, 2, 1000, 100, id="replaced"),
-        pytest.param(Outcome.MEASURED, 8, 2, 1000, 100, id="measured"),
+        pytest.param(Outcome.DRY_RUN, 8, 2, 1000, 100, id="measured"),
         pytest.param(Outcome.SKIPPED, 0, 0, 0, 0, id="skipped: nothing was read"),
     ],
 )
@@ -53,12 +53,12 @@ def test_ledgers_and_bytes_are_those_that_this_run_encoded(
 ) -> None:
     total = totals(dataclasses.replace(SUMMARY, outcome=outcome))
     assert (total.ledgers, total.files, total.raw_bytes, total.parquet_bytes) == (ledgers, files, raw, parquet)
-    assert (total.outcomes[outcome], total.partitions, total.accounted) == (1, 1, 1)
-    assert len(total.measured) == (outcome is Outcome.MEASURED)
+    assert (total.outcomes[outcome], total.partitions, total.reported) == (1, 1, 1)
+    assert len(total.measured) == (outcome is Outcome.DRY_RUN)
 
 
 @pytest.mark.parametrize(
-    ("found", "complete", "accounted"),
+    ("found", "complete", "reported"),
     [
         pytest.param([], True, 0, id="nothing to do"),
         pytest.param([SUMMARY], True, 1, id="published"),
@@ -68,17 +68,17 @@ def test_ledgers_and_bytes_are_those_that_this_run_encoded(
     ],
 )
 def test_a_run_is_complete_when_nothing_failed_and_nothing_waits(
-    found: list[PartitionSummary | PartitionFailure | Pending], complete: bool, accounted: int
+    found: list[PartitionSummary | PartitionFailure | PendingPartition], complete: bool, reported: int
 ) -> None:
     total = totals(*found)
-    assert (total.is_complete, total.accounted) == (complete, accounted)
+    assert (total.is_complete, total.reported) == (complete, reported)
 
 
 def test_commits_are_counted_and_events_when_they_are_new() -> None:
     total = totals(
-        Commit("net/e/v1", 0, 9, "sha256:1", is_new=True),
-        Commit("net/e/v1", 10, 19, "sha256:2", is_new=False),
-        Commit("net/e/v1", 20, 29, "", is_new=True),
+        CommittedPartition("net/e/v1", 0, 9, "sha256:1", is_new=True),
+        CommittedPartition("net/e/v1", 10, 19, "sha256:2", is_new=False),
+        CommittedPartition("net/e/v1", 20, 29, "", is_new=True),
     )
     assert (total.commits, total.new_events) == (3, 1)
 

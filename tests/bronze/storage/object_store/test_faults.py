@@ -11,9 +11,9 @@ from typing import Any
 import obstore
 import pytest
 
-from bronze.errors import ObjectExists, StoreError, is_transient
+from bronze.errors import ObjectExistsError, StoreError, is_transient
 from bronze.retry import RetryPolicy
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 from bronze.storage.object_store import checksums as object_checksum
 from bronze.storage.object_store import clients as object_client
 from bronze.storage.object_store import errors as object_errors
@@ -38,15 +38,15 @@ class Shaky:
     """A store behind a proxy, and the same place without it."""
 
     proxy: FaultProxy
-    place: Place
+    location: StorageLocation
     direct: ObjectStore
 
     def open(self) -> ObjectStore:
-        return ObjectStore(self.place)
+        return ObjectStore(self.location)
 
     def uploads(self) -> list[str]:
         """The paths of unfinished uploads."""
-        return [upload.path for upload in unfinished_uploads(service_of(self.direct.place)).below("")]
+        return [upload.path for upload in unfinished_uploads(service_of(self.direct.location)).below("")]
 
 
 @pytest.fixture(params=["s3", "gs"])
@@ -60,11 +60,11 @@ def shaky(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         bucket = request.getfixturevalue("gcs_bucket")
     with FaultProxy(server.port) as proxy:
         options = {"region": "us-east-1"} if request.param == "s3" else {}
-        place, direct = (
-            Place(f"{request.param}://{bucket}/root", endpoint=url, request_timeout_s=20, **options)  # type: ignore[arg-type]
+        location, direct = (
+            StorageLocation(f"{request.param}://{bucket}/root", endpoint=url, request_timeout_s=20, **options)  # type: ignore[arg-type]
             for url in (proxy.url, server.url)
         )
-        yield Shaky(proxy, place, ObjectStore(direct))
+        yield Shaky(proxy, location, ObjectStore(direct))
 
 
 def upload(store: ObjectStore, key: str, data: bytes, *, replace: bool = False) -> None:
@@ -87,7 +87,7 @@ def test_create_whose_answer_is_lost(shaky: Shaky, kind: Kind, data: bytes) -> N
 def test_create_of_what_exists_is_told_whatever_is_lost(shaky: Shaky, kind: Kind) -> None:
     shaky.direct.create("a", b"the same")
     shaky.proxy.faults = [Fault(kind, "PUT")]
-    with pytest.raises(ObjectExists):
+    with pytest.raises(ObjectExistsError):
         shaky.open().create("a", b"the same")  # equal, but another's: its token tells
 
 
@@ -112,7 +112,7 @@ def test_publish_whatever_step_fails(shaky: Shaky, kind: Kind, size: int, step: 
 def test_publish_onto_another_object_is_told(shaky: Shaky, kind: Kind) -> None:
     shaky.direct.create("a", b"first")
     shaky.proxy.faults = [Fault(kind, "root/a")]
-    with pytest.raises(ObjectExists):
+    with pytest.raises(ObjectExistsError):
         upload(shaky.open(), "a", b"other")
     assert shaky.direct.read("a") == b"first"
     assert keys_of(shaky.direct) == ["a"]
@@ -160,12 +160,12 @@ def test_listings_cut_off(shaky: Shaky) -> None:
         shaky.direct.create(f"deep/{number}/x", b"")
     for prefix in ("flat", "deep"):
         shaky.proxy.faults = [Fault("truncate", r"GET .*prefix=", times=2)]
-        assert [entry.name for entry in shaky.open().children(prefix)] == list("01234")
+        assert [entry.name for entry in shaky.open().list_children(prefix)] == list("01234")
         assert [kind for _, kind in shaky.proxy.log].count("truncate") == 2
         shaky.proxy.calm()
     shaky.proxy.faults = [Fault("truncate", r"GET .*prefix=", times=100)]
     with pytest.raises(StoreError) as caught:
-        list(shaky.open().children("flat"))
+        list(shaky.open().list_children("flat"))
     assert is_transient(caught.value)
 
 
@@ -194,7 +194,7 @@ def test_a_storm(shaky: Shaky, seed: int) -> None:
             try:
                 store.create(f"p/{number}", b"by %d" % racer)
                 won += 1
-            except ObjectExists:
+            except ObjectExistsError:
                 pass
         # as its callers do: what failed for a while is done again from the start
         RetryPolicy(6, 10).call("upload", lambda: upload(store, f"q/{racer}", data))
@@ -214,9 +214,9 @@ def test_a_storm(shaky: Shaky, seed: int) -> None:
 
 
 def test_what_takes_effect_after_its_answer_was_given_up(shaky: Shaky) -> None:
-    place = dataclasses.replace(shaky.place, request_timeout_s=0.5)
+    location = dataclasses.replace(shaky.location, request_timeout_s=0.5)
     slow = Fault("slow", "(PUT|POST) .*root/[abc]", seconds=0.8)
-    store = ObjectStore(place)
+    store = ObjectStore(location)
     shaky.proxy.faults = [dataclasses.replace(slow)]
     store.create("a", b"1")
     assert shaky.direct.read("a") == b"1"
@@ -273,7 +273,7 @@ def test_an_upload_that_arrives_altered_is_not_published(
 def test_an_upload_is_compared_by_other_means_where_the_checksum_cannot_be_asked_for(
     shaky: Shaky, caplog: pytest.LogCaptureFixture
 ) -> None:
-    attempts = 5 if shaky.place.scheme == "s3" else object_errors.ATTEMPTS
+    attempts = 5 if shaky.location.scheme == "s3" else object_errors.ATTEMPTS
     shaky.proxy.faults = [Fault("busy", "HEAD .*_temporary", times=attempts + 1)]
     upload(shaky.open(), "a", LARGE)
     assert shaky.direct.read("a") == LARGE

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from bronze.errors import AccessDenied, ConfigError, is_transient
-from bronze.storage.location import Place
+from bronze.errors import AccessDeniedError, ConfigError, is_transient
+from bronze.storage.location import StorageLocation
 from bronze.storage.object_store.store import ObjectStore
 from tests.bronze.storage.store_suite import Opener, StoreSuite
 from tests.support.gcs_server import GcsServer, gcs_bucket, gcs_server, running_gcs_server
@@ -22,12 +22,12 @@ class TestGcsStore(StoreSuite):
 
     @pytest.fixture
     def open_store(self, gcs_server: GcsServer, gcs_bucket: str) -> Opener:
-        return lambda: ObjectStore(Place(f"gs://{gcs_bucket}/some/prefix"))
+        return lambda: ObjectStore(StorageLocation(f"gs://{gcs_bucket}/some/prefix"))
 
 
 @pytest.fixture
 def store(gcs_bucket: str) -> ObjectStore:
-    return ObjectStore(Place(f"gs://{gcs_bucket}/root"))
+    return ObjectStore(StorageLocation(f"gs://{gcs_bucket}/root"))
 
 
 def lists(server: GcsServer) -> int:
@@ -40,12 +40,12 @@ def test_only_the_first_page_is_listed_when_only_the_first_child_is_asked_for(
     for number in range(2_500):
         store.replace(f"flat/{number:04}", b"")
     gcs_server.take_log()
-    assert next(store.children("flat")).name == "0000"
+    assert next(store.list_children("flat")).name == "0000"
     assert lists(gcs_server) == 1
-    assert [entry.name for entry in store.children("flat")] == [f"{number:04}" for number in range(2_500)]
+    assert [entry.name for entry in store.list_children("flat")] == [f"{number:04}" for number in range(2_500)]
     assert lists(gcs_server) == 3
     store.replace("flat/2000/nested", b"")  # first met on a later page
-    assert [entry.name for entry in store.children("flat")] == sorted(
+    assert [entry.name for entry in store.list_children("flat")] == sorted(
         [f"{number:04}" for number in range(2_500)] + ["2000"]
     )
 
@@ -55,7 +55,7 @@ def test_a_prefix_first_met_behind_names_that_begin_like_it(store: ObjectStore) 
     for name in names:
         store.replace(f"p/{name}", b"")
     store.replace("p/b/nested", b"")  # as a key after all of them, as a name before
-    found = list(store.children("p"))
+    found = list(store.list_children("p"))
     assert sorted(entry.name for entry in found) == sorted([*names, "b"])
     assert [entry.name for entry in found if entry.is_prefix] == ["b"]
 
@@ -79,7 +79,7 @@ def test_an_upload_is_checked_by_what_the_service_states_and_not_read_back(
 def test_an_upload_is_read_back_where_neither_checksum_nor_e_tag_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     with running_gcs_server(reticent=True) as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-        store = ObjectStore(Place(f"gs://{server.new_bucket()}/root"))
+        store = ObjectStore(StorageLocation(f"gs://{server.new_bucket()}/root"))
         with store.upload("a") as upload:
             upload.write(bytes(20 << 20))
             upload.publish()
@@ -89,42 +89,42 @@ def test_an_upload_is_read_back_where_neither_checksum_nor_e_tag_tells(monkeypat
 
 
 def test_what_was_left_is_cleaned_after_a_day(gcs_server: GcsServer, store: ObjectStore) -> None:
-    given_up = store.upload("a")
-    given_up.write(bytes(20 << 20))  # and nothing more, as if the run had been killed
+    stopped = store.upload("a")
+    stopped.write(bytes(20 << 20))  # and nothing more, as if the run had been killed
     store.replace("_temporary/x", b"")
-    assert store.clean() == []
-    later = ObjectStore(store.place, clock=lambda: time.time() + 86_410)
-    removed = sorted(later.clean())
+    assert store.remove_leftovers() == []
+    later = ObjectStore(store.location, clock=lambda: time.time() + 86_410)
+    removed = sorted(later.remove_leftovers())
     assert [key[: len("_temporary/a.")] for key in removed] == ["_temporary/a.", "_temporary/x"]
-    assert later.clean() == []
+    assert later.remove_leftovers() == []
     with store.upload("b") as upload:
         upload.write(bytes(20 << 20))
     gcs_server.take_log()
-    assert later.clean() == []  # giving up has aborted it
+    assert later.remove_leftovers() == []  # giving up has aborted it
 
 
 def test_probe_of_a_service_that_heeds_conditions(store: ObjectStore) -> None:
-    store.probe()
-    assert list(store.children("")) == []
+    store.check_conditional_writes()
+    assert list(store.list_children("")) == []
 
 
 def test_probe_of_a_service_that_does_not(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     with running_gcs_server(heedless=True) as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-        place = Place(f"gs://{server.new_bucket()}")
+        location = StorageLocation(f"gs://{server.new_bucket()}")
         with pytest.raises(
             ConfigError, match=r"ignores create-only writing .* create-only copying, writing over a known"
         ):
-            ObjectStore(place).probe()
-        allowed = ObjectStore(dataclasses.replace(place, allow_unconditional=True))
-        allowed.probe()
+            ObjectStore(location).check_conditional_writes()
+        allowed = ObjectStore(dataclasses.replace(location, allow_unconditional=True))
+        allowed.check_conditional_writes()
         assert "two runs at once could overwrite" in caplog.text
-        assert list(allowed.children("")) == []
+        assert list(allowed.list_children("")) == []
 
 
 def test_a_bucket_that_is_not_there(store: ObjectStore) -> None:
-    missing = ObjectStore(Place("gs://no-such-bucket/x"))
-    for use in (lambda: missing.read("a"), lambda: list(missing.children("")), missing.probe):
+    missing = ObjectStore(StorageLocation("gs://no-such-bucket/x"))
+    for use in (lambda: missing.read("a"), lambda: list(missing.list_children("")), missing.check_conditional_writes):
         with pytest.raises(ConfigError, match=r"gs://no-such-bucket/x.*: the bucket does not exist"):
             use()
 
@@ -132,9 +132,9 @@ def test_a_bucket_that_is_not_there(store: ObjectStore) -> None:
 def test_credentials_that_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with running_gcs_server("another token") as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-        store = ObjectStore(Place(f"gs://{server.new_bucket()}"))
-        for use in (lambda: store.read("a"), lambda: list(store.children("")), lambda: store.create("a", b"x")):
-            with pytest.raises(AccessDenied) as caught:
+        store = ObjectStore(StorageLocation(f"gs://{server.new_bucket()}"))
+        for use in (lambda: store.read("a"), lambda: list(store.list_children("")), lambda: store.create("a", b"x")):
+            with pytest.raises(AccessDeniedError) as caught:
                 use()
             assert not is_transient(caught.value)
 
@@ -143,15 +143,15 @@ def test_anonymous_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any credentials, and without asking for some."""
     with running_gcs_server(public=True) as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-        place = Place(f"gs://{server.new_bucket()}/p")
-        ObjectStore(place).create("a/b", b"x")
+        location = StorageLocation(f"gs://{server.new_bucket()}/p")
+        ObjectStore(location).create("a/b", b"x")
         monkeypatch.delenv("STORAGE_EMULATOR_HOST")
-        anonymous = ObjectStore(dataclasses.replace(place, endpoint=server.url, anonymous=True))
+        anonymous = ObjectStore(dataclasses.replace(location, endpoint=server.url, anonymous=True))
         assert anonymous.read("a/b") == b"x"
-        assert [entry.name for entry in anonymous.children("a")] == ["b"]
+        assert [entry.name for entry in anonymous.list_children("a")] == ["b"]
         assert anonymous.size("a/c") is None
     with running_gcs_server() as private:
         bucket = private.new_bucket()
-        refused = ObjectStore(Place(f"gs://{bucket}/p", endpoint=private.url, anonymous=True))
-        with pytest.raises(AccessDenied):
+        refused = ObjectStore(StorageLocation(f"gs://{bucket}/p", endpoint=private.url, anonymous=True))
+        with pytest.raises(AccessDeniedError):
             refused.read("a")

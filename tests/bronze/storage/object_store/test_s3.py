@@ -17,16 +17,16 @@ from pathlib import Path
 import pytest
 
 from bronze.errors import (
-    AccessDenied,
+    AccessDeniedError,
     BronzeError,
     ConfigError,
-    ObjectExists,
-    ObjectMissing,
-    ObjectTooLarge,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
     StoreError,
     is_transient,
 )
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 from bronze.storage.object_store import errors as object_errors
 from bronze.storage.object_store.store import ObjectStore
 from tests.bronze.storage.store_suite import Opener, StoreSuite, race
@@ -49,12 +49,12 @@ class TestS3Store(StoreSuite):
 
     @pytest.fixture
     def open_store(self, s3_server: S3Server, s3_bucket: str) -> Opener:
-        return lambda: ObjectStore(s3_server.place(s3_bucket, "some/prefix"))
+        return lambda: ObjectStore(s3_server.location(s3_bucket, "some/prefix"))
 
 
 @pytest.fixture
 def store(s3_server: S3Server, s3_bucket: str) -> ObjectStore:
-    return ObjectStore(s3_server.place(s3_bucket, "some/prefix"))
+    return ObjectStore(s3_server.location(s3_bucket, "some/prefix"))
 
 
 def upload(store: ObjectStore, key: str, size: int) -> None:
@@ -79,15 +79,15 @@ def test_publishers_of_one_key_leave_nothing_unfinished(
         pytest.skip(f"lets several publish one object: {s3_server.why}")
     outcomes = race(8, lambda racer: upload(store, "a", 9 << 20))
     assert outcomes.count(None) == 1
-    assert all(isinstance(outcome, ObjectExists) for outcome in outcomes if outcome is not None), outcomes
+    assert all(isinstance(outcome, ObjectExistsError) for outcome in outcomes if outcome is not None), outcomes
     assert s3_server.uploads(s3_bucket) == []
     assert s3_server.keys(s3_bucket) == ["some/prefix/a"]
 
 
 @pytest.mark.parametrize("size", [0, 1, 9, 20])
 def test_an_upload_given_up_leaves_no_parts(s3_server: S3Server, s3_bucket: str, store: ObjectStore, size: int) -> None:
-    with store.upload("a") as given_up:
-        given_up.write(bytes(size << 20))
+    with store.upload("a") as stopped:
+        stopped.write(bytes(size << 20))
     assert s3_server.uploads(s3_bucket) == s3_server.keys(s3_bucket) == []
 
 
@@ -95,7 +95,7 @@ def test_an_upload_is_bounded(s3_server: S3Server, s3_bucket: str, store: Object
     store.clients.largest = 10 << 20
     upload(store, "exact", 10 << 20)
     with pytest.raises(
-        ObjectTooLarge, match=r"some/prefix/a: more than 10485760 bytes.* smaller partition_size"
+        ObjectTooLargeError, match=r"some/prefix/a: more than 10485760 bytes.* smaller partition_size"
     ) as caught:
         upload(store, "a", 11 << 20)
     assert not is_transient(caught.value)
@@ -110,21 +110,21 @@ def test_a_copy_that_the_service_refuses_for_its_size(monkeypatch: pytest.Monkey
     with running_s3_server("--copy-object-threshold", str(10 << 20)) as server:
         if server.kind != "versitygw":
             pytest.skip(server.why)
-        store = ObjectStore(server.place(bucket := server.new_bucket()))
+        store = ObjectStore(server.location(bucket := server.new_bucket()))
         with pytest.raises(StoreError, match="a was not published: "):
             upload(store, "a", 18 << 20)
         assert server.keys(bucket) == []
 
 
 def test_a_bucket_that_is_not_there(s3_server: S3Server, s3_bucket: str) -> None:
-    store = ObjectStore(s3_server.place("no-such-bucket"))
+    store = ObjectStore(s3_server.location("no-such-bucket"))
     uses: list[Callable[[], object]] = [
         lambda: store.read("a"),
         lambda: store.create("a", b""),
         lambda: store.replace("a", b""),
-        lambda: list(store.children("")),
+        lambda: list(store.list_children("")),
         lambda: upload(store, "a", 9 << 20),
-        store.probe,
+        store.check_conditional_writes,
     ]
     for use in uses:
         with pytest.raises(ConfigError, match=r"s3://no-such-bucket.*: the bucket does not exist"):
@@ -138,7 +138,7 @@ def test_wrong_credentials_are_told_and_nothing_secret_is_shown(
         pytest.skip(f"takes any credentials: {s3_server.why}")
     wrong = "wrong/" + SECRET_KEY[6:]
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", wrong)
-    store = ObjectStore(s3_server.place(s3_bucket))
+    store = ObjectStore(s3_server.location(s3_bucket))
     uses: list[Callable[[], object]] = [
         lambda: store.read("a"),
         lambda: store.size("a"),
@@ -147,21 +147,21 @@ def test_wrong_credentials_are_told_and_nothing_secret_is_shown(
         lambda: store.replace("a", b"x"),
         lambda: store.update("a", lambda old: b"x"),
         lambda: store.delete("a"),
-        lambda: list(store.children("")),
+        lambda: list(store.list_children("")),
         lambda: upload(store, "a", 1 << 20),
         lambda: upload(store, "a", 20 << 20),
-        store.probe,
-        store.clean,
+        store.check_conditional_writes,
+        store.remove_leftovers,
     ]
-    shown = [repr(store), repr(store.clients), repr(vars(store)), repr(store.place), caplog.text]
+    shown = [repr(store), repr(store.clients), repr(vars(store)), repr(store.location), caplog.text]
     for use in uses:
-        with pytest.raises(AccessDenied, match="s3://") as caught:
+        with pytest.raises(AccessDeniedError, match="s3://") as caught:
             use()
         assert not is_transient(caught.value)
         assert len(str(caught.value)) < 500
         shown.append("".join(traceback.format_exception(caught.value)))
         assert caught.value.__context__ is None or isinstance(caught.value.__context__, BronzeError)
-    shown += [repr(pickle.dumps(store)), repr(pickle.dumps(store.place)), caplog.text]
+    shown += [repr(pickle.dumps(store)), repr(pickle.dumps(store.location)), caplog.text]
     for secret in (wrong, SECRET_KEY, ACCESS_KEY, "StringToSign>AWS4"):
         assert not [text for text in shown if secret in text], secret
 
@@ -171,12 +171,12 @@ def test_object_lock_and_storage_class(s3_server: S3Server, s3_bucket: str) -> N
         pytest.skip(s3_server.why)
     bucket = s3_server.new_bucket(ObjectLockEnabledForBucket=True)
     options = {"object_lock_mode": "GOVERNANCE", "object_lock_days": 2, "storage_class": "STANDARD"}
-    store = ObjectStore(s3_server.place(bucket, "", **options))
+    store = ObjectStore(s3_server.location(bucket, "", **options))
     store.create("created", b"x")
     upload(store, "published", 9 << 20)
     store.replace("state", b"x")
     store.update("state", lambda old: b"y")
-    assert [entry.name for entry in store.children("")] == ["created", "published", "state"]
+    assert [entry.name for entry in store.list_children("")] == ["created", "published", "state"]
     for key in ("created", "published"):
         until = s3_server.client.head_object(Bucket=bucket, Key=key)["ObjectLockRetainUntilDate"]
         assert 2 * 86400 <= until.timestamp() - time.time() <= 2 * 86400 + 3600
@@ -188,10 +188,10 @@ def test_the_environment_names_the_service(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    store = ObjectStore(Place(f"s3://{s3_bucket}"))
+    store = ObjectStore(StorageLocation(f"s3://{s3_bucket}"))
     upload(store, "a", 9 << 20)
-    with store.upload("b") as given_up:
-        given_up.write(bytes(9 << 20))
+    with store.upload("b") as stopped:
+        stopped.write(bytes(9 << 20))
     assert s3_server.keys(s3_bucket) == ["a"]
     assert s3_server.uploads(s3_bucket) == []
 
@@ -199,12 +199,12 @@ def test_the_environment_names_the_service(
 def test_anonymous_reading(s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if s3_server.kind != "versitygw":
         pytest.skip(f"has no policies: {s3_server.why}")
-    place = s3_server.place(s3_bucket)
-    ObjectStore(place).create("p/a", b"x")
+    location = s3_server.location(s3_bucket)
+    ObjectStore(location).create("p/a", b"x")
     for name in environment():
         monkeypatch.delenv(name)
-    anonymous = ObjectStore(dataclasses.replace(place, anonymous=True))
-    with pytest.raises(AccessDenied):
+    anonymous = ObjectStore(dataclasses.replace(location, anonymous=True))
+    with pytest.raises(AccessDeniedError):
         anonymous.read("p/a")
     everyone = {"Effect": "Allow", "Principal": "*"}
     allowed = [
@@ -214,8 +214,8 @@ def test_anonymous_reading(s3_server: S3Server, s3_bucket: str, monkeypatch: pyt
     policy = json.dumps({"Version": "2012-10-17", "Statement": allowed})
     s3_server.client.put_bucket_policy(Bucket=s3_bucket, Policy=policy)
     assert anonymous.read("p/a") == b"x"
-    assert [entry.name for entry in anonymous.children("p")] == ["a"]
-    with pytest.raises(AccessDenied):
+    assert [entry.name for entry in anonymous.list_children("p")] == ["a"]
+    with pytest.raises(AccessDeniedError):
         anonymous.create("p/b", b"x")
 
 
@@ -241,7 +241,7 @@ def test_every_byte_counts_against_the_bandwidth(store: ObjectStore, monkeypatch
 
 
 def test_probe_of_a_service_that_heeds_conditions(s3_server: S3Server, s3_bucket: str, store: ObjectStore) -> None:
-    store.probe()
+    store.check_conditional_writes()
     assert s3_server.keys(s3_bucket) == []
 
 
@@ -249,10 +249,10 @@ PREAMBLE = """
 import os, re, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from bronze.storage.location import Place
+from bronze.storage.location import StorageLocation
 def peak():  # MB, of this program alone: ru_maxrss begins with that of the process that started it
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10
-store = Place(sys.argv[1], endpoint=sys.argv[2], region="us-east-1").open()
+store = StorageLocation(sys.argv[1], endpoint=sys.argv[2], region="us-east-1").open()
 """
 
 
@@ -307,16 +307,16 @@ with store.upload("part.parquet") as upload:
         process.kill()
     (left,) = s3_server.uploads(s3_bucket)
     assert left.startswith("root/_temporary/part.parquet.")
-    place = s3_server.place(s3_bucket, "root")
-    store = ObjectStore(place)
+    location = s3_server.location(s3_bucket, "root")
+    store = ObjectStore(location)
     store.replace("_temporary/named-otherwise", b"x")
     store.replace("kept", b"x")
-    assert store.clean() == []
+    assert store.remove_leftovers() == []
     assert s3_server.uploads(s3_bucket) == [left]
     assert s3_server.keys(s3_bucket) == ["root/_temporary/named-otherwise", "root/kept"]
-    later = ObjectStore(place, clock=lambda: time.time() + 86_410)
-    assert sorted(later.clean()) == ["_temporary/named-otherwise", left.removeprefix("root/")]
-    assert later.clean() == s3_server.uploads(s3_bucket) == []
+    later = ObjectStore(location, clock=lambda: time.time() + 86_410)
+    assert sorted(later.remove_leftovers()) == ["_temporary/named-otherwise", left.removeprefix("root/")]
+    assert later.remove_leftovers() == s3_server.uploads(s3_bucket) == []
     assert s3_server.keys(s3_bucket) == ["root/kept"]
 
 
@@ -355,11 +355,11 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
 
 def test_who_pays_is_said_in_every_request(recorded: Recorded) -> None:
     url, seen = recorded
-    store = ObjectStore(Place("s3://bucket", endpoint=url, region=REGION, requester_pays=True))
-    with pytest.raises(ObjectMissing):
+    store = ObjectStore(StorageLocation("s3://bucket", endpoint=url, region=REGION, requester_pays=True))
+    with pytest.raises(ObjectNotFoundError):
         store.read("a")
     assert store.size("a") is None
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectNotFoundError):
         store.checksums.of("a", "a")
     assert [command for command, _ in seen] == ["GET", "HEAD", "HEAD"]
     assert {headers.get("x-amz-request-payer") for _, headers in seen} == {"requester"}
@@ -368,7 +368,7 @@ def test_who_pays_is_said_in_every_request(recorded: Recorded) -> None:
 def test_the_key_that_encrypts_is_named_with_what_is_written(recorded: Recorded) -> None:
     url, seen = recorded
     store = ObjectStore(
-        Place("s3://bucket", endpoint=url, region=REGION, kms_key="arn:key", storage_class="STANDARD_IA")
+        StorageLocation("s3://bucket", endpoint=url, region=REGION, kms_key="arn:key", storage_class="STANDARD_IA")
     )
     store.create("a", b"x")
     store.replace("a", b"y")
