@@ -1,6 +1,11 @@
-"""The networks whose passphrases are public knowledge."""
+"""Facts of Stellar: the range of ledger numbers, and the networks whose passphrases are public knowledge."""
 
 from __future__ import annotations
+
+#: The first ledger that has a LedgerCloseMeta: genesis (1) and 0 have none.
+FIRST_LEDGER = 2
+#: The highest ledger number there can be: ledger numbers are 32-bit.
+MAX_LEDGER = 0xFFFFFFFF
 
 #: Network name as configurations write it, to the passphrase in a lake's ``.config.json``.
 PASSPHRASES = {

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 
-from bronze.lake.layout import FIRST_LEDGER, LakeLayout
+from bronze.lake.layout import LakeLayout
+from bronze.stellar import FIRST_LEDGER
 from transforms.elements import BatchFiles, PartitionKey
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bronze.errors import ObjectNotFoundError, ObjectTooLargeError, StateError
-from bronze.lake.layout import MAX_LEDGER
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.stellar import MAX_LEDGER
 from bronze.storage.store import Store
 from bronze.timestamps import rfc3339
 

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from bronze.dataset import manifest as manifests
 from bronze.dataset.manifest import LedgerLinks, Manifest, parse_ledgers, parse_manifest
 from bronze.errors import ObjectNotFoundError, StateError
-from bronze.lake.layout import FIRST_LEDGER
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.stellar import FIRST_LEDGER
 from bronze.storage.store import Store, join
 
 _CHUNK = 1 << 20

@@ -13,11 +13,11 @@ from contextlib import suppress
 
 from bronze.errors import DataError, LakeError
 from bronze.lake.lake import Lake
-from bronze.lake.layout import FIRST_LEDGER
 from bronze.lake.prefetch import Read
 from bronze.lake.zstd_frame import DecodeBuffer
 from bronze.ledger.close_meta import BATCH_HEADER_BYTES, CloseMeta, read_object
 from bronze.ledger.hashes import VerifyLevel
+from bronze.stellar import FIRST_LEDGER
 
 #: A buffer for one lake file; it grows to the largest.
 _FILE_BYTES = 2 * 1024 * 1024

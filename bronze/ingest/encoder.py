@@ -16,13 +16,13 @@ from bronze.dataset.parquet import ROW_GROUP_BYTES, HashingSink, PartitionLabels
 from bronze.errors import DataError, LakeError, RunStoppedError, VerificationError
 from bronze.ingest.decoder import FileDecoder, ParallelDecoder, max_compressed_size
 from bronze.lake.lake import Lake
-from bronze.lake.layout import FIRST_LEDGER
 from bronze.lake.prefetch import REQUESTS, ObjectPrefetcher, Read
 from bronze.lake.zstd_frame import DecodeBuffer
 from bronze.ledger.close_meta import BATCH_HEADER_BYTES, CloseMeta
 from bronze.ledger.hashes import VerifyLevel, check_hashes, check_link
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.stellar import FIRST_LEDGER
 
 #: Room for objects of the usual size behind a full row group; larger ones make the buffer grow.
 _SLACK = 8 * 1024 * 1024

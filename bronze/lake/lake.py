@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bronze.errors import ConfigError, LakeError, ObjectNotFoundError, ObjectTooLargeError
-from bronze.lake.layout import FIRST_LEDGER, LakeLayout, ParsedName, parse_directory, parse_object
-from bronze.stellar import known_passphrase, network_of
+from bronze.lake.layout import LakeLayout, ParsedName, parse_directory, parse_object
+from bronze.stellar import FIRST_LEDGER, known_passphrase, network_of
 from bronze.storage.store import Store, join
 
 CONFIG_KEY = ".config.json"

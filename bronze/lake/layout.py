@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MAX_LEDGER = 0xFFFFFFFF
-#: The first ledger that has a LedgerCloseMeta: genesis (1) and 0 have none.
-FIRST_LEDGER = 2
+from bronze.stellar import MAX_LEDGER
+
 EXTENSIONS = ("zst", "zstd")
 
 _NUMBER = r"(0|[1-9][0-9]{0,9})"  # as the names are written: no leading zeros, and no digits of other scripts

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from bronze.errors import VerificationError, XdrError
-from bronze.lake.layout import FIRST_LEDGER
 from bronze.ledger.hashes import VerifyLevel
+from bronze.stellar import FIRST_LEDGER
 from bronze.xdr import Walker, table
 
 Buffer = bytes | bytearray | memoryview

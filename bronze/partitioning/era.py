@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bronze.errors import ConfigError
-from bronze.lake.layout import MAX_LEDGER
 from bronze.partitioning.path_names import plain_segment
+from bronze.stellar import MAX_LEDGER
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from bronze.dataset.dataset import Dataset
 from bronze.errors import ConfigError, StateError
-from bronze.lake.layout import FIRST_LEDGER, LakeLayout
+from bronze.lake.layout import LakeLayout
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition, last_complete_ledger, partitions
+from bronze.stellar import FIRST_LEDGER
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 import zstandard
 
 from bronze.errors import ConflictError
-from bronze.lake.layout import FIRST_LEDGER, MAX_LEDGER, LakeLayout
+from bronze.lake.layout import LakeLayout
+from bronze.stellar import FIRST_LEDGER, MAX_LEDGER
 from pipeline.sample.chain import DEFAULT_TRANSACTIONS, STANDALONE_PASSPHRASE, SampleLedger, sample_chain
 from pipeline.sample.schedule import DEFAULT_PROTOCOLS, ChainSchedule
 from pipeline.sample.template import u32

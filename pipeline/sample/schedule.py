@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bronze.lake.layout import FIRST_LEDGER, MAX_LEDGER
+from bronze.stellar import FIRST_LEDGER, MAX_LEDGER
 
 #: Protocols of a sample chain, in the order in which it upgrades to them; every close meta version,
 #: transaction meta version and envelope type has one.

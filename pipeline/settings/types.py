@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, SecretStr
 
-from bronze.lake.layout import MAX_LEDGER
 from bronze.partitioning.path_names import ALLOWED, is_plain_segment
+from bronze.stellar import MAX_LEDGER
 
 _TRUE = frozenset(("true", "yes", "on", "y", "1"))
 _FALSE = frozenset(("false", "no", "off", "n", "0"))

@@ -11,7 +11,8 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bronze.lake.layout import FIRST_LEDGER, MAX_LEDGER, LakeLayout
+from bronze.lake.layout import LakeLayout
+from bronze.stellar import FIRST_LEDGER, MAX_LEDGER
 from tests.transforms.conftest import run
 from transforms.elements import BatchFiles, PartitionKey
 from transforms.key_by_partition import KeyByPartition, batch_files

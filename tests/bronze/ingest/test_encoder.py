@@ -21,10 +21,11 @@ from bronze.dataset.parquet import HashingSink
 from bronze.errors import DataError, FrameError, LakeError, VerificationError, XdrError
 from bronze.ingest.encoder import EncodedPartition, PartitionEncoder
 from bronze.lake.lake import Lake
-from bronze.lake.layout import MAX_LEDGER, LakeLayout
+from bronze.lake.layout import LakeLayout
 from bronze.ledger.hashes import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.stellar import MAX_LEDGER
 from bronze.storage.local import LocalStore
 from pipeline.sample import SampleLedger, SampleOptions, sample_chain, write_sample_lake
 from pipeline.sample.template import u32

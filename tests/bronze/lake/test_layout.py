@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bronze.lake.layout import MAX_LEDGER, LakeLayout, ParsedName, parse_directory, parse_object
+from bronze.lake.layout import LakeLayout, ParsedName, parse_directory, parse_object
+from bronze.stellar import MAX_LEDGER
 
 
 @pytest.mark.parametrize(

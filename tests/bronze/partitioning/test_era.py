@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bronze.errors import ConfigError
-from bronze.lake.layout import MAX_LEDGER
 from bronze.partitioning.era import Era, EraTable, overlap_problems
+from bronze.stellar import MAX_LEDGER
 
 
 def era(era_id: str = "a", start: int = 1, end: int = 0, **others: Any) -> Era:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bronze.lake.layout import MAX_LEDGER
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition, grid_cell_end, last_complete_ledger, partitions, uncovered_ranges
+from bronze.stellar import MAX_LEDGER
 
 
 def era(start: int, end: int, size: int) -> Era:

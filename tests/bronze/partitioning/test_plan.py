@@ -17,10 +17,11 @@ from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest, file_name
 from bronze.dataset.parquet import PRIMARY_TABLE
 from bronze.errors import ConfigError, StateError
-from bronze.lake.layout import FIRST_LEDGER, LakeLayout
+from bronze.lake.layout import LakeLayout
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition, last_complete_ledger, partitions
 from bronze.partitioning.plan import EraPlan, plan_era
+from bronze.stellar import FIRST_LEDGER
 from bronze.storage.local import LocalStore
 from tests.bronze.conftest import PRODUCER, era, hex_hash
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from bronze.errors import ConfigError
-from bronze.lake.layout import MAX_LEDGER
+from bronze.stellar import MAX_LEDGER
 from pipeline.settings import VARIABLES, Settings, check_places, known_keys, load, local_place
 from pipeline.settings.document import MAX_BYTES, read_file
 
