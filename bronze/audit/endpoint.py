@@ -100,7 +100,7 @@ class DeliveryEndpoint:
                 not_before = time.monotonic() + min(error.retry_after, _LONGEST_RETRY_AFTER_SECONDS)
                 raise
 
-        self._retry.call(f"delivery of the event of {event.chain} {event.start}-{event.end}", attempt)
+        self._retry.call(f"delivery of the event of {event.chain} {event.partition}", attempt)
 
     def _bounded(self, event_id: str, body: bytes) -> None:
         """One attempt, however slowly the endpoint answers."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from bronze.errors import StateError
 from bronze.outcomes import PartitionSummary
+from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
 
 VERSION = "1.1"
@@ -30,25 +31,28 @@ _PRODUCER_KEYS = ("name", "version", "git_sha")
 _CHAIN_KEYS = ("prev_event_hash", "event_hash")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One event of a chain, with the document it was made from or read from.
 
     Attributes:
-        start, end: the partition's inclusive ledgers.
-        checksum: of the primary table's file.
+        chain: ``network/era_id/version_label``.
+        partition: the partition it announces.
+        checksum: of the partition's parquet file, ``sha256:`` and hex.
+        event_id: ``pas_evt_`` and 16 hex digits; the idempotency key of its delivery.
         prev_hash: hash of the event before; empty for the first.
-        event_hash: its own.
+        event_hash: its own hash.
+        producer: the program that published the partition.
+        document: the whole event, as its file has it.
     """
 
     chain: str
-    start: int
-    end: int
-    table: str
+    partition: Partition
     checksum: str
     event_id: str
     prev_hash: str
     event_hash: str
+    producer: Producer
     document: dict[str, Any]
 
     def to_bytes(self) -> bytes:
@@ -165,15 +169,14 @@ def _event(document: dict[str, Any]) -> Event:
         raise ValueError(f"chain hashes are {prev_hash!r} and {event_hash!r}, expected sha256: and 64 hex digits")
     if len(document["tables"]) != 1:
         raise ValueError(f"it names {len(document['tables'])} tables, expected 1")
-    ((table, entry),) = document["tables"].items()
+    (entry,) = document["tables"].values()
     return Event(
         chain=f"{partition['network']}/{partition['era_id']}/{partition['version_label']}",
-        start=start,
-        end=end,
-        table=table,
+        partition=Partition(start, end),
         checksum=str(entry["checksum"]),
         event_id=str(document["event_id"]),
         prev_hash=prev_hash,
         event_hash=event_hash,
+        producer=Producer(**document["producer"]),
         document=document,
     )

@@ -84,7 +84,7 @@ class EventLog:
         Raises:
             ObjectExistsError: its range has an event of this revision, or another event follows the one before it.
         """
-        key = self.key(Partition(event.start, event.end), revision)
+        key = self.key(event.partition, revision)
         data = event.to_bytes()
         if self._store.supports_locking:
             self._store.create(key, data)
@@ -106,7 +106,7 @@ class EventLog:
             name, _, data = self._store.read(location).partition(b"\n")
         where = f"{self._store.url}/{location}"
         other = parse_event(data, where)
-        stem = self.key(Partition(other.start, other.end)).removesuffix("json").encode()
+        stem = self.key(other.partition).removesuffix("json").encode()
         fits = self._name.fullmatch(name.decode(errors="replace")) and name.startswith(stem)
         if not fits or other.chain != self._era.chain or other.prev_hash != event.prev_hash:
             raise StateError(f"{where} claims no place for an event of {self._era.chain} behind {event.prev_hash}")
@@ -114,11 +114,11 @@ class EventLog:
             return
         with suppress(ObjectExistsError):
             self._store.create(name.decode(), data)
-        raise ObjectExistsError(f"{where} is taken by the event of {other.start}-{other.end}")
+        raise ObjectExistsError(f"{where} is taken by the event of {other.partition}")
 
     def ensure_durable(self, event: Event) -> None:
         """Make sure that an event that was found stays: who created its file may have died before that was certain."""
-        self._store.ensure_durable(self.key(Partition(event.start, event.end)))
+        self._store.ensure_durable(self.key(event.partition))
 
     def load(self) -> list[Event]:
         """All events in the order of their links.
@@ -155,11 +155,9 @@ class EventLog:
             return self._seen[name]
         where = f"{self._store.url}/{name}"
         event = parse_event(self._store.read(name), where)
-        stem = self.key(Partition(event.start, event.end)).removesuffix("json")
+        stem = self.key(event.partition).removesuffix("json")
         if event.chain != self._era.chain or not name.startswith(stem):
-            raise StateError(
-                f"event {where} is of {event.chain} {event.start}-{event.end}, which does not fit its name"
-            )
+            raise StateError(f"event {where} is of {event.chain} {event.partition}, which does not fit its name")
         self._seen[name] = event
         return event
 
@@ -175,13 +173,13 @@ def in_link_order(events: list[Event], where: str) -> list[Event]:
         other = following.setdefault(event.prev_hash, event)
         if other is not event:
             raise StateError(
-                f"the chain {event.chain} in {where} forks: the events of {other.start}-{other.end} and"
-                f" {event.start}-{event.end} both follow {event.prev_hash or 'nothing'}"
+                f"the chain {event.chain} in {where} forks: the events of {other.partition} and"
+                f" {event.partition} both follow {event.prev_hash or 'nothing'}"
             )
     known = {event.event_hash for event in events}
     first = [event for event in events if event.prev_hash not in known]
     if len(first) > 1:
-        links = ", ".join(f"{event.start}-{event.end} follows {event.prev_hash or 'nothing'}" for event in first[:5])
+        links = ", ".join(f"{event.partition} follows {event.prev_hash or 'nothing'}" for event in first[:5])
         raise StateError(f"the chain {first[0].chain} in {where} is broken: {links}")
     ordered: list[Event] = []
     following_event = first[0] if first else None

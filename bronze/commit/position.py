@@ -40,8 +40,8 @@ def committed_prefix(era: Era, events: Sequence[Event]) -> Partition | None:
     """
     at, last = era.ledger_start, None
     if events and events[0].prev_hash:
-        at = max(at, min(event.start for event in events))
-    for partition in sorted(Partition(event.start, event.end) for event in events):
+        at = max(at, min(event.partition.start for event in events))
+    for partition in sorted(event.partition for event in events):
         if partition.start <= at <= partition.end:
             at, last = partition.end + 1, partition
     return last

@@ -50,5 +50,5 @@ def _in_chain_order(partitions: list[Partition], log: EventLog | None) -> list[P
     """As their events follow each other: what the catalog records last is what it takes for the chain's head."""
     if log is None or not partitions:  # reading every event file is not for nothing
         return partitions
-    order = {Partition(event.start, event.end): location for location, event in enumerate(log.load())}
+    order = {event.partition: location for location, event in enumerate(log.load())}
     return sorted(partitions, key=lambda partition: order.get(partition, -1))

@@ -119,7 +119,7 @@ class Sequencer:
         head = self._events.head()
         if head is not None and checkpoint is not None and checkpoint.partition is not None:
             event, _ = self._events.latest(checkpoint.partition)
-            agreed = event is not None and event.event_hash == head and event.end == checkpoint.last_ledger
+            agreed = event is not None and event.event_hash == head and event.partition.end == checkpoint.last_ledger
             # The next event's file may be there already, when a run died right after creating it: `commit` adopts it.
             if agreed:
                 return ChainPosition(checkpoint.last_ledger + 1, head, checkpoint.partition, head)
@@ -256,7 +256,7 @@ class Sequencer:
             self._oldest = next(iter(self._events.load()), None)
         if self._oldest is None:
             return summary.end < position.next_ledger or summary.outcome is Outcome.SKIPPED
-        return bool(self._oldest.prev_hash) and summary.end < self._oldest.start
+        return bool(self._oldest.prev_hash) and summary.end < self._oldest.partition.start
 
     def _advance(self, summary: PartitionSummary, position: ChainPosition, fixed: _PersistedEvent) -> None:
         """Let chain head and checkpoint follow, unless another copier has moved them on meanwhile."""

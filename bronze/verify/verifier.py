@@ -66,7 +66,7 @@ def verify_chain(job: CopyJob, era: Era) -> Verification:
     # Partitions without an event count too: theirs may be pruned, or still to come. Of a range with several
     # events the last one counts: a correction is appended, never written over.
     expected: dict[Partition, Event | None] = dict.fromkeys(dataset.list_partitions(era))
-    expected |= {Partition(event.start, event.end): event for event in events}
+    expected |= {event.partition: event for event in events}
     present = _check_partitions(audit, dataset, era, expected)
     next_ledger = _next_ledger(audit, job, era, events)
     audit.gaps = uncovered_ranges(present, era.ledger_start, max([next_ledger - 1, *(one.end for one in present)]))

@@ -73,7 +73,7 @@ class Key:
 
 def committed(job: CopyJob, era: Any = ERA) -> list[int]:
     """First ledgers of the chain's events, in the order of their links."""
-    return [event.start for event in job.sequencer(era)._events.load()]  # type: ignore[union-attr]
+    return [event.partition.start for event in job.sequencer(era)._events.load()]  # type: ignore[union-attr]
 
 
 def starts(found: list[Any]) -> list[int]:

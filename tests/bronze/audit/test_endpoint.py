@@ -27,7 +27,6 @@ from bronze.audit.event import Event, make_event, parse_event
 from bronze.audit.event_log import EventLog
 from bronze.dataset.parquet import PRIMARY_TABLE
 from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError, StateError, is_transient
-from bronze.partitioning.partition import Partition
 from bronze.retry import RetryPolicy
 from bronze.storage.local import LocalStore
 from tests.bronze.conftest import ERA, PRODUCER, era, hex_hash, summary
@@ -282,7 +281,7 @@ class Chain:
         return [event["chain"]["event_hash"] for event in self.server.taken]
 
     def prune(self, event: Event) -> None:
-        (self.root / self.log.key(Partition(event.start, event.end))).unlink()
+        (self.root / self.log.key(event.partition)).unlink()
 
 
 def hashes(events: list[Event]) -> list[str]:
@@ -346,7 +345,7 @@ def test_nothing_is_read_when_the_record_is_at_the_head(chain: Chain) -> None:
     chain.append(*EVENTS)
     chain.deliver()
     for event in EVENTS:  # whoever read one would complain
-        (chain.root / chain.log.key(Partition(event.start, event.end))).write_bytes(b"damaged")
+        (chain.root / chain.log.key(event.partition)).write_bytes(b"damaged")
     assert chain.deliver() == 0
     assert chain.deliver(EVENTS[-1]) == 0
     (following,) = chained(7)[6:]

@@ -40,7 +40,7 @@ def test_the_older_copiers_chain_byte_for_byte(shared: Path) -> None:
         found = parse(file.read_bytes())
         assert found.to_bytes() == file.read_bytes()
         assert found.chain == "pubnet/pre_p23/v1"
-        assert file.name == f"pubnet_pre_p23_v1_{found.start}-{found.end}.json"
+        assert file.name == f"pubnet_pre_p23_v1_{found.partition}.json"
         assert found.prev_hash == prev
         prev = found.event_hash
     assert json.loads((folder / "pas-chain-heads.json").read_bytes()) == {"pubnet/pre_p23/v1": prev}
@@ -52,9 +52,12 @@ def test_the_older_copiers_event_is_what_ours_would_be(shared: Path) -> None:
     of = era(network=partition["network"], era_id=partition["era_id"], version_label=partition["version_label"])
     said = {name: entry[name] for name in ("checksum", "row_count", "storage_path", "byte_size")}
     made = make_event(
-        dataclasses.replace(summary(theirs.start, theirs.end, of=of), **said), PRIMARY_TABLE, theirs.prev_hash,
-        Producer(**theirs.document["producer"]), theirs.document["timestamp"],
-    )  # fmt: skip
+        dataclasses.replace(summary(theirs.partition.start, theirs.partition.end, of=of), **said),
+        PRIMARY_TABLE,
+        theirs.prev_hash,
+        theirs.producer,
+        theirs.document["timestamp"],
+    )
     # but for the id, which they take from a clock, and the hash over it
     made.document["event_id"] = theirs.event_id
     made.document["chain"]["event_hash"] = hash_document(made.document)

@@ -11,6 +11,7 @@ from bronze.commit.checkpoint import Checkpoint
 from bronze.commit.position import committed_prefix, published_prefix, resume_point
 from bronze.dataset.manifest import LedgerLinks
 from bronze.partitioning.partition import Partition
+from bronze.producer import Producer
 from tests.bronze.conftest import era, hex_hash
 
 
@@ -22,7 +23,16 @@ def chain(names: str, *, pruned: bool = False) -> list[Event]:
     """The events of these ranges in the order of their links; `pruned`: older ones are gone."""
     ranges = [partition(name) for name in names.split()]
     return [
-        Event("c", one.start, one.end, "t", "", "", f"sha256:{at}" if at or pruned else "", f"sha256:{at + 1}", {})
+        Event(
+            chain="c",
+            partition=one,
+            checksum="",
+            event_id="",
+            prev_hash=f"sha256:{at}" if at or pruned else "",
+            event_hash=f"sha256:{at + 1}",
+            producer=Producer("", "", ""),
+            document={},
+        )
         for at, one in enumerate(ranges)
     ]
 

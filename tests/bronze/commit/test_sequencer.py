@@ -33,7 +33,7 @@ def chain_of(workspace: Workspace) -> list[tuple[int, int, str]]:
     """The chain as its files have it, read by nobody before: range and checksum of each event."""
     events = workspace.log.load()
     assert workspace.log.head() == (events[-1].event_hash if events else None)
-    return [(event.start, event.end, event.checksum) for event in events]
+    return [(event.partition.start, event.partition.end, event.checksum) for event in events]
 
 
 def said(summaries: Sequence[PartitionSummary]) -> list[tuple[int, int, str]]:
@@ -431,7 +431,7 @@ def test_whatever_dies_is_lost_or_repeated_there_is_one_chain(
         for file in (workspace.events / HEADS, workspace.state / CHECKPOINT):
             if rng.random() < 0.3:
                 file.unlink(missing_ok=True)
-    ends = [event.end for event in workspace.log.load()]
+    ends = [event.partition.end for event in workspace.log.load()]
     assert ends == [2 + 10 * number + 9 for number in range(len(ends))]
     assert all(after - before == 10 for before, after in itertools.pairwise(ends))
 

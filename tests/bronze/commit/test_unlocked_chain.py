@@ -96,7 +96,7 @@ def test_a_run_that_died_behind_its_claim_is_gone_on_with(tmp_path: Path) -> Non
     again = sequencer(tmp_path).commit(summary(12, 21))
 
     assert again.event_hash == second.event_hash
-    assert [event.end for event in log_at(tmp_path).load()] == [11, 21]
+    assert [event.partition.end for event in log_at(tmp_path).load()] == [11, 21]
 
 
 def test_copiers_of_one_range_make_one_chain(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_copiers_of_one_range_make_one_chain(tmp_path: Path) -> None:
     assert not [one for one in new if isinstance(one, Exception)]
 
     assert sum(new) == len(many), new  # type: ignore[arg-type]
-    assert [event.end for event in log_at(tmp_path).load()] == [one.end for one in many]
+    assert [event.partition.end for event in log_at(tmp_path).load()] == [one.end for one in many]
 
 
 def test_copiers_of_different_ranges_do_not_fork_the_chain(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_copiers_of_different_ranges_do_not_fork_the_chain(tmp_path: Path) -> No
     assert not [one for one in new if isinstance(one, Exception)]
 
     assert sum(new) == 30, new  # type: ignore[arg-type]
-    assert sorted(event.start for event in log_at(tmp_path).load()) == list(range(2, 302, 10))
+    assert sorted(event.partition.start for event in log_at(tmp_path).load()) == list(range(2, 302, 10))
 
 
 # ----------------------------------------------------------------------------------------------------- partitions
