@@ -15,8 +15,7 @@ from bronze.errors import DataError, LakeError
 from bronze.lake.lake import Lake
 from bronze.lake.prefetch import Read
 from bronze.lake.zstd_frame import DecodeBuffer
-from bronze.ledger.close_meta import BATCH_HEADER_BYTES, CloseMeta, read_object
-from bronze.ledger.hashes import VerifyLevel
+from bronze.ledger.close_meta import BATCH_HEADER_BYTES, CloseMeta, VerifyLevel, read_object
 from bronze.stellar import FIRST_LEDGER
 
 #: A buffer for one lake file; it grows to the largest.

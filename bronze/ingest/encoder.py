@@ -18,8 +18,8 @@ from bronze.ingest.decoder import FileDecoder, ParallelDecoder, max_compressed_s
 from bronze.lake.lake import Lake
 from bronze.lake.prefetch import REQUESTS, ObjectPrefetcher, Read
 from bronze.lake.zstd_frame import DecodeBuffer
-from bronze.ledger.close_meta import BATCH_HEADER_BYTES, CloseMeta
-from bronze.ledger.hashes import VerifyLevel, check_hashes, check_link
+from bronze.ledger.close_meta import BATCH_HEADER_BYTES, CloseMeta, VerifyLevel
+from bronze.ledger.hashes import check_hashes, check_link
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.stellar import FIRST_LEDGER

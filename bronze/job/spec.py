@@ -21,7 +21,7 @@ from bronze.ingest.copier import PartitionCopier
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.lake.lake import Lake
 from bronze.lake.layout import LakeLayout
-from bronze.ledger.hashes import VerifyLevel
+from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.producer import Producer
 from bronze.retry import RetryPolicy

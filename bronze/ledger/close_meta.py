@@ -6,13 +6,13 @@ computes the hashes, which ``bronze.ledger.hashes`` compares with the stored one
 
 from __future__ import annotations
 
+import enum
 import struct
 import threading
 from dataclasses import dataclass
 from hashlib import sha256
 
 from bronze.errors import VerificationError, XdrError
-from bronze.ledger.hashes import VerifyLevel
 from bronze.stellar import FIRST_LEDGER
 from bronze.xdr import Walker, table
 
@@ -31,6 +31,15 @@ _HASH_SIZE, _COUNT_SIZE = 32, 4
 _STELLAR_VALUE_EMPTY_TX_SET = 2
 
 _local = threading.local()
+
+
+class VerifyLevel(enum.StrEnum):
+    """Which hashes of a ledger are computed and checked."""
+
+    FULL = "full"
+    """The ledger hash, the transaction set hash and the result hash."""
+    HEADER = "header"
+    """The ledger hash alone: for archives merged by tools that leave the others wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,24 +16,10 @@ evictions and SCP messages: those are checked for form only.
 
 from __future__ import annotations
 
-import enum
-from typing import TYPE_CHECKING
-
 from bronze.errors import VerificationError
-
-if TYPE_CHECKING:
-    from bronze.ledger.close_meta import CloseMeta
+from bronze.ledger.close_meta import CloseMeta, VerifyLevel
 
 _ZERO_HASH = bytes(32)
-
-
-class VerifyLevel(enum.StrEnum):
-    """Which hashes of a ledger are computed and checked."""
-
-    FULL = "full"
-    """The ledger hash, the transaction set hash and the result hash."""
-    HEADER = "header"
-    """The ledger hash alone: for archives merged by tools that leave the others wrong."""
 
 
 def check_hashes(meta: CloseMeta, verify: VerifyLevel) -> None:

@@ -11,7 +11,7 @@ from bronze.commit.sequencer import ChainPosition
 from bronze.errors import ConfigError
 from bronze.job.spec import DSN_VARIABLE, ENDPOINT_VARIABLE, CopyJob
 from bronze.lake.lake import Lake, LakeOptions, NewestObject, open_lake
-from bronze.ledger.hashes import VerifyLevel
+from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.partitioning.plan import EraPlan, plan_era
 from bronze.producer import this_producer

@@ -30,7 +30,7 @@ from bronze.dataset.dataset import Dataset
 from bronze.dataset.parquet import PRIMARY_TABLE
 from bronze.job.spec import CopyJob
 from bronze.lake.lake import Lake
-from bronze.ledger.hashes import VerifyLevel
+from bronze.ledger.close_meta import VerifyLevel
 from bronze.outcomes import CommittedPartition, Outcome, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition

@@ -18,7 +18,7 @@ from bronze.errors import ObjectNotFoundError, VerificationError
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.lake.lake import Lake
 from bronze.lake.layout import LakeLayout
-from bronze.ledger.hashes import VerifyLevel
+from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from tests.e2e.conftest import Copier, LedgerLinks, batch, make_lake, pack

@@ -23,7 +23,7 @@ from apache_beam.testing import test_pipeline
 from bronze.dataset.manifest import LedgerLinks, Manifest, file_name
 from bronze.job.spec import CopyJob
 from bronze.lake.layout import LakeLayout
-from bronze.ledger.hashes import VerifyLevel
+from bronze.ledger.close_meta import VerifyLevel
 from bronze.outcomes import Outcome, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition

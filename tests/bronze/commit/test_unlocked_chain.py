@@ -26,7 +26,7 @@ from bronze.ingest.copier import PartitionCopier
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.lake.lake import Lake
 from bronze.lake.prefetch import ObjectPrefetcher
-from bronze.ledger.hashes import VerifyLevel
+from bronze.ledger.close_meta import VerifyLevel
 from bronze.outcomes import Outcome
 from bronze.storage.local import LocalStore
 from tests.bronze.conftest import ERA, GRID, PRODUCER, Workspace, summary

@@ -15,7 +15,7 @@ import pytest
 from bronze.dataset.parquet import COMPRESSIONS, SCHEMA, HashingSink, TableWriter
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.lake.lake import Lake
-from bronze.ledger.hashes import VerifyLevel
+from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.partition import Partition
 from bronze.storage.local import LocalStore
 from pipeline.sample import SampleLedger, SampleOptions, write_sample_lake

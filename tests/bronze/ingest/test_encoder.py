@@ -22,7 +22,7 @@ from bronze.errors import DataError, FrameError, LakeError, VerificationError, X
 from bronze.ingest.encoder import EncodedPartition, PartitionEncoder
 from bronze.lake.lake import Lake
 from bronze.lake.layout import LakeLayout
-from bronze.ledger.hashes import VerifyLevel
+from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.stellar import MAX_LEDGER

@@ -16,7 +16,7 @@ from bronze.ingest.decoder import ParallelDecoder
 from bronze.lake.lake import Lake
 from bronze.lake.layout import LakeLayout
 from bronze.lake.prefetch import ObjectPrefetcher
-from bronze.ledger.hashes import VerifyLevel
+from bronze.ledger.close_meta import VerifyLevel
 from bronze.storage.local import LocalStore
 
 WAIT = 20

@@ -9,8 +9,14 @@ import pytest
 
 import bronze.ledger.close_meta
 from bronze.errors import VerificationError, XdrError
-from bronze.ledger.close_meta import BATCH_HEADER_BYTES, BatchHeader, read_batch_header, read_close_meta, read_object
-from bronze.ledger.hashes import VerifyLevel
+from bronze.ledger.close_meta import (
+    BATCH_HEADER_BYTES,
+    BatchHeader,
+    VerifyLevel,
+    read_batch_header,
+    read_close_meta,
+    read_object,
+)
 from tests.bronze.xdr.conftest import Made, RealLedgers, batch, chain, u32
 
 

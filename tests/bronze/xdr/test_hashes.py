@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bronze.errors import VerificationError
-from bronze.ledger.close_meta import CloseMeta, read_close_meta
-from bronze.ledger.hashes import VerifyLevel, check_hashes, check_link
+from bronze.ledger.close_meta import CloseMeta, VerifyLevel, read_close_meta
+from bronze.ledger.hashes import check_hashes, check_link
 from tests.bronze.xdr.conftest import Made, RealLedgers, chain, u32
 
 WRONG = b"\x5a" * 32
