@@ -33,7 +33,8 @@ def primitives(spec: dict[str, Any]) -> int:
     import pyarrow.parquet as pq
     import zstandard
 
-    from bronze.dataset.parquet import ROW_GROUP_BYTES, HashingSink
+    from bronze.dataset.parquet import ROW_GROUP_BYTES
+    from bronze.dataset.sink import HashingSink
     from bronze.lake.layout import LakeLayout
 
     layout = LakeLayout(**spec["layout"])
@@ -112,6 +113,7 @@ def program(spec: dict[str, Any]) -> Callable[[], int]:
 def plan(spec: dict[str, Any]) -> int:
     """Plan pubnet, and cut its waves; the number of partitions."""
     from bronze.dataset.dataset import Dataset
+    from bronze.dataset.schema import PRIMARY_TABLE
     from bronze.lake.layout import LakeLayout
     from bronze.partitioning.era import Era
     from bronze.partitioning.plan import plan_era
@@ -120,7 +122,7 @@ def plan(spec: dict[str, Any]) -> int:
     from transforms.key_by_partition import batch_files
 
     era = Era("all", "v1", "pubnet", 0, 64_999_999, 10_000)
-    planned = plan_era(era, 0, None, Dataset(LocalStore(spec["out"]), "bronze", "ledgers_lcm_raw"), partial=False)
+    planned = plan_era(era, 0, None, Dataset(LocalStore(spec["out"]), "bronze", PRIMARY_TABLE), partial=False)
     layout = LakeLayout(1, 64000, "zst")
     waves = list(cut_waves([planned], frozenset(), workers=2))
     assert sum(len(list(batch_files(wave, layout))) for wave in waves) >= len(planned.partitions)

@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from psycopg2.extensions import cursor as Cursor
 
 from bronze.catalog.connection import CatalogConnection
-from bronze.dataset.parquet import schema_text
+from bronze.dataset.schema import schema_text
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer

@@ -1,4 +1,4 @@
-"""The table ``ledgers_lcm_raw``: its schema, and a writer that streams row groups of it.
+"""The parquet file of a partition: a writer that streams row groups of the table in `bronze.dataset.schema`.
 
 The same ledgers give the same bytes. Row groups are cut by raw bytes (not rows), so memory stays flat
 whatever the partition size; where they are cut depends on the ledgers alone.
@@ -11,15 +11,15 @@ import contextlib
 import hashlib
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bronze.dataset.schema import COLUMNS, COMPRESSIONS
+from bronze.dataset.sink import HashingSink
 from bronze.ledger.close_meta import CloseMeta
 
-PRIMARY_TABLE = "ledgers_lcm_raw"
-COMPRESSIONS = ("zstd", "snappy", "none")
 #: Raw bytes of close metas after which a row group ends. Readers decompress a row group to get at one ledger, and parse
 #: the footer, which grows with the number of row groups: at this size both cost about the same for 10,000 ledgers.
 ROW_GROUP_BYTES = 16 * 1024 * 1024
@@ -27,89 +27,10 @@ ROW_GROUP_BYTES = 16 * 1024 * 1024
 #: page each and one of them can be read without its neighbours; small columns never get that far.
 _PAGE_BYTES = 64 * 1024
 _ZSTD_LEVEL = 3
+_TIMESTAMP = pa.timestamp("ms", "UTC")
+_TYPES = {str(kind): kind for kind in (pa.int32(), pa.int64(), pa.string(), pa.binary(), _TIMESTAMP)}
 
-SCHEMA = pa.schema(
-    [
-        pa.field("ledger_sequence", pa.int64(), nullable=False),
-        pa.field("ledger_hash", pa.string(), nullable=False),
-        pa.field("previous_ledger_hash", pa.string(), nullable=False),
-        pa.field("close_time", pa.timestamp("ms", "UTC"), nullable=False),
-        pa.field("protocol_version", pa.int32(), nullable=False),
-        pa.field("total_coins", pa.int64(), nullable=False),
-        pa.field("fee_pool", pa.int64(), nullable=False),
-        pa.field("tx_set_hash", pa.string(), nullable=False),
-        pa.field("tx_count", pa.int32(), nullable=False),
-        pa.field("operation_count", pa.int32(), nullable=False),
-        pa.field("xdr_bytes", pa.binary(), nullable=False),
-        pa.field("xdr_byte_length", pa.int32(), nullable=False),
-        pa.field("xdr_sha256", pa.string(), nullable=False),
-        pa.field("bronze_version", pa.string(), nullable=False),
-        pa.field("era_id", pa.string(), nullable=False),
-        pa.field("network", pa.string(), nullable=False),
-        pa.field("ingested_at", pa.timestamp("ms", "UTC")),
-    ]
-)
-
-
-def schema_text() -> str:
-    """The schema, one line a column: its name, type and whether it is required. The same on every machine."""
-    return "\n".join(f"{field.name} {field.type}{'' if field.nullable else ' required'}" for field in SCHEMA)
-
-
-class Sink(Protocol):
-    """Where the file's bytes go."""
-
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Append `data`; return its length."""
-        ...
-
-
-class HashingSink:
-    """Passes bytes on to `target` and keeps their SHA-256 and number.
-
-    As much of a binary file as pyarrow asks for.
-    """
-
-    def __init__(self, target: Sink) -> None:
-        self._target = target
-        self._hash = hashlib.sha256()
-        self.size = 0
-        self.closed = False
-
-    def write(self, data: Any) -> int:
-        """Hash `data` and pass it on."""
-        view = memoryview(data)
-        self._hash.update(view)
-        self.size += len(view)
-        return self._target.write(view)
-
-    def tell(self) -> int:
-        """How many bytes came so far."""
-        return self.size
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        """End of the file; the target stays open, its owner publishes it."""
-        self.closed = True
-
-    def detach(self) -> None:
-        """Pass nothing on any more."""
-        self._target = NullSink()
-
-    @property
-    def checksum(self) -> str:
-        """``sha256:`` and the digest in hex of all bytes so far."""
-        return f"sha256:{self._hash.hexdigest()}"
-
-
-class NullSink:
-    """A sink that keeps nothing."""
-
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Say that all was written."""
-        return len(data)
+SCHEMA = pa.schema([pa.field(column.name, _TYPES[column.type], nullable=not column.required) for column in COLUMNS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +79,7 @@ class RowGroup:
             pa.array([meta.sequence for meta in metas], pa.int64()),
             pa.array([meta.ledger_hash.hex() for meta in metas], pa.string()),
             pa.array([meta.previous_ledger_hash.hex() for meta in metas], pa.string()),
-            pa.array([meta.close_time * 1000 for meta in metas], pa.timestamp("ms", "UTC")),
+            pa.array([meta.close_time * 1000 for meta in metas], _TIMESTAMP),
             pa.array([meta.protocol_version for meta in metas], pa.int32()),
             pa.array([meta.total_coins for meta in metas], pa.int64()),
             pa.array([meta.fee_pool for meta in metas], pa.int64()),
@@ -171,7 +92,7 @@ class RowGroup:
             pa.repeat(self._labels.bronze_version, rows),
             pa.repeat(self._labels.era_id, rows),
             pa.repeat(self._labels.network, rows),
-            pa.nulls(rows, pa.timestamp("ms", "UTC")),
+            pa.nulls(rows, _TIMESTAMP),
         ]
         return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 

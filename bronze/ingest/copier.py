@@ -1,8 +1,4 @@
-"""Encode one partition and publish it: parquet first, manifest last, each created only if absent.
-
-A partition exists when its manifest does. A parquet file without a manifest is what a dead run left: it
-is replaced unless it is the same, never trusted.
-"""
+"""Copy one partition: skip it when it is published already, else encode it and publish it, or only encode it."""
 
 from __future__ import annotations
 
@@ -12,14 +8,13 @@ from dataclasses import dataclass
 
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest, file_name
-from bronze.dataset.parquet import HashingSink, NullSink
-from bronze.errors import ConflictError, ObjectExistsError
+from bronze.dataset.publication import Publication
+from bronze.dataset.sink import HashingSink, NullSink
 from bronze.ingest.encoder import EncodedPartition, PartitionEncoder
 from bronze.outcomes import Outcome, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
-from bronze.storage.store import Upload
 from bronze.timestamps import rfc3339
 
 
@@ -65,9 +60,8 @@ class PartitionCopier:
             begun = stack.pop_all()
 
         def finish() -> PartitionSummary:
-            # One publisher at a time between the parquet file and its manifest, so that they belong together.
-            with begun, self.dataset.store.lock(self.dataset.directory(era, partition)):
-                outcome = self._put(era, manifest, upload)
+            with begun:
+                outcome = Publication(dataset=self.dataset, era=era, manifest=manifest, upload=upload).publish()
             return self._summary(era, manifest, encoded.ledgers, outcome, encoded)
 
         return finish
@@ -95,67 +89,6 @@ class PartitionCopier:
             created_at=rfc3339(),
             ledgers=encoded.ledgers,
         )
-
-    def _put(self, era: Era, manifest: Manifest, upload: Upload) -> Outcome:
-        dataset, partition = self.dataset, manifest.partition
-        # Creating tells as well whether the partition is there; only what may replace it has to know before.
-        looks = era.allow_overwrite or not dataset.is_remote
-        found = dataset.find_manifest(era, partition) if looks else None
-        if found is None:
-            try:
-                upload.publish(checksum=manifest.checksum)
-            except ObjectExistsError:
-                found = None if looks else dataset.find_manifest(era, partition)
-                if found is None:
-                    self._replace_orphan(era, manifest, upload, force=False)
-        if found is not None:
-            if found.checksum == manifest.checksum:
-                dataset.ensure_durable(era, partition)
-                return Outcome.UNCHANGED
-            self._replace(era, manifest, found, upload)
-        manifest_key = dataset.manifest_key(era, partition)
-        try:
-            dataset.store.create(manifest_key, manifest.to_bytes())
-        except ObjectExistsError:  # another copier's, where nothing keeps the two apart
-            other = dataset.find_manifest(era, partition)
-            if other is None or other.checksum != manifest.checksum:
-                raise ConflictError(
-                    f"{dataset.object_url(manifest_key)} was created by another copier at the same time with the"
-                    f" checksum {other.checksum if other else 'of nothing'}, this one made {manifest.checksum}"
-                ) from None
-            return Outcome.UNCHANGED
-        return Outcome.REPLACED if found is not None else Outcome.WRITTEN
-
-    def _replace(self, era: Era, manifest: Manifest, found: Manifest, upload: Upload) -> None:
-        """Put the parquet file where that of the manifest `found` lies, which has other content."""
-        dataset, partition = self.dataset, manifest.partition
-        if not era.allow_overwrite:
-            raise ConflictError(
-                f"{dataset.object_url(dataset.parquet_key(era, partition))} was published with the checksum"
-                f" {found.checksum}, but the lake gives {manifest.checksum} now: a copier of another version, or a"
-                " lake that changed; set allow_overwrite to replace it"
-            )
-        # Without its manifest the partition does not exist while its file changes.
-        dataset.store.delete(dataset.manifest_key(era, partition))
-        try:
-            upload.publish(checksum=manifest.checksum)
-        except ObjectExistsError:
-            self._replace_orphan(era, manifest, upload, force=True)
-
-    def _replace_orphan(self, era: Era, manifest: Manifest, upload: Upload, *, force: bool) -> None:
-        """Put the parquet file where one without a manifest lies; `force`: that one is to be replaced."""
-        dataset = self.dataset
-        key = dataset.parquet_key(era, manifest.partition)
-        there = dataset.checksum(key)
-        if there == manifest.checksum:
-            return
-        if not (force or dataset.store.supports_locking):
-            # It may be another copier's, about to create its manifest: nothing keeps the two apart.
-            raise ConflictError(
-                f"{dataset.object_url(key)} has the checksum {there} and no manifest, but the lake gives"
-                f" {manifest.checksum}: another version's copier is at work, or died. When none is, remove the file"
-            )
-        upload.publish(replace=True, checksum=manifest.checksum)
 
     def _summary(
         self,

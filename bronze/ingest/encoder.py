@@ -12,7 +12,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from bronze.dataset.manifest import LedgerLinks
-from bronze.dataset.parquet import ROW_GROUP_BYTES, HashingSink, PartitionLabels, RowGroup, TableWriter
+from bronze.dataset.parquet import ROW_GROUP_BYTES, PartitionLabels, RowGroup, TableWriter
+from bronze.dataset.sink import HashingSink
 from bronze.errors import DataError, LakeError, RunStoppedError, VerificationError
 from bronze.ingest.decoder import FileDecoder, ParallelDecoder, max_compressed_size
 from bronze.lake.lake import Lake

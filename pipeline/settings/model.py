@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, model_validator
 
+from bronze.dataset.schema import COMPRESSIONS, PRIMARY_TABLE
 from bronze.errors import ConfigError
 from bronze.partitioning.era import Era, EraTable
 from bronze.redact import redact, secrets_in
@@ -191,8 +192,8 @@ class MetricsSettings(Section):
 class BronzeSettings(Section):
     """What is published."""
 
-    primary_table: Name = "ledgers_lcm_raw"
-    compression: Annotated[Literal["zstd", "snappy", "none"], choice("zstd", "snappy", "none")] = "zstd"
+    primary_table: Name = PRIMARY_TABLE
+    compression: Annotated[Literal["zstd", "snappy", "none"], choice(*COMPRESSIONS)] = "zstd"
     publish_partial: Flag = False
 
 

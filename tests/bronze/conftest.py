@@ -27,7 +27,7 @@ from bronze.audit.event_log import EventLog
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.sequencer import Sequencer
 from bronze.dataset.dataset import Dataset
-from bronze.dataset.parquet import PRIMARY_TABLE
+from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.job.spec import CopyJob
 from bronze.lake.lake import Lake
 from bronze.ledger.close_meta import VerifyLevel

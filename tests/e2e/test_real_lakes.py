@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from stellar_sdk import xdr
 
-from bronze.dataset.parquet import HashingSink
+from bronze.dataset.sink import HashingSink
 from bronze.errors import ObjectNotFoundError, VerificationError
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.lake.lake import Lake

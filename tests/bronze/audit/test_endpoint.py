@@ -25,7 +25,7 @@ from bronze.audit.delivery import DELIVERED, DeliveryCursor, EventDelivery
 from bronze.audit.endpoint import DeliveryEndpoint, Timeouts
 from bronze.audit.event import Event, make_event, parse_event
 from bronze.audit.event_log import EventLog
-from bronze.dataset.parquet import PRIMARY_TABLE
+from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError, StateError, is_transient
 from bronze.retry import RetryPolicy
 from bronze.storage.local import LocalStore

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bronze.audit.event import Event, hash_document, make_event, parse_event
-from bronze.dataset.parquet import PRIMARY_TABLE
+from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import StateError
 from bronze.producer import Producer
 from tests.bronze.conftest import PRODUCER, era, summary

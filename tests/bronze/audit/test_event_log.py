@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bronze.audit.event import Event, make_event
 from bronze.audit.event_log import HEADS, EventLog, in_link_order
-from bronze.dataset.parquet import PRIMARY_TABLE
+from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import ObjectExistsError, StateError
 from bronze.partitioning.partition import Partition
 from bronze.storage.local import LocalStore

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bronze.catalog.catalog import Catalog, Lineage
-from bronze.dataset.parquet import PRIMARY_TABLE, schema_text
+from bronze.dataset.schema import PRIMARY_TABLE, schema_text
 from bronze.errors import CatalogError, CatalogUnavailableError, ConfigError, ConflictError, is_transient
 from bronze.partitioning.partition import Partition
 from tests.bronze.conftest import ERA, PRODUCER, era, hex_hash

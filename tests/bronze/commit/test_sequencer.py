@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bronze.audit.event import Event, make_event
 from bronze.audit.event_log import HEADS
 from bronze.commit.sequencer import ChainPosition
-from bronze.dataset.parquet import PRIMARY_TABLE
+from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import ConflictError, StateError, VerificationError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.partition import Partition

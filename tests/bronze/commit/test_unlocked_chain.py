@@ -20,7 +20,7 @@ from bronze.audit.event_log import EventLog
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.sequencer import Sequencer
 from bronze.dataset.dataset import Dataset
-from bronze.dataset.parquet import PRIMARY_TABLE
+from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import ConflictError, ObjectExistsError, RunStoppedError, StateError, StoreError
 from bronze.ingest.copier import PartitionCopier
 from bronze.ingest.encoder import PartitionEncoder

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bronze.dataset.manifest import LedgerLinks, Manifest, parse_manifest
-from bronze.dataset.parquet import PRIMARY_TABLE
+from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import StateError
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer

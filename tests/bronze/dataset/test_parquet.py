@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bronze.dataset.parquet import COMPRESSIONS, SCHEMA, HashingSink, TableWriter
+from bronze.dataset.parquet import SCHEMA, TableWriter
+from bronze.dataset.schema import COMPRESSIONS
+from bronze.dataset.sink import HashingSink
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.lake.lake import Lake
 from bronze.ledger.close_meta import VerifyLevel

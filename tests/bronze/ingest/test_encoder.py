@@ -17,7 +17,7 @@ import pytest
 import zstandard
 
 from bronze.dataset.manifest import LedgerLinks
-from bronze.dataset.parquet import HashingSink
+from bronze.dataset.sink import HashingSink
 from bronze.errors import DataError, FrameError, LakeError, VerificationError, XdrError
 from bronze.ingest.encoder import EncodedPartition, PartitionEncoder
 from bronze.lake.lake import Lake

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest, file_name
-from bronze.dataset.parquet import PRIMARY_TABLE
+from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import ConfigError, StateError
 from bronze.lake.layout import LakeLayout
 from bronze.partitioning.era import Era
