@@ -87,7 +87,7 @@ def loop(spec: dict[str, Any]) -> Callable[[], int]:
         for plan in prepared.plans:
             for partition in plan.partitions:
                 files = lake.file_starts(partition.start, partition.end)
-                rows += publisher.publish(plan.era, partition, files).row_count
+                rows += publisher.copy(plan.era, partition, files).row_count
         return rows
 
     return work

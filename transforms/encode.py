@@ -61,7 +61,7 @@ class EncodePartition(beam.DoFn):
         files = [start for span in sorted(spans) for start in span.starts()]
 
         def attempt() -> PartitionSummary:
-            copy = publisher.dry_run if self._job.dry_run else publisher.publish
+            copy = publisher.dry_run if self._job.dry_run else publisher.copy
             return copy(era, partition, files)
 
         attempts: Iterator[Attempt] = itertools.repeat(attempt)
@@ -91,7 +91,7 @@ class EncodePartition(beam.DoFn):
         """Encode a partition and have it published; what is returned waits for that, and raises what went wrong."""
         assert self._publisher is not None
         try:
-            finish = self._publisher.begin(era, partition, files)
+            finish = self._publisher.start(era, partition, files)
         except Exception as error:
             _release_frames(error)
             failed: Future[PartitionSummary] = Future()

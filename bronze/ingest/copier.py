@@ -26,7 +26,7 @@ class PartitionCopier:
     encoder: PartitionEncoder
     producer: Producer
 
-    def publish(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
+    def copy(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
         """Make `partition` exist, or find that it does.
 
         Args:
@@ -37,14 +37,14 @@ class PartitionCopier:
             ConflictError: another partition with other content lies there.
             StoreError, OSError: it may help to try again.
         """
-        return self.begin(era, partition, files)()
+        return self.start(era, partition, files)()
 
-    def begin(self, era: Era, partition: Partition, files: Iterable[int]) -> Callable[[], PartitionSummary]:
-        """Do the part of `publish` that works; what is returned does the part that waits for the destination.
+    def start(self, era: Era, partition: Partition, files: Iterable[int]) -> Callable[[], PartitionSummary]:
+        """Do the part of `copy` that works; what is returned does the part that waits for the destination.
 
-        That is to be called once, by any thread, whatever the encoder does meanwhile. Both raise what `publish` raises.
+        That is to be called once, by any thread, whatever the encoder does meanwhile. Both raise what `copy` raises.
         """
-        self.encoder.begin(partition)  # what it reads comes while the manifest is looked for
+        self.encoder.prefetch(partition)  # what it reads comes while the manifest is looked for
         found = self.dataset.find_manifest(era, partition, file=not self.dataset.is_remote)
         if found is not None and not era.allow_overwrite:
             self.dataset.ensure_durable(era, partition)
@@ -67,7 +67,7 @@ class PartitionCopier:
         return finish
 
     def dry_run(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
-        """Read, verify and encode `partition` as `publish` would, and write nothing; raises what it raises."""
+        """Read, verify and encode `partition` as `copy` would, and write nothing; raises what it raises."""
         sink = HashingSink(NullSink())
         encoded = self.encoder.encode(era, partition, files, sink)
         return self._summary(

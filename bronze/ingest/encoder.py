@@ -74,7 +74,7 @@ class PartitionEncoder:
         self._fetch = None
         if lake.is_remote:
             self._fetch = ObjectPrefetcher(lake, most=max_compressed_size(max_object), requests=read_ahead or REQUESTS)
-        #: Whether `encode` was called since `begin`.
+        #: Whether `encode` was called since `prefetch`.
         self._encoded = False
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class PartitionEncoder:
             if ahead is not None:
                 ahead.close()
 
-    def begin(self, partition: Partition) -> None:
+    def prefetch(self, partition: Partition) -> None:
         """Ask a distant lake for what `encode` of `partition` reads first; that is to be called next, or not at all.
 
         Where the last partition was not encoded after all, this one may not be either, and nothing is asked for. What
@@ -91,7 +91,7 @@ class PartitionEncoder:
         """
         if self._fetch is not None:
             if self._encoded and not self._stopped():
-                self._fetch.begin(map(self._lake.key, self._read_starts(partition)))
+                self._fetch.start(map(self._lake.key, self._read_starts(partition)))
             else:
                 self._fetch.give_up()
         self._encoded = False

@@ -42,10 +42,10 @@ class ObjectPrefetcher:
         self._run: _Run | None = None
         self._largest = 0.0
         self._working: list[Future[None]] = []
-        #: What `begin` asked for and `reads` did not give out yet.
+        #: What `start` asked for and `reads` did not give out yet.
         self._begun: list[str] | None = None
 
-    def begin(self, keys: Iterable[str]) -> None:
+    def start(self, keys: Iterable[str]) -> None:
         """Ask for the first of these objects already: `reads` of the same keys is to be called next.
 
         What an earlier call was asked for is given up.
@@ -61,11 +61,11 @@ class ObjectPrefetcher:
         """For each key in order a function that returns the object's bytes, or raises as `Lake.read` does.
 
         Each is to be called once, by any thread. Closing the generator early waits for the requests on their way, and
-        objects that were not asked for until then raise `CancelledError`. So does the next call of `reads` or `begin`.
+        objects that were not asked for until then raise `CancelledError`. So does the next call of `reads` or `start`.
         """
         wanted = list(keys)
         if self._begun != wanted:
-            self.begin(wanted)
+            self.start(wanted)
         self._begun, run = None, self._run
         assert run is not None
         try:

@@ -135,7 +135,7 @@ class Workspace:
 
     def publish(self, partition: Partition) -> PartitionSummary:
         files = self.lake.file_starts(partition.start, partition.end)
-        return self.job.publisher().publish(self.era, partition, files)
+        return self.job.publisher().copy(self.era, partition, files)
 
     def parquet(self, partition: Partition) -> Path:
         return self.data / self.dataset.parquet_key(self.era, partition)

@@ -521,7 +521,7 @@ def test_what_failed_writes_into_no_other_file(
     job = prepare(load(copy.config, {})).job
     raised = None
     try:
-        job.publisher().publish(job.eras[0], Partition(8, 15), range(8, 16))
+        job.publisher().copy(job.eras[0], Partition(8, 15), range(8, 16))
     except Exception as error:
         raised = error  # and with it everything that the frames of its traceback hold
 

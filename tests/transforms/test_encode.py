@@ -85,7 +85,7 @@ def test_what_fails_is_named_and_stops_no_other(
     error: Exception, kind: str, calls: int, tmp_path: Path, job: CopyJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[Partition] = []
-    real: Callable[..., PartitionSummary] = PartitionCopier.publish
+    real: Callable[..., PartitionSummary] = PartitionCopier.copy
 
     def publisher(self: PartitionCopier, era: Era, partition: Partition, files: Any) -> PartitionSummary:
         if partition.start == 8:
@@ -93,7 +93,7 @@ def test_what_fails_is_named_and_stops_no_other(
             raise error
         return real(self, era, partition, files)
 
-    monkeypatch.setattr(PartitionCopier, "publish", publisher)
+    monkeypatch.setattr(PartitionCopier, "copy", publisher)
     patient = make_job(tmp_path, eras=(ERA,), layout=job.layout, retry=type(job.retry)(3, 1))
     stage = EncodePartition(patient)
     stage.setup()
@@ -160,7 +160,7 @@ def test_far_away_a_partition_comes_out_behind_the_next_one_or_with_the_bundles_
 
 
 def test_far_away_a_partition_is_published_while_the_next_is_encoded(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, begun = PartitionCopier.begin, threading.Event()
+    real, begun = PartitionCopier.start, threading.Event()
 
     def begin(self: PartitionCopier, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
         finish = real(self, era, partition, files)
@@ -174,7 +174,7 @@ def test_far_away_a_partition_is_published_while_the_next_is_encoded(far: Far, m
 
         return waiting
 
-    monkeypatch.setattr(PartitionCopier, "begin", begin)
+    monkeypatch.setattr(PartitionCopier, "start", begin)
     assert far.process(8) == []
     ((_, first),) = far.process(12)
     assert first.outcome is Outcome.WRITTEN
@@ -203,7 +203,7 @@ def test_far_away_a_failure_keeps_no_buffers(far: Far, monkeypatch: pytest.Monke
         except FrameError as error:
             raise FrameError(f"{error}, in the object") from error
 
-    monkeypatch.setattr(PartitionCopier, "begin", begin)
+    monkeypatch.setattr(PartitionCopier, "start", begin)
     assert far.process(8) == []
     assert kept[0]() is None
     (failed,) = far.finish()
@@ -211,7 +211,7 @@ def test_far_away_a_failure_keeps_no_buffers(far: Far, monkeypatch: pytest.Monke
 
 
 def test_far_away_what_fails_is_named_and_tried_again_at_its_turn(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = PartitionCopier.begin, dict.fromkeys((8, 12, 16), 0)
+    real, calls = PartitionCopier.start, dict.fromkeys((8, 12, 16), 0)
 
     def begin(self: PartitionCopier, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
         calls[partition.start] += 1
@@ -226,7 +226,7 @@ def test_far_away_what_fails_is_named_and_tried_again_at_its_turn(far: Far, monk
 
         return failing if partition.start == 12 else finish
 
-    monkeypatch.setattr(PartitionCopier, "begin", begin)
+    monkeypatch.setattr(PartitionCopier, "start", begin)
     assert far.process(8) == []
     (failed,) = far.process(12)
     ((_, patient),) = far.process(16)

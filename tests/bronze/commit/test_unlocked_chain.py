@@ -142,7 +142,7 @@ def publisher(workspace: Workspace) -> PartitionCopier:
 
 def publish(workspace: Workspace, publisher: PartitionCopier) -> Outcome:
     mine = dataclasses.replace(publisher, encoder=workspace.job.publisher().encoder)
-    return mine.publish(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end)).outcome
+    return mine.copy(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end)).outcome
 
 
 @contextmanager
@@ -197,7 +197,7 @@ def test_a_partition_that_is_published_meanwhile_is_met_when_it_is_created(
 ) -> None:
     """Nothing is asked before: what may be created once tells, and the manifest there says what it is."""
     mine = dataclasses.replace(publisher, encoder=workspace.job.publisher().encoder)
-    finish = mine.begin(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
+    finish = mine.start(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
     assert publish(workspace, publisher) is Outcome.WRITTEN
     if same:
         assert finish().outcome is Outcome.UNCHANGED
@@ -221,7 +221,7 @@ def test_what_is_published_is_overwritten_where_that_is_allowed(
     era = dataclasses.replace(ERA, allow_overwrite=True)
     encoder = workspace.but(compression=compression).job.publisher().encoder
     files = workspace.lake.file_starts(GRID[0].start, GRID[0].end)
-    found = dataclasses.replace(publisher, encoder=encoder).publish(era, GRID[0], files)
+    found = dataclasses.replace(publisher, encoder=encoder).copy(era, GRID[0], files)
     after = publisher.dataset.find_manifest(era, GRID[0])
     assert found.outcome is outcome
     assert before is not None
@@ -237,7 +237,7 @@ def test_a_file_without_a_manifest_is_not_written_over_even_where_overwriting_is
     key = publisher.dataset.parquet_key(era, GRID[0])
     publisher.dataset.store.create(key, b"another version's")
     with pytest.raises(ConflictError, match="remove the file"):
-        publisher.publish(era, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
+        publisher.copy(era, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
     assert publisher.dataset.store.read(key) == b"another version's"
 
 
@@ -282,18 +282,18 @@ def test_publishing_looks_for_the_manifest_once(
 def test_the_lake_is_asked_along_with_the_destination_unless_the_partition_before_was_skipped(
     workspace: Workspace, publisher: PartitionCopier, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = ObjectPrefetcher.begin
+    begin = ObjectPrefetcher.start
 
     def begun(fetch: ObjectPrefetcher, keys: Iterable[str]) -> None:
         asked.append("lake")
         begin(fetch, keys)
 
-    monkeypatch.setattr(ObjectPrefetcher, "begin", begun)
+    monkeypatch.setattr(ObjectPrefetcher, "start", begun)
     found = []
     with reading_ahead(workspace, publisher) as mine:
         for partition in (GRID[0], GRID[0], GRID[0], GRID[1], GRID[2]):
             asked.clear()
-            outcome = mine.publish(ERA, partition, workspace.lake.file_starts(partition.start, partition.end)).outcome
+            outcome = mine.copy(ERA, partition, workspace.lake.file_starts(partition.start, partition.end)).outcome
             found.append((outcome, [what for what in asked if what in ("lake", "read _manifest.json")]))
     manifest = "read _manifest.json"
     assert found == [
@@ -310,11 +310,11 @@ def test_a_run_that_was_asked_to_stop_reads_no_further_partition(
 ) -> None:
     stop_on_signals = threading.Event()
     with reading_ahead(workspace, publisher, stop_on_signals.is_set) as mine:
-        mine.publish(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
+        mine.copy(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
         stop_on_signals.set()
         asked.clear()
         with pytest.raises(RunStoppedError, match="12-21 was given up"):
-            mine.publish(ERA, GRID[1], workspace.lake.file_starts(GRID[1].start, GRID[1].end))
+            mine.copy(ERA, GRID[1], workspace.lake.file_starts(GRID[1].start, GRID[1].end))
     assert asked == ["read _manifest.json"]
 
 
@@ -332,13 +332,13 @@ def test_what_failed_along_with_the_destination_is_asked_for_again(
         raise StoreError("the service is down")
 
     with reading_ahead(workspace, publisher) as mine:
-        mine.publish(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
+        mine.copy(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
         monkeypatch.setattr(Unlocked, "read", down)
         for _ in range(2):
             with pytest.raises(StoreError, match="down"):
-                mine.publish(ERA, GRID[1], workspace.lake.file_starts(GRID[1].start, GRID[1].end))
+                mine.copy(ERA, GRID[1], workspace.lake.file_starts(GRID[1].start, GRID[1].end))
         monkeypatch.setattr(Unlocked, "read", read)
-        found = mine.publish(ERA, GRID[1], workspace.lake.file_starts(GRID[1].start, GRID[1].end))
+        found = mine.copy(ERA, GRID[1], workspace.lake.file_starts(GRID[1].start, GRID[1].end))
     assert found.outcome is Outcome.WRITTEN
 
 

@@ -119,7 +119,7 @@ def test_other_content_is_a_conflict(workspace: Workspace, tmp_path: Path, monke
         lambda *of, **how: next(looks) if looks.__length_hint__() else find(*of, **how),
     )
     with pytest.raises(ConflictError) as caught:
-        publisher.publish(ERA, FIRST, range(2, 12))
+        publisher.copy(ERA, FIRST, range(2, 12))
     for part in ("part-2-11.parquet", published.checksum, "sha256:", "allow_overwrite"):
         assert part in str(caught.value)
     assert str(caught.value).count("sha256:") == 2

@@ -170,7 +170,7 @@ def test_giving_up_waits_for_what_is_on_its_way_and_asks_for_nothing_more(shut: 
 
 def test_what_was_begun_is_on_its_way_before_it_is_read(shut: Gates) -> None:
     with closing(ahead(shut, requests=2)) as fetch:
-        fetch.begin(iter(["1", "2", "3"]))
+        fetch.start(iter(["1", "2", "3"]))
         shut.wait_for(2)
         with closing(fetch.reads(iter(["1", "2", "3"]))) as reads:
             shut.let("1", "2", "3")
@@ -184,13 +184,13 @@ def test_what_was_begun_is_on_its_way_before_it_is_read(shut: Gates) -> None:
 def test_what_was_begun_and_is_not_read_is_given_up(opened: Gates) -> None:
     size = 1 << 20
     with closing(ahead(opened, budget=2 * size)) as fetch:
-        fetch.begin([str(size)] * 50)
+        fetch.start([str(size)] * 50)
         opened.wait_for(2)
         with closing(fetch.reads(["7"] * 3)) as reads:
             first = next(reads)
             stopped = opened.asked.count(str(size))
             assert [len(first()), *(len(read()) for read in reads)] == [7, 7, 7]
-        fetch.begin(["8", "9"])
+        fetch.start(["8", "9"])
     assert 2 <= opened.asked.count(str(size)) == stopped < 50
     assert opened.coming == 0
 
