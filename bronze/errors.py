@@ -1,55 +1,65 @@
-"""The one exception tree of the project.
+"""The exception tree of the project.
 
 ::
 
     BronzeError
-    ├── ConfigError            the settings, or what they point at, cannot be used      (exit status 2)
-    ├── DataError              an input is wrong; trying again cannot help
-    │   ├── LakeError          a lake's layout, or an object of it, is missing or mislabelled
-    │   ├── FrameError         an object is not exactly one whole zstd frame
-    │   ├── XdrError           bytes that are no well-formed XDR of the type expected
-    │   ├── VerificationError  a hash, a link, a sequence or a protocol does not hold
-    │   └── StateError         a manifest, checkpoint, event file or chain that contradicts itself
-    ├── StoreError             a store could not do what it was asked; may help to try again
-    │   ├── ObjectNotFoundError      nothing lies at the key
-    │   ├── ObjectExistsError       something lies at the key already
-    │   ├── ObjectTooLargeError     an object has more bytes than the caller, or the store, takes
-    │   ├── AccessDeniedError       the credentials are refused, or do not allow what was asked
-    │   └── CatalogError       the catalog refused; trying again cannot help
-    │       └── CatalogUnavailableError  the catalog cannot be reached, or does not answer; may pass
-    ├── RunStoppedError                the run was asked to stop; what was begun is given up
-    ├── DeliveryError          an audit event could not be delivered; may pass
-    ├── DeliveryRejectedError        the endpoint will never take an audit event
-    └── ConflictError          what lies at a key differs from what is to be published there
+    ├── ConfigError                    the settings, or what they refer to, are not usable (exit status 2)
+    ├── DataError                      an input is invalid
+    │   ├── LakeError                  a lake's layout or one of its objects is missing or mislabelled
+    │   ├── FrameError                 an object is not exactly one complete zstd frame
+    │   ├── XdrError                   bytes are not well-formed XDR of the expected type
+    │   ├── VerificationError          a hash, link, sequence number or protocol version does not hold
+    │   └── StateError                 a manifest, checkpoint, event file or chain is damaged or inconsistent
+    ├── StoreError                     a store failed                                      (transient)
+    │   ├── ObjectNotFoundError        there is no object at the key
+    │   ├── ObjectExistsError          there is already an object at the key
+    │   ├── ObjectTooLargeError        an object is larger than the caller or the store accepts
+    │   └── AccessDeniedError          the credentials are invalid or lack a permission
+    ├── CatalogError                   the catalog rejected an operation                   (stops the run)
+    │   └── CatalogUnavailableError    the catalog is unreachable or does not answer       (transient, stops the run)
+    ├── DeliveryError                  an audit event could not be delivered               (transient, stops the run)
+    ├── DeliveryRejectedError          the endpoint permanently rejected an audit event    (stops the run)
+    ├── RunStoppedError                the run was asked to stop; unfinished work is discarded
+    └── ConflictError                  an existing object differs from the one to be published
 
-A message names the object, the ledger and both values, and says what to do where that is known.
-``OSError`` from local files counts as transient too, except ``PermissionError`` (`is_transient`).
+Two class attributes say how a failure is handled: `BronzeError.transient` (retry it) and `BronzeError.stops_run`
+(start no further work). Both hold for the class itself; a subclass restates what differs.
+
+Messages name the object, the ledger and both values, and say what to do where that is known.
 """
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 
 class BronzeError(Exception):
-    """Base of every error this project raises on purpose."""
+    """Base class of every error this project raises on purpose.
+
+    Attributes:
+        transient: whether the same operation may succeed when it is retried.
+        stops_run: whether the run ends: nothing is to be copied past such a failure of a strict catalog or endpoint.
+    """
+
+    transient: ClassVar[bool] = False
+    stops_run: ClassVar[bool] = False
 
 
 class ConfigError(BronzeError):
-    """The settings, or what they point at, cannot be used."""
+    """The settings, or what they refer to, are not usable."""
 
 
 class DataError(BronzeError):
-    """An input is wrong; trying again cannot help.
+    """An input is invalid; retrying cannot help.
 
     Attributes:
-        where: the object it was met in, once that is known; begins the message.
+        where: the object in which the error was found, once that is known; the message begins with it.
     """
 
     where: str | None = None
 
     def at(self, where: str) -> Self:
-        """Say where the error was met, unless that was said already; returns itself."""
+        """Record where the error was found, unless that is already recorded; return the error itself."""
         self.where = self.where or where
         return self
 
@@ -59,20 +69,20 @@ class DataError(BronzeError):
 
 
 class LakeError(DataError):
-    """A lake's layout, or an object of it, is missing or mislabelled."""
+    """A lake's layout, or one of its objects, is missing or mislabelled."""
 
 
 class FrameError(DataError):
-    """An object is not exactly one whole zstd frame within the size bound."""
+    """An object is not exactly one complete zstd frame within the size limit."""
 
 
 class XdrError(DataError):
-    """Bytes that are no well-formed XDR of the type expected.
+    """Bytes are not well-formed XDR of the expected type.
 
     Attributes:
-        offset: position of the first byte that does not fit, from the start of the buffer read.
+        offset: position of the first invalid byte, from the start of the buffer.
         path: the type path to it, such as ``LedgerCloseMeta.v1.txSet``.
-        reason: what is wrong there.
+        reason: what is invalid there.
     """
 
     def __init__(self, reason: str, *, offset: int, path: str) -> None:
@@ -90,69 +100,92 @@ def _rebuild_xdr_error(reason: str, offset: int, path: str) -> XdrError:
 
 
 class VerificationError(DataError):
-    """A hash, a link, a sequence or a protocol does not hold."""
+    """A hash, link, sequence number or protocol version does not hold."""
 
 
 class StateError(DataError):
-    """A manifest, checkpoint, event file or chain that contradicts itself or another."""
+    """A manifest, checkpoint, event file or chain is damaged, or contradicts another one."""
 
 
 class StoreError(BronzeError):
-    """A store could not do what it was asked; it may help to try again."""
+    """A store failed; retrying may help."""
+
+    transient = True
 
 
 class ObjectNotFoundError(StoreError):
-    """Nothing lies at the key."""
+    """There is no object at the key."""
+
+    transient = False
 
 
 class ObjectExistsError(StoreError):
-    """Something lies at the key already."""
+    """There is already an object at the key."""
+
+    transient = False
 
 
 class ObjectTooLargeError(StoreError):
-    """An object has more bytes than the caller, or the store, takes."""
+    """An object is larger than the caller, or the store, accepts."""
+
+    transient = False
 
 
 class AccessDeniedError(StoreError):
-    """The credentials are refused, or do not allow what was asked."""
+    """The credentials are invalid, or lack the permission for the operation."""
+
+    transient = False
 
 
-class CatalogError(StoreError):
-    """The catalog refused what it was asked; trying again cannot help."""
+class CatalogError(BronzeError):
+    """The catalog rejected an operation; retrying cannot help."""
+
+    stops_run = True
 
 
 class CatalogUnavailableError(CatalogError):
-    """The catalog cannot be reached, or does not answer in time; may pass."""
+    """The catalog is unreachable, or does not answer in time; retrying may help."""
 
-
-class RunStoppedError(BronzeError):
-    """The run was asked to stop; what was begun is given up and nothing of it is published."""
+    transient = True
 
 
 class DeliveryError(BronzeError):
-    """An audit event could not be delivered; may pass.
+    """An audit event could not be delivered; retrying may help.
 
     Attributes:
-        retry_after: seconds the endpoint asked to be left alone for; 0 when it did not.
+        retry_after: seconds to wait before the next attempt, as the endpoint asked; 0 when it did not ask.
     """
 
+    transient = True
+    stops_run = True
     retry_after: float = 0.0
 
 
 class DeliveryRejectedError(BronzeError):
-    """The endpoint's answer says that it will never take an audit event."""
+    """The endpoint permanently rejected an audit event."""
+
+    stops_run = True
+
+
+class RunStoppedError(BronzeError):
+    """The run was asked to stop; unfinished work is discarded and nothing of it is published."""
 
 
 class ConflictError(BronzeError):
-    """What lies at a key differs from what is to be published there."""
+    """An existing object differs from the one to be published at its key."""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying the same thing again may succeed."""
-    if isinstance(error, CatalogError):
-        return isinstance(error, CatalogUnavailableError)
-    if isinstance(
-        error, (ObjectNotFoundError, ObjectExistsError, ObjectTooLargeError, AccessDeniedError, PermissionError)
-    ):
-        return False
-    return isinstance(error, (StoreError, DeliveryError, OSError))
+    """Whether retrying the failed operation may succeed.
+
+    Errors of this project say so themselves (`BronzeError.transient`). Of the others, only ``OSError`` counts, without
+    ``PermissionError``: a full disk or a lost connection may recover.
+    """
+    if isinstance(error, BronzeError):
+        return error.transient
+    return isinstance(error, OSError) and not isinstance(error, PermissionError)
+
+
+def stops_run(error: BaseException) -> bool:
+    """Whether `error` ends the run (`BronzeError.stops_run`)."""
+    return isinstance(error, BronzeError) and error.stops_run

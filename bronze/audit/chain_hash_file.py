@@ -36,7 +36,7 @@ class ChainHashFile:
             StateError: the file is damaged.
         """
         try:
-            return self._parsed(self.store.read(self.name, most=_MAX_BYTES))
+            return self._parsed(self.store.read(self.name, max_bytes=_MAX_BYTES))
         except ObjectNotFoundError:
             return {}
         except ObjectTooLargeError as error:

@@ -38,7 +38,7 @@ class Dataset:
     @property
     def is_remote(self) -> bool:
         """Whether each step of publishing costs a request to another machine."""
-        return not self.store.supports_locking
+        return self.store.is_remote
 
     def storage_path(self, era: Era, partition: Partition) -> str:
         """The partition's directory as events name it: without the prefix."""

@@ -51,7 +51,7 @@ class Lake:
     @property
     def is_remote(self) -> bool:
         """Whether each object costs a request to another machine."""
-        return not self.store.supports_locking
+        return self.store.is_remote
 
     def key(self, ledger: int) -> str:
         """Key of the object that holds `ledger`."""

@@ -42,24 +42,34 @@ class LocalStore:
 
     @property
     def supports_locking(self) -> bool:
-        """Always true."""
+        """Always true: directories are locked with ``flock``."""
+        return True
+
+    @property
+    def is_remote(self) -> bool:
+        """Always false."""
+        return False
+
+    @property
+    def tells_dead_writers(self) -> bool:
+        """Always true: the kernel drops a dead writer's lock."""
         return True
 
     def path(self, key: str) -> Path:
         """The file of `key`."""
         return self.root / checked_key(key)
 
-    def read(self, key: str, most: int | None = None) -> bytes:
+    def read(self, key: str, max_bytes: int | None = None) -> bytes:
         """See `bronze.storage.store.Store`."""
         with self.open_read(key) as file:
             size = os.fstat(file.fileno()).st_size
-            if most is not None and size > most:
-                raise ObjectTooLargeError(f"{self.path(key)} has {size} bytes, more than the {most} allowed")
+            if max_bytes is not None and size > max_bytes:
+                raise ObjectTooLargeError(f"{self.path(key)} has {size} bytes, more than the {max_bytes} allowed")
             return file.read()
 
-    def read_view(self, key: str, most: int | None = None) -> memoryview:
+    def read_view(self, key: str, max_bytes: int | None = None) -> memoryview:
         """See `bronze.storage.store.Store`."""
-        return memoryview(self.read(key, most))
+        return memoryview(self.read(key, max_bytes))
 
     def size(self, key: str) -> int | None:
         """See `bronze.storage.store.Store`."""

@@ -73,22 +73,32 @@ class Store(Protocol):
 
     @property
     def supports_locking(self) -> bool:
-        """Whether `lock` really keeps others waiting."""
+        """Whether `lock` excludes other processes and threads."""
         ...
 
-    def read(self, key: str, most: int | None = None) -> bytes:
+    @property
+    def is_remote(self) -> bool:
+        """Whether each call costs a request to another machine."""
+        ...
+
+    @property
+    def tells_dead_writers(self) -> bool:
+        """Whether `remove_leftovers` can tell a dead writer's objects from a live one's, whatever their age."""
+        ...
+
+    def read(self, key: str, max_bytes: int | None = None) -> bytes:
         """The whole object, in memory.
 
         Args:
-            most: bytes it may have; the size is looked at before anything is read.
+            max_bytes: the largest size to accept; checked before anything is read.
 
         Raises:
             ObjectNotFoundError: nothing lies there.
-            ObjectTooLargeError: it has more than `most` bytes.
+            ObjectTooLargeError: it has more than `max_bytes` bytes.
         """
         ...
 
-    def read_view(self, key: str, most: int | None = None) -> memoryview:
+    def read_view(self, key: str, max_bytes: int | None = None) -> memoryview:
         """Like `read`, without a copy where the object comes in memory that is not Python's."""
         ...
 
@@ -132,7 +142,8 @@ class Store(Protocol):
         """Begin an object too large for memory.
 
         Args:
-            hashed: the caller hashes what it writes, and gives `Upload.publish` the checksum; so the store need not.
+            caller_hashes: the caller hashes what it writes and passes the checksum to `Upload.publish`, so the store
+                need not.
         """
         ...
 

@@ -109,9 +109,7 @@ def ready_stores(job: CopyJob) -> None:
     """
     for store in job.stores():
         store.check_conditional_writes()
-        if (
-            store.supports_locking
-        ):  # elsewhere nothing tells a dead run's leftovers from a live one's: see `clean_leftovers`
+        if store.tells_dead_writers:  # elsewhere only `clean_leftovers` removes them, by their age
             for key in store.remove_leftovers():
                 _LOG.info("removed %s/%s, which a run that ended early left", store.url, key)
 

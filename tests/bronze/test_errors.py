@@ -1,4 +1,4 @@
-"""The exception tree: what may pass, where an error was met, and that it crosses processes whole."""
+"""The exception tree: which failures are transient, which stop a run, and that errors cross processes unchanged."""
 
 from __future__ import annotations
 
@@ -10,43 +10,84 @@ import pytest
 from bronze import errors
 from bronze.errors import (
     BronzeError,
+    CatalogError,
     CatalogUnavailableError,
     DataError,
     DeliveryError,
+    DeliveryRejectedError,
     LakeError,
     StoreError,
     XdrError,
     is_transient,
+    stops_run,
 )
 
-KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, BronzeError)]
+CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, BronzeError)]
+TRANSIENT = {StoreError, CatalogUnavailableError, DeliveryError}
+STOPPING = {CatalogError, CatalogUnavailableError, DeliveryError, DeliveryRejectedError}
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_is_drawn_in_the_tree_and_explained(kind: type[BronzeError]) -> None:
-    assert kind is BronzeError or f" {kind.__name__} " in (errors.__doc__ or "")
-    assert kind.__doc__
+def make(kind: type[BronzeError]) -> BronzeError:
+    return XdrError("x", offset=1, path="p") if kind is XdrError else kind("x")
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_transient(kind: type[BronzeError]) -> None:
-    error = XdrError("x", offset=1, path="p") if kind is XdrError else kind("x")
-    assert is_transient(error) == (kind in (StoreError, CatalogUnavailableError, DeliveryError))
+def drawn_parents() -> dict[str, str]:
+    """The parent of each class in the tree of the module's docstring."""
+    path: list[str] = []
+    parents = {}
+    for line in (errors.__doc__ or "").splitlines():
+        branch, dash, rest = line.partition("── ")
+        if dash:
+            depth = len(branch[4:]) // 4 + 1
+            name = rest.split()[0]
+            path[depth:] = [name]
+            parents[name] = path[depth - 1]
+        elif line.strip() == "BronzeError":
+            path = ["BronzeError"]
+    return parents
 
 
-def test_local_files_may_recover() -> None:
-    assert is_transient(OSError(5, "Input/output error"))
-    assert not is_transient(ValueError())
+def test_docstring_tree_matches_the_classes() -> None:
+    assert drawn_parents() == {kind.__name__: kind.__base__.__name__ for kind in CLASSES if kind is not BronzeError}  # type: ignore[union-attr]
 
 
-def test_where_it_was_met_begins_the_message_and_is_said_once() -> None:
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_transient_errors_are_exactly_these(kind: type[BronzeError]) -> None:
+    assert kind.transient == (kind in TRANSIENT)
+    assert is_transient(make(kind)) == kind.transient
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_errors_that_stop_a_run_are_these(kind: type[BronzeError]) -> None:
+    assert kind.stops_run == (kind in STOPPING)
+    assert stops_run(make(kind)) == kind.stops_run
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_docstring_tree_states_both_attributes(kind: type[BronzeError]) -> None:
+    (line,) = [line for line in (errors.__doc__ or "").splitlines() if f" {kind.__name__} " in f"{line} "][:1]
+    assert ("transient" in line) == kind.transient
+    assert ("stops the run" in line) == kind.stops_run
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(OSError(5, "Input/output error"), True), (PermissionError(13, "x"), False), (ValueError(), False)],
+    ids=lambda value: type(value).__name__,
+)
+def test_foreign_errors_are_transient_by_class(error: Exception, expected: bool) -> None:
+    assert is_transient(error) == expected
+    assert not stops_run(error)
+
+
+def test_location_prefixes_the_message_once() -> None:
     error = LakeError("holds ledgers 1-2")
     assert error.at("object a") is error
     assert str(error.at("object b")) == "object a: holds ledgers 1-2"
 
 
 @pytest.mark.parametrize("error", [LakeError("x"), XdrError("bad length", offset=40, path="LedgerCloseMeta.v1")])
-def test_pickled_and_back(error: DataError) -> None:
+def test_data_errors_survive_pickling(error: DataError) -> None:
     found = pickle.loads(pickle.dumps(error.at("object a")))
     assert type(found) is type(error)
     assert str(found) == str(error)

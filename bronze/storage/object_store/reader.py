@@ -27,20 +27,20 @@ def open_reader(client: Client, path: str, where: str, bandwidth: RateLimiter) -
 
 
 def get(
-    client: Client, path: str, where: str, options: GetOptions | None = None, most: int | None = None
+    client: Client, path: str, where: str, options: GetOptions | None = None, max_bytes: int | None = None
 ) -> tuple[GetResult, ObjectMeta, memoryview]:
     """An answer, what it says of the object, and the object's bytes or the range asked for.
 
     Raises:
-        ObjectTooLargeError: the object has more than `most` bytes; none of them is read.
+        ObjectTooLargeError: the object has more than `max_bytes` bytes; none of them is read.
         ObjectNotFoundError, ObjectExistsError: nothing lies there, or another version than the one asked for.
     """
 
     def once() -> tuple[GetResult, ObjectMeta, memoryview]:
         found = obstore.get(client, path, options=options)
         meta = found.meta  # made anew each time it is asked for
-        if most is not None and meta["size"] > most:
-            raise ObjectTooLargeError(f"{where} has {meta['size']} bytes, more than the {most} allowed")
+        if max_bytes is not None and meta["size"] > max_bytes:
+            raise ObjectTooLargeError(f"{where} has {meta['size']} bytes, more than the {max_bytes} allowed")
         return found, meta, memoryview(found.bytes())
 
     # The client goes on after a cut, but gives up at once when the object was replaced since.

@@ -74,6 +74,9 @@ class ObjectStore:
     """
 
     supports_locking = False
+    is_remote = True
+    #: A service does not show whether the writer of a temporary object lives.
+    tells_dead_writers = False
 
     def __init__(self, location: StorageLocation, *, clock: Callable[[], float] = time.time) -> None:
         self.location = location
@@ -103,18 +106,18 @@ class ObjectStore:
         stamp = datetime.fromtimestamp(self._clock(), UTC).strftime(_STAMP_FORMAT)
         return f"{TEMPORARY}/{name[:_NAME_SHOWN]}.{stamp}.{secrets.token_hex(8)}"
 
-    def read(self, key: str, most: int | None = None) -> bytes:
+    def read(self, key: str, max_bytes: int | None = None) -> bytes:
         """See `Store`."""
-        return bytes(self._get(key, most)[0])
+        return bytes(self._get(key, max_bytes)[0])
 
-    def read_view(self, key: str, most: int | None = None) -> memoryview:
+    def read_view(self, key: str, max_bytes: int | None = None) -> memoryview:
         """See `Store`."""
-        data = self._get(key, most)[0]
+        data = self._get(key, max_bytes)[0]
         return data if len(data) >= _KEPT else memoryview(bytes(data))
 
-    def _get(self, key: str, most: int | None = None) -> tuple[memoryview, ObjectMeta, GetResult]:
+    def _get(self, key: str, max_bytes: int | None = None) -> tuple[memoryview, ObjectMeta, GetResult]:
         where, path = self._where(key), self.path(key)
-        found, meta, data = get(self.clients.retrying, path, where, most=most)
+        found, meta, data = get(self.clients.retrying, path, where, max_bytes=max_bytes)
         self.download_bandwidth.take(len(data))
         if len(data) != meta["size"]:
             raise StoreError(f"{where}: {len(data)} bytes came instead of {meta['size']}")

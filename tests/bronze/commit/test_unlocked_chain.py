@@ -37,6 +37,8 @@ LINKS = "_links/standalone_e1_v1"
 
 class Unlocked(LocalStore):
     supports_locking = False  # type: ignore[assignment]
+    is_remote = True  # type: ignore[assignment]
+    tells_dead_writers = False  # type: ignore[assignment]
 
     @contextmanager
     def lock(self, prefix: str = "") -> Iterator[None]:
