@@ -1,1 +1,21 @@
-"""Room verify."""
+"""The independent check of what was published: events, links, manifests, checksums and gaps of one era.
+
+What lives here reads a dataset and its chain and needs nothing of what wrote them: no Beam, lake, catalog, delivery
+endpoint or configuration. It must stay so, since an auditor runs it where none of these exist. Nothing here writes.
+
+Begin at `verifier.verify_chain`. In a notebook::
+
+    from bronze.audit.event_log import EventLog
+    from bronze.dataset.dataset import Dataset
+    from bronze.partitioning.era import Era
+    from bronze.storage.local import LocalStore
+    from bronze.verify import verify_chain
+
+    era = Era("pre_p23", "v1", "pubnet", ledger_start=2, ledger_end=0, partition_size=10_000)
+    dataset = Dataset(LocalStore("/data"), "bronze", "ledgers_lcm_raw")
+    verify_chain(era, dataset, log=EventLog(LocalStore("/data/pas"), era)).problems
+"""
+
+from bronze.verify.verifier import Verification, verify_chain
+
+__all__ = ["Verification", "verify_chain"]

@@ -1,7 +1,7 @@
-"""Checks what was published against its chain, trusting nothing: the auditor's view of one era.
+"""Check the published partitions of one era against its chain, trusting nothing.
 
-Every event's hash and link, every manifest against its event, every parquet file against its checksum,
-ledger hashes from partition to partition, chain head and checkpoint.
+Checked are every event's hash and link, every manifest against its event, every parquet file against its checksum,
+ledger hashes from partition to partition, the chain head and the checkpoint.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import itertools
 from dataclasses import dataclass, field
 
 from bronze.audit.event import Event
+from bronze.audit.event_log import EventLog
+from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.position import resume_point
 from bronze.dataset.dataset import Dataset
-from bronze.dataset.manifest import LedgerLinks
+from bronze.dataset.manifest import LedgerLinks, Manifest
 from bronze.errors import AccessDeniedError, DataError, ObjectNotFoundError, ObjectTooLargeError
-from bronze.job.spec import CopyJob
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition, uncovered_ranges
 
-#: Failures of one file: a problem of that file, the others are checked all the same. A store that does not answer
-#: at all ends the audit.
-_OF_ONE_FILE = (DataError, OSError, ObjectNotFoundError, ObjectTooLargeError, AccessDeniedError)
+#: Failures of a single file: reported as its problem, the other files are still checked. A store that does not answer
+#: at all ends the verification.
+_SINGLE_FILE_ERRORS = (DataError, OSError, ObjectNotFoundError, ObjectTooLargeError, AccessDeniedError)
 
 
 @dataclass(slots=True)
@@ -28,9 +29,14 @@ class Verification:
     """What was found; `problems` is empty when everything holds.
 
     Attributes:
-        first, last: ledgers (inclusive) that the partitions reach from and to; None without a partition.
-        gaps: inclusive stretches of ledgers without a partition, from the era's start up to where the chain
-            is committed, and up to the last partition where that reaches further.
+        chain: ``network/era_id/version_label``.
+        events, partitions: number of event files and of published partitions.
+        rows, bytes: sums over the partitions, by their manifests.
+        first, last: inclusive ledgers that the partitions reach from and to; None without a partition.
+        head: hash of the last event; empty without events.
+        gaps: inclusive ranges of ledgers without a partition, from the era's start up to where the chain is
+            committed, and up to the last partition where that reaches further.
+        problems: one sentence each.
     """
 
     chain: str
@@ -45,99 +51,111 @@ class Verification:
     problems: list[str] = field(default_factory=list)
 
 
-def verify_chain(job: CopyJob, era: Era) -> Verification:
-    """Audit the published partitions and the chain of `era`; problems are collected, not raised.
+def verify_chain(
+    era: Era, dataset: Dataset, *, log: EventLog | None = None, checkpoint: CheckpointFile | None = None
+) -> Verification:
+    """Verify the published partitions of `era` and its chain; problems are collected, not raised. Writes nothing.
+
+    Reads every parquet file in full.
+
+    Args:
+        log: the event files of the era's chain; None when it has no audit stream.
+        checkpoint: the checkpoint of the era's chain, which says how far gaps are looked for; None when it has none:
+            then the events say.
 
     Raises:
         StoreError: a store does not answer.
     """
-    audit, dataset, log = Verification(era.chain), job.dataset(), job.events(era)
+    result = Verification(era.chain)
     events: list[Event] = []
     if log is not None:
         try:
-            events = log.load()
-            head = log.head()
-        except _OF_ONE_FILE as error:
-            audit.problems.append(str(error))
-            return audit
-        audit.events, audit.head = len(events), events[-1].event_hash if events else ""
-        if events and head != audit.head:
-            audit.problems.append(f"the chain head of {era.chain} is {head}, but the last event has {audit.head}")
-    # Partitions without an event count too: theirs may be pruned, or still to come. Of a range with several
+            events, head = log.load(), log.head()
+        except _SINGLE_FILE_ERRORS as error:
+            result.problems.append(str(error))
+            return result
+        result.events, result.head = len(events), events[-1].event_hash if events else ""
+        if events and head != result.head:
+            result.problems.append(f"the chain head of {era.chain} is {head}, but the last event has {result.head}")
+    # Partitions without an event count too: theirs may be pruned or not yet made. Of a range with several
     # events the last one counts: a correction is appended, never written over.
     expected: dict[Partition, Event | None] = dict.fromkeys(dataset.list_partitions(era))
     expected |= {event.partition: event for event in events}
-    present = _check_partitions(audit, dataset, era, expected)
-    next_ledger = _next_ledger(audit, job, era, events)
-    audit.gaps = uncovered_ranges(present, era.ledger_start, max([next_ledger - 1, *(one.end for one in present)]))
-    return audit
+    published = _check_partitions(result, dataset, era, expected)
+    committed = _next_ledger(result, checkpoint, era, events) - 1
+    result.gaps = uncovered_ranges(published, era.ledger_start, max([committed, *(one.end for one in published)]))
+    return result
 
 
-def _next_ledger(audit: Verification, job: CopyJob, era: Era, events: list[Event]) -> int:
-    """Where the chain is continued, by its checkpoint or its events."""
-    checkpoint = job.checkpoint(era)
+def _next_ledger(result: Verification, checkpoint: CheckpointFile | None, era: Era, events: list[Event]) -> int:
+    """The next ledger to commit, by the checkpoint or the events."""
     try:
         found = checkpoint.load() if checkpoint else None
-    except _OF_ONE_FILE as error:
-        audit.problems.append(str(error))
+    except _SINGLE_FILE_ERRORS as error:
+        result.problems.append(str(error))
         found = None
     return resume_point(era, found, events)[0]
 
 
 def _check_partitions(
-    audit: Verification, dataset: Dataset, era: Era, expected: dict[Partition, Event | None]
+    result: Verification, dataset: Dataset, era: Era, expected: dict[Partition, Event | None]
 ) -> list[Partition]:
-    """Check each partition by itself and beside the one before; return those that are published, damaged ones too."""
-    present: list[Partition] = []
+    """Check each partition by itself and against its neighbours; return the published ones, damaged ones included."""
+    published: list[Partition] = []
     links: list[tuple[Partition, LedgerLinks | None]] = []
     for partition, event in sorted(expected.items()):
-        key = dataset.parquet_key(era, partition)
         try:
             manifest = dataset.find_manifest(era, partition)
-        except _OF_ONE_FILE as error:
-            audit.problems.append(_sentence(error, dataset.object_url(dataset.directory(era, partition))))
-            present.append(partition)
+        except _SINGLE_FILE_ERRORS as error:
+            result.problems.append(_problem(error, dataset.object_url(dataset.directory(era, partition))))
+            published.append(partition)
             continue
         if manifest is None:
             if event is not None:
-                audit.problems.append(f"partition {era.chain} {partition} has an event, but no manifest")
+                result.problems.append(f"partition {era.chain} {partition} has an event, but no manifest")
             continue
-        present.append(partition)
+        published.append(partition)
         if event is not None and event.checksum != manifest.checksum:
-            audit.problems.append(
+            result.problems.append(
                 f"partition {era.chain} {partition}: its event says {event.checksum}, its manifest {manifest.checksum}"
             )
-        audit.partitions += 1
-        audit.rows += manifest.row_count
-        audit.bytes += manifest.byte_size
-        ledgers = manifest.ledgers
-        try:
-            checksum = dataset.checksum(key)
-            if checksum != manifest.checksum:
-                audit.problems.append(
-                    f"{dataset.object_url(key)} has the checksum {checksum}, its manifest says {manifest.checksum}"
-                )
-            ledgers = dataset.links(era, manifest)
-        except _OF_ONE_FILE as error:
-            audit.problems.append(_sentence(error, dataset.object_url(key)))
-        links.append((partition, ledgers))
-    _check_ledger_links(audit, links)
-    return present
+        result.partitions += 1
+        result.rows += manifest.row_count
+        result.bytes += manifest.byte_size
+        links.append((partition, _check_file(result, dataset, era, manifest)))
+    _check_ledger_links(result, links)
+    return published
 
 
-def _sentence(error: Exception, where: str) -> str:
+def _check_file(result: Verification, dataset: Dataset, era: Era, manifest: Manifest) -> LedgerLinks | None:
+    """Check the parquet file against its manifest; return what links it, None when that cannot be told."""
+    key = dataset.parquet_key(era, manifest.partition)
+    try:
+        checksum = dataset.checksum(key)
+        if checksum != manifest.checksum:
+            result.problems.append(
+                f"{dataset.object_url(key)} has the checksum {checksum}, its manifest says {manifest.checksum}"
+            )
+        return dataset.links(era, manifest)
+    except _SINGLE_FILE_ERRORS as error:
+        result.problems.append(_problem(error, dataset.object_url(key)))
+        return manifest.ledgers
+
+
+def _problem(error: Exception, url: str) -> str:
     """`error` as a problem; data errors name their object themselves."""
-    return str(error) if isinstance(error, DataError) else f"{where} cannot be read: {error}"
+    return str(error) if isinstance(error, DataError) else f"{url} cannot be read: {error}"
 
 
-def _check_ledger_links(audit: Verification, links: list[tuple[Partition, LedgerLinks | None]]) -> None:
+def _check_ledger_links(result: Verification, links: list[tuple[Partition, LedgerLinks | None]]) -> None:
+    """Compare the hashes where two partitions meet, and find partitions that overlap."""
     if links:
-        audit.first, audit.last = links[0][0].start, links[-1][0].end
+        result.first, result.last = links[0][0].start, links[-1][0].end
     for (before, ends), (after, begins) in itertools.pairwise(links):
         if after.start <= before.end:
-            audit.problems.append(f"partitions {before} and {after} of {audit.chain} overlap")
+            result.problems.append(f"partitions {before} and {after} of {result.chain} overlap")
         elif after.start == before.end + 1 and ends and begins and ends.last_hash != begins.previous_hash:
-            audit.problems.append(
-                f"partition {after} of {audit.chain} follows a ledger with the hash {begins.previous_hash}, but the"
+            result.problems.append(
+                f"partition {after} of {result.chain} follows a ledger with the hash {begins.previous_hash}, but the"
                 f" last one of {before} has {ends.last_hash}"
             )

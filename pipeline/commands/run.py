@@ -65,9 +65,10 @@ def verify(settings: Settings, era_ids: Sequence[str]) -> int:
     from bronze.verify.verifier import verify_chain
 
     job = prepare_state(settings, era_ids)
-    audits = [verify_chain(job, era) for era in job.eras]
-    _print(line for audit in audits for line in audit_lines(audit))
-    return UNDONE if any(audit.problems for audit in audits) else DONE
+    dataset = job.dataset()
+    results = [verify_chain(era, dataset, log=job.events(era), checkpoint=job.checkpoint(era)) for era in job.eras]
+    _print(line for result in results for line in audit_lines(result))
+    return UNDONE if any(result.problems for result in results) else DONE
 
 
 def deliver(settings: Settings, era_ids: Sequence[str]) -> int:

@@ -144,7 +144,9 @@ class Workspace:
         return self.data / self.dataset.manifest_key(self.era, partition)
 
     def audit(self) -> Verification:
-        return verify_chain(self.job, self.era)
+        return verify_chain(
+            self.era, self.dataset, log=self.job.events(self.era), checkpoint=self.job.checkpoint(self.era)
+        )
 
 
 def copy(workspace: Workspace, partitions: Iterable[Partition] = GRID) -> list[CommittedPartition]:

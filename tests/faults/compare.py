@@ -96,9 +96,10 @@ def _audit(copy: Copier) -> Iterator[str]:
     try:
         prepared = prepare(load(copy.config))
         for plan in prepared.plans:
-            audit = verify_chain(prepared.job, plan.era)
-            yield from (f"audit: {problem}" for problem in audit.problems)
-            yield from (f"audit: gap {gap}" for gap in audit.gaps)
+            job, era = prepared.job, plan.era
+            found = verify_chain(era, job.dataset(), log=job.events(era), checkpoint=job.checkpoint(era))
+            yield from (f"audit: {problem}" for problem in found.problems)
+            yield from (f"audit: gap {gap}" for gap in found.gaps)
     except Exception as error:
         yield f"audit: {type(error).__name__}: {error}"
 
