@@ -88,11 +88,11 @@ CROSS_MODULE_TESTS = {
     "bronze/xdr/test_table_fresh.py",
     "pipeline/test_command_line.py",
     "bronze/commit/test_unlocked_chain.py",
+    "bronze/verify/test_independence.py",
 }
 
 #: Violations that are not yet mended. To be emptied; nothing may be added.
 KNOWN: set[str] = {
-    "bronze.commit.checkpoint imports bronze.lake.layout",
     "bronze.commit.reconcile imports bronze.job.spec",
     "bronze.commit.recovery imports bronze.job.spec",
     "bronze.dataset.dataset imports bronze.lake.layout",
@@ -101,7 +101,6 @@ KNOWN: set[str] = {
     "bronze.partitioning.era imports bronze.lake.layout",
     "bronze.partitioning.plan imports bronze.dataset.dataset",
     "bronze.partitioning.plan imports bronze.lake.layout",
-    "bronze.verify.verifier imports bronze.job.spec",
     "bronze.ledger.close_meta <-> bronze.ledger.hashes",
     "bronze.storage.location <-> "
     "bronze.storage.object_store.checksums <-> "
@@ -118,7 +117,6 @@ KNOWN: set[str] = {
     "pipeline.telemetry has no __all__",
     "transforms has no __all__",
     "bronze.job has no __all__",
-    "bronze.verify has no __all__",
     "bronze.commit has no __all__",
     "bronze.ingest has no __all__",
     "bronze.catalog has no __all__",
