@@ -1,11 +1,17 @@
-"""What flows behind the encode step: what became of each partition. Never ledger bytes."""
+"""What each stage reports of a partition: published, failed, committed or pending. Never ledger bytes.
+
+These values leave the workers as JSON (`transforms.elements`), so their fields are plain values, enumerations and other
+frozen dataclasses.
+"""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
 
+from bronze.errors import RunStoppedError, stops_run
 from bronze.partitioning.partition import Partition
+from bronze.producer import Producer
 
 
 class Outcome(enum.StrEnum):
@@ -13,35 +19,34 @@ class Outcome(enum.StrEnum):
 
     #: Encoded and published by this run.
     WRITTEN = "written"
-    #: Encoded, and the same bytes were there already.
+    #: Encoded; the same bytes were published already.
     UNCHANGED = "unchanged"
-    #: Encoded, and other bytes that were there have been replaced (``allow_overwrite``).
+    #: Encoded; other bytes that were published have been replaced (``allow_overwrite``).
     REPLACED = "replaced"
-    #: Not touched: its manifest was there.
+    #: Not read: its manifest exists.
     SKIPPED = "skipped"
     #: Encoded by a dry run, not published.
     DRY_RUN = "measured"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionSummary:
-    """A published partition.
+    """A published partition, or one that a dry run encoded.
 
     Attributes:
         chain: ``network/era_id/version_label``.
-        start, end: the partition as named, inclusive ledgers.
-        first, last: the ledgers it really holds (ledgers 0 and 1 do not exist).
-        row_count, byte_size, checksum: of the parquet file.
+        partition: the partition as named.
+        first, last: the ledgers it holds, inclusive (ledgers 0 and 1 do not exist).
+        row_count, byte_size, checksum: of the parquet file; the checksum is ``sha256:`` and hex.
         previous_hash, first_hash, last_hash: ledger hashes in hex; `previous_hash` is the hash before `first`.
         storage_path: the partition's directory without the store's prefix.
-        raw_bytes: bytes of the close metas that were read; 0 when it was skipped.
-        files: lake objects that were read; 0 when it was skipped.
-        producer, git_sha: who made the file, ``name@version``, and from which commit, as its manifest says.
+        producer: who made the file, as its manifest says.
+        raw_bytes: bytes of close metas that were read; 0 when it was skipped.
+        files: lake files that were read; 0 when it was skipped.
     """
 
     chain: str
-    start: int
-    end: int
+    partition: Partition
     outcome: Outcome
     first: int
     last: int
@@ -52,61 +57,77 @@ class PartitionSummary:
     first_hash: str
     last_hash: str
     storage_path: str
+    producer: Producer
     raw_bytes: int = 0
     files: int = 0
-    producer: str = ""
-    git_sha: str = ""
-
-    @property
-    def partition(self) -> Partition:
-        """The partition it is of."""
-        return Partition(self.start, self.end)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionFailure:
     """A partition that could not be published, or that its chain refused.
 
     Attributes:
-        kind: the error's class name.
+        chain: ``network/era_id/version_label``.
+        error_type: class name of the error, for people to read.
         message: names the object, the ledger and both values.
-        published: whether the partition itself is published (it was its chain that refused it).
+        published: whether the partition is published (its chain refused it).
+        interrupted: whether the run was asked to stop before the partition was done: no fault of the partition.
+        stops_run: whether nothing may be copied after this failure: a strict catalog or endpoint failed.
     """
 
     chain: str
-    start: int
-    end: int
-    kind: str
+    partition: Partition
+    error_type: str
     message: str
     published: bool = False
+    interrupted: bool = False
+    stops_run: bool = False
+
+    @classmethod
+    def of(cls, chain: str, partition: Partition, error: BaseException, *, published: bool = False) -> PartitionFailure:
+        """The failure of `partition` that `error` caused."""
+        return cls(
+            chain=chain,
+            partition=partition,
+            error_type=type(error).__name__,
+            message=str(error),
+            published=published,
+            interrupted=isinstance(error, RunStoppedError),
+            stops_run=stops_run(error),
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedPartition:
     """A partition that the sequencer committed to its chain.
 
     Attributes:
+        chain: ``network/era_id/version_label``.
         event_hash: hash of its audit event; empty when no audit stream is written.
-        is_new: whether this run made the event (false: it was there, its commit was completed).
+        is_new: whether this run made the event (False: it existed, its commit was completed).
     """
 
     chain: str
-    start: int
-    end: int
+    partition: Partition
     event_hash: str
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingPartition:
-    """A published partition that its chain has not reached: it lies behind a gap or a failure.
+    """A published partition that its chain has not reached: it lies after a gap or a failure.
 
     Attributes:
-        waits_for: the ledger at which the chain goes on.
+        chain: ``network/era_id/version_label``.
+        blocked_at: the next ledger that the chain needs.
+        reason: why the chain does not get past it; empty when that partition is simply missing.
     """
 
     chain: str
-    start: int
-    end: int
+    partition: Partition
     blocked_at: int
     reason: str
+
+
+#: Everything that a stage reports.
+Report = PartitionSummary | PartitionFailure | CommittedPartition | PendingPartition

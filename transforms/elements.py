@@ -1,15 +1,25 @@
-"""What flows through the graph, and its coders: references and summaries, never ledger bytes."""
+"""What flows through the graph, and how it is encoded: references and outcomes, never ledger bytes.
+
+There is one JSON form of these values, for Beam's coders and for outcome files alike: a dataclass is the list of its
+fields in their order, nested ones too. Program and workers are of one version, so the form carries no names.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import enum
+import functools
 import json
+import typing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import apache_beam as beam
 
-from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition
+from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, PendingPartition
+from bronze.partitioning.partition import Partition
+
+Element = TypeVar("Element")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,37 +43,69 @@ class BatchFiles:
 
 @dataclass(frozen=True, slots=True, order=True)
 class PartitionKey:
-    """The key ledgers are grouped by: an era's chain and a partition of it (inclusive ledgers)."""
+    """The key that ledgers are grouped by: a partition of an era's chain (``network/era_id/version_label``)."""
 
     chain: str
-    start: int
-    end: int
+    partition: Partition
+
+    def __str__(self) -> str:
+        return f"{self.chain} {self.partition}"
+
+
+def encode_json(value: object) -> bytes:
+    """Encode a frozen dataclass of this module or of `bronze.outcomes`; equal values give equal bytes."""
+    return json.dumps(_to_plain(value), separators=(",", ":")).encode()
+
+
+def decode_json(kind: type[Element], encoded: bytes) -> Element:
+    """Decode what `encode_json` made of a `kind`.
+
+    Raises:
+        ValueError, TypeError: it is not the JSON of a `kind`.
+    """
+    found: Element = _from_plain(kind, json.loads(encoded))
+    return found
+
+
+def _to_plain(value: Any) -> Any:
+    if not dataclasses.is_dataclass(value):
+        return value
+    return [_to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)]
+
+
+def _from_plain(kind: type, plain: Any) -> Any:
+    if dataclasses.is_dataclass(kind):
+        named = zip(_fields(kind), plain, strict=True)
+        return kind(**{name: _from_plain(of, value) for (name, of), value in named})
+    return kind(plain) if issubclass(kind, enum.Enum) else plain
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[tuple[str, type], ...]:
+    types = typing.get_type_hints(kind)
+    return tuple((field.name, types[field.name]) for field in dataclasses.fields(kind))
 
 
 class FrozenCoder(beam.coders.Coder):
-    """Codes one kind of frozen dataclass of plain values as JSON: deterministic, so fit for keys."""
+    """Encodes one kind of frozen dataclass as JSON: deterministic, so usable for keys."""
 
     kind: type
 
     def encode(self, value: Any) -> bytes:
-        """The fields in their order."""
-        values = (getattr(value, field.name) for field in dataclasses.fields(self.kind))
-        return json.dumps(list(values), separators=(",", ":")).encode()
+        """The JSON of `value`."""
+        return encode_json(value)
 
     def decode(self, encoded: bytes) -> Any:
-        """The value again."""
-        return self.kind(*json.loads(encoded))
+        """The value of that JSON."""
+        return decode_json(self.kind, encoded)
 
     def is_deterministic(self) -> bool:
-        """Same value, same bytes."""
+        """Equal values give equal bytes."""
         return True
 
     def to_type_hint(self) -> type:
         """The dataclass."""
         return self.kind
-
-
-Kind = TypeVar("Kind")
 
 
 def _register(kind: type) -> type[FrozenCoder]:
@@ -74,20 +116,7 @@ def _register(kind: type) -> type[FrozenCoder]:
 
 BatchFilesCoder = _register(BatchFiles)
 PartitionKeyCoder = _register(PartitionKey)
+PartitionSummaryCoder = _register(PartitionSummary)
 PartitionFailureCoder = _register(PartitionFailure)
 CommittedPartitionCoder = _register(CommittedPartition)
 PendingPartitionCoder = _register(PendingPartition)
-
-
-class PartitionSummaryCoder(FrozenCoder):
-    """Codes summaries; their outcome is an enumeration."""
-
-    kind = PartitionSummary
-
-    def decode(self, encoded: bytes) -> PartitionSummary:
-        """The summary again."""
-        summary: PartitionSummary = super().decode(encoded)
-        return dataclasses.replace(summary, outcome=Outcome(summary.outcome))
-
-
-beam.coders.registry.register_coder(PartitionSummary, PartitionSummaryCoder)

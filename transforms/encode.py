@@ -57,7 +57,7 @@ class EncodePartition(beam.DoFn):
         key, spans = element
         publisher = self._publisher
         assert publisher is not None
-        era, partition = self._job.era(key.chain), Partition(key.start, key.end)
+        era, partition = self._job.era(key.chain), key.partition
         files = [start for span in sorted(spans) for start in span.starts()]
 
         def attempt() -> PartitionSummary:
@@ -104,18 +104,16 @@ class EncodePartition(beam.DoFn):
 
     def _outcome(self, key: PartitionKey, attempts: Iterator[Attempt]) -> Any:
         """What became of a partition when the attempts are over."""
-        partition = Partition(key.start, key.end)
 
         def attempt() -> PartitionSummary:
             return next(attempts)()
 
         try:
-            summary = self._job.retry.call(f"partition {key.chain} {partition}", attempt)
+            summary = self._job.retry.call(f"partition {key}", attempt)
         except Exception as error:
             if not isinstance(error, (BronzeError, OSError)):
-                _LOG.exception("partition %s %s met an error that is not expected", key.chain, partition)
-            failure = PartitionFailure(key.chain, key.start, key.end, type(error).__name__, str(error))
-            return beam.pvalue.TaggedOutput(FAILED, failure)
+                _LOG.exception("partition %s failed with an unexpected error", key)
+            return beam.pvalue.TaggedOutput(FAILED, PartitionFailure.of(key.chain, key.partition, error))
         return key.chain, summary
 
 

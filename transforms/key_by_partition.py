@@ -18,8 +18,8 @@ class KeyByPartition(beam.DoFn):
     """
 
     def __init__(self, keys: Sequence[PartitionKey], layout: LakeLayout) -> None:
-        self._keys = sorted(keys, key=lambda key: key.start)
-        self._ends = [key.end for key in self._keys]
+        self._keys = sorted(keys, key=lambda key: key.partition.start)
+        self._ends = [key.partition.end for key in self._keys]
         self._layout = layout
 
     def process(self, files: BatchFiles) -> Iterator[tuple[PartitionKey, BatchFiles]]:
@@ -27,10 +27,10 @@ class KeyByPartition(beam.DoFn):
         last_ledger = self._layout.file_end(files.end)
         index = bisect.bisect_left(self._ends, max(files.start, FIRST_LEDGER))
         for key in self._keys[index:]:
-            if key.start > last_ledger:
+            if key.partition.start > last_ledger:
                 break
-            first = max(files.start, self._layout.file_start(max(key.start, FIRST_LEDGER)))
-            last = min(files.end, self._layout.file_start(key.end))
+            first = max(files.start, self._layout.file_start(max(key.partition.start, FIRST_LEDGER)))
+            last = min(files.end, self._layout.file_start(key.partition.end))
             if first <= last:
                 yield key, BatchFiles(first, last, files.step)
 
@@ -40,8 +40,8 @@ def batch_files(keys: Sequence[PartitionKey], layout: LakeLayout, *, most: int =
     step = layout.ledgers_per_file
     read_up_to = -step
     for key in keys:
-        first = max(layout.file_start(max(key.start, FIRST_LEDGER)), read_up_to + step)
-        last = layout.file_start(key.end)
+        first = max(layout.file_start(max(key.partition.start, FIRST_LEDGER)), read_up_to + step)
+        last = layout.file_start(key.partition.end)
         for start in range(first, last + 1, most * step):
             yield BatchFiles(start, min(start + (most - 1) * step, last), step)
         read_up_to = max(read_up_to, last)

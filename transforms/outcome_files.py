@@ -4,8 +4,6 @@ A file for each bundle, written when the bundle ends. A bundle that is tried aga
 outcome counts once, whatever number of files has it.
 """
 
-import dataclasses
-import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +11,10 @@ from typing import Any
 
 import apache_beam as beam
 
-from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition
+from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, PendingPartition, Report
+from transforms.elements import decode_json, encode_json
 
-_KINDS: dict[str, type] = {
+_KINDS: dict[str, type[Report]] = {
     kind.__name__: kind for kind in (PartitionSummary, PartitionFailure, CommittedPartition, PendingPartition)
 }
 
@@ -33,7 +32,7 @@ class WriteReport(beam.DoFn):
 
     def process(self, element: Any) -> None:
         """Take one outcome."""
-        self._lines.append(json.dumps([type(element).__name__, dataclasses.asdict(element)]))
+        self._lines.append(f"{type(element).__name__} {encode_json(element).decode()}")
 
     def finish_bundle(self) -> None:
         """Write the bundle's outcomes, all at once."""
@@ -45,16 +44,14 @@ class WriteReport(beam.DoFn):
         part.replace(path)
 
 
-def read_report(folder: Path) -> Iterator[PartitionSummary | PartitionFailure | CommittedPartition | PendingPartition]:
+def read_report(folder: Path) -> Iterator[Report]:
     """All outcomes below `folder`, in no particular order."""
     seen = set()
     for path in folder.glob("*.jsonl"):
         for line in path.read_text(encoding="utf-8").splitlines():
-            kind, values = json.loads(line)
-            if "outcome" in values:
-                values["outcome"] = Outcome(values["outcome"])
-            found = _KINDS[kind](**values)
-            identity = (kind, found.chain, found.start, found.end)
+            kind, _, encoded = line.partition(" ")
+            found = decode_json(_KINDS[kind], encoded.encode())
+            identity = (kind, found.chain, found.partition)
             if identity not in seen:
                 seen.add(identity)
                 yield found

@@ -59,25 +59,23 @@ class SequencePartitions(beam.DoFn):
         chain, summary = element
         end.set(GlobalWindow().max_timestamp())
         known = next_ledger.read()
-        if blocked.read() or (known is not None and summary.start > known):
+        if blocked.read() or (known is not None and summary.partition.start > known):
             waiting.add(summary)
             return
         sequencer = self._sequencer(chain)
         # Right behind the last commit: each commit reads the position itself, which on object stores is four requests.
-        at = known if known == summary.start else sequencer.position().next_ledger
-        queue = sorted([*waiting.read(), summary], key=lambda waits: waits.start)
-        while queue and queue[0].start <= at:
+        at = known if known == summary.partition.start else sequencer.position().next_ledger
+        queue = sorted([*waiting.read(), summary], key=lambda waits: waits.partition)
+        while queue and queue[0].partition.start <= at:
             try:
                 commit = self._commit(sequencer, queue[0])
             except (BronzeError, OSError) as error:
                 first = queue.pop(0)
                 blocked.write(str(error))
-                failure = PartitionFailure(
-                    chain, first.start, first.end, type(error).__name__, str(error), published=True
-                )
+                failure = PartitionFailure.of(chain, first.partition, error, published=True)
                 yield beam.pvalue.TaggedOutput(REFUSED, failure)
                 break
-            at = max(at, queue.pop(0).end + 1)
+            at = max(at, queue.pop(0).partition.end + 1)
             yield commit
         waiting.clear()
         for left in queue:
@@ -93,8 +91,10 @@ class SequencePartitions(beam.DoFn):
     ) -> Iterator[Any]:
         """Name what the chain did not reach."""
         reason = blocked.read() or ""
-        for left in sorted(waiting.read(), key=lambda waits: waits.start):
-            pending = PendingPartition(left.chain, left.start, left.end, next_ledger.read() or 0, reason)
+        for left in sorted(waiting.read(), key=lambda waits: waits.partition):
+            pending = PendingPartition(
+                chain=left.chain, partition=left.partition, blocked_at=next_ledger.read() or 0, reason=reason
+            )
             yield beam.pvalue.TaggedOutput(PENDING, pending)
 
     def _commit(self, sequencer: Sequencer, summary: PartitionSummary) -> Any:

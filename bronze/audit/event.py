@@ -70,7 +70,7 @@ def make_event(summary: PartitionSummary, table: str, prev_hash: str, producer: 
     `timestamp` is RFC 3339. The event's id depends on what it says and what it follows, not on the clock.
     """
     network, era_id, version_label = summary.chain.split("/")
-    seed = "\n".join((summary.chain, f"{summary.start}-{summary.end}", table, summary.checksum, prev_hash))
+    seed = "\n".join((summary.chain, str(summary.partition), table, summary.checksum, prev_hash))
     document: dict[str, Any] = {
         "version": VERSION,
         "event_type": EVENT_TYPE,
@@ -80,8 +80,8 @@ def make_event(summary: PartitionSummary, table: str, prev_hash: str, producer: 
             "network": network,
             "era_id": era_id,
             "version_label": version_label,
-            "ledger_start": summary.start,
-            "ledger_end": summary.end,
+            "ledger_start": summary.partition.start,
+            "ledger_end": summary.partition.end,
         },
         "tables": {
             table: {

@@ -89,8 +89,7 @@ class Downstream:
         if self._catalog is None or self._provenance is None:
             return
         try:
-            producer = Producer(*summary.producer.partition("@")[::2], summary.git_sha)
-            row = self._provenance.lineage(summary, summary.storage_path, producer, event_hash)
+            row = self._provenance.lineage(summary, summary.storage_path, summary.producer, event_hash)
             self._catalog.record(era, self._provenance.table, row)
         except CatalogError as error:
             if self._catalog_strict:

@@ -166,12 +166,12 @@ class Sequencer:
         """
         with self._locked():
             position = self.position()
-            if summary.start > position.next_ledger:
+            if summary.partition.start > position.next_ledger:
                 raise StateError(
                     f"partition {summary.chain} {summary.partition} cannot be committed: the chain goes on at ledger"
                     f" {position.next_ledger}"
                 )
-            if summary.end >= position.next_ledger:
+            if summary.partition.end >= position.next_ledger:
                 self._check_link(summary, position)
             fixed = self._persist_event(summary, position)
         self._outward.record(self._era, summary, fixed.event_hash)
@@ -179,7 +179,9 @@ class Sequencer:
             self._outward.deliver(self._era, fixed.event)
         with self._locked():
             self._advance(summary, position, fixed)
-        return CommittedPartition(summary.chain, summary.start, summary.end, fixed.event_hash, fixed.is_new)
+        return CommittedPartition(
+            chain=summary.chain, partition=summary.partition, event_hash=fixed.event_hash, is_new=fixed.is_new
+        )
 
     def _locked(self) -> AbstractContextManager[None]:
         return self._events.lock() if self._events else nullcontext()
@@ -198,7 +200,7 @@ class Sequencer:
 
     def _persist_once(self, summary: PartitionSummary, position: ChainPosition) -> _PersistedEvent:
         if self._events is None:
-            return _PersistedEvent(None, "", summary.end >= position.next_ledger)
+            return _PersistedEvent(None, "", summary.partition.end >= position.next_ledger)
         found, revision = self._found(self._events, summary, position)
         if found is not None:
             return found
@@ -255,17 +257,17 @@ class Sequencer:
         if self._oldest is None:
             self._oldest = next(iter(self._events.load()), None)
         if self._oldest is None:
-            return summary.end < position.next_ledger or summary.outcome is Outcome.SKIPPED
-        return bool(self._oldest.prev_hash) and summary.end < self._oldest.partition.start
+            return summary.partition.end < position.next_ledger or summary.outcome is Outcome.SKIPPED
+        return bool(self._oldest.prev_hash) and summary.partition.end < self._oldest.partition.start
 
     def _advance(self, summary: PartitionSummary, position: ChainPosition, fixed: _PersistedEvent) -> None:
         """Let chain head and checkpoint follow, unless another copier has moved them on meanwhile."""
         if self._events is not None and fixed.head:
             self._events.set_head(fixed.head, expected=[None, position.stated_head])
             self._last_written_head = fixed.head
-        ahead = summary.end >= position.next_ledger
+        ahead = summary.partition.end >= position.next_ledger
         # Committed last of all and perhaps corrected since: what is remembered of it follows.
-        again = position.last == summary.partition and position.next_ledger == summary.end + 1
+        again = position.last == summary.partition and position.next_ledger == summary.partition.end + 1
         if not ahead and not again:
             return
         if self._checkpoint:
@@ -273,12 +275,14 @@ class Sequencer:
                 summary.partition,
                 summary.checksum,
                 lambda now: (
-                    now is None or now.last_ledger <= summary.end or now.last_ledger == position.next_ledger - 1
+                    now is None
+                    or now.last_ledger <= summary.partition.end
+                    or now.last_ledger == position.next_ledger - 1
                 ),
             )
-        self._last_hash = (summary.end, summary.last_hash)
+        self._last_hash = (summary.partition.end, summary.last_hash)
         if ahead:
-            self._position = ChainPosition(summary.end + 1, fixed.head, summary.partition, fixed.head)
+            self._position = ChainPosition(summary.partition.end + 1, fixed.head, summary.partition, fixed.head)
 
     def _resolve_head(self, chain: list[Event], head: str | None) -> str:
         """The chain's real head: of the event files when there are any, else as the chain heads say."""
@@ -300,7 +304,7 @@ class Sequencer:
         return ChainPosition(next_ledger, head, last, stated)
 
     def _check_link(self, summary: PartitionSummary, position: ChainPosition) -> None:
-        before = summary.start - 1
+        before = summary.partition.start - 1
         if self._last_hash is None or self._last_hash[0] != before:
             if position.last is None or position.last.end != before:
                 return

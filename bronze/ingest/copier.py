@@ -100,8 +100,7 @@ class PartitionCopier:
     ) -> PartitionSummary:
         return PartitionSummary(
             chain=era.chain,
-            start=manifest.partition.start,
-            end=manifest.partition.end,
+            partition=manifest.partition,
             outcome=outcome,
             first=ledgers.first,
             last=ledgers.last,
@@ -112,8 +111,7 @@ class PartitionCopier:
             first_hash=ledgers.first_hash,
             last_hash=ledgers.last_hash,
             storage_path=self.dataset.storage_path(era, manifest.partition),
+            producer=manifest.producer,
             raw_bytes=encoded.raw_bytes if encoded else 0,
             files=encoded.files if encoded else 0,
-            producer=f"{manifest.producer.name}@{manifest.producer.version}",
-            git_sha=manifest.producer.git_sha,
         )

@@ -108,22 +108,22 @@ def _position(prepared: Prepared, plan: EraPlan, position: ChainPosition) -> str
 
 def _undone(totals: Totals) -> Iterator[str]:
     if totals.stopped:
-        first = min(totals.stopped, key=lambda failure: (failure.chain, failure.start))
+        first = min(totals.stopped, key=lambda failure: (failure.chain, failure.partition))
         yield (
-            f"stopped      {len(totals.stopped):,} partitions were given up, from {first.chain} {first.start} on: run"
-            " again, it resumes"
+            f"stopped      {len(totals.stopped):,} partitions were given up, from {first.chain}"
+            f" {first.partition.start} on: run again, it resumes"
         )
-    failures = sorted(totals.failures, key=lambda failure: (failure.chain, failure.start))
+    failures = sorted(totals.failures, key=lambda failure: (failure.chain, failure.partition))
     for failure in failures[:_LISTED]:
         what = "refused" if failure.published else "failed"
-        yield f"{what:12} {failure.chain} {failure.start}-{failure.end}: {failure.kind}: {failure.message}"
+        yield f"{what:12} {failure.chain} {failure.partition}: {failure.error_type}: {failure.message}"
     if len(failures) > _LISTED:
         yield f"             and {len(failures) - _LISTED:,} more"
-    waiting = sorted(totals.pending.values(), key=lambda pending: (pending.chain, pending.start))
+    waiting = sorted(totals.pending.values(), key=lambda pending: (pending.chain, pending.partition))
     for pending in waiting[:_LISTED]:
         reason = f"; {pending.reason}" if pending.reason else ""
         yield (
-            f"pending      {pending.chain} {pending.start}-{pending.end} is published, but its chain waits for ledger"
+            f"pending      {pending.chain} {pending.partition} is published, but its chain waits for ledger"
             f" {pending.blocked_at}{reason}"
         )
     if len(waiting) > _LISTED:

@@ -14,7 +14,6 @@ from bronze.commit.reconcile import reconcile
 from bronze.errors import CatalogError, DeliveryError, DeliveryRejectedError
 from bronze.job.spec import CopyJob
 from bronze.outcomes import PartitionFailure
-from bronze.partitioning.partition import Partition
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,9 +66,8 @@ class ChainSession:
         try:
             for failure in failures:
                 if not failure.published:
-                    partition = Partition(failure.start, failure.end)
                     era = self._job.era(failure.chain)
-                    self._catalog.record_failure(era, self._job.table, partition, failure.message)
+                    self._catalog.record_failure(era, self._job.table, failure.partition, failure.message)
         except CatalogError as error:
             if self._job.catalog_strict:
                 raise

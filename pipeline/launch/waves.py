@@ -43,7 +43,7 @@ def cut_waves(
     new, ledgers = 0, 0
     for plan in plans:
         for partition in plan.partitions:
-            key = PartitionKey(plan.era.chain, partition.start, partition.end)
+            key = PartitionKey(plan.era.chain, partition)
             wave.append(key)
             if key not in existing:
                 new, ledgers = new + 1, ledgers + len(partition)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from bronze.errors import RunStoppedError
-from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition
+from bronze.outcomes import Outcome, PartitionFailure, PartitionSummary, PendingPartition, Report
+from bronze.partitioning.partition import Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Totals:
     parquet_bytes: int = 0
     new_events: int = 0
     failures: list[PartitionFailure] = field(default_factory=list)
-    pending: dict[tuple[str, int], PendingPartition] = field(default_factory=dict)
+    pending: dict[tuple[str, Partition], PendingPartition] = field(default_factory=dict)
     stopped: list[PartitionFailure] = field(default_factory=list)
     commits: int = 0
     outstanding: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Totals:
         """Whether nothing was left undone."""
         return not self.failures and not self.pending and not self.stopped
 
-    def add(self, found: PartitionSummary | PartitionFailure | CommittedPartition | PendingPartition) -> None:
+    def add(self, found: Report) -> None:
         """Count one outcome."""
         if isinstance(found, PartitionSummary):
             self.outcomes[found.outcome] += 1
@@ -75,9 +75,9 @@ class Totals:
             if found.outcome is Outcome.DRY_RUN:
                 self.measured.append(found)
         elif isinstance(found, PartitionFailure):
-            (self.stopped if found.kind == RunStoppedError.__name__ else self.failures).append(found)
+            (self.stopped if found.interrupted else self.failures).append(found)
         elif isinstance(found, PendingPartition):
-            self.pending[found.chain, found.start] = found
+            self.pending[found.chain, found.partition] = found
         else:
             self.commits += 1
             self.new_events += bool(found.event_hash) and found.is_new

@@ -66,8 +66,7 @@ def summary(start: int, end: int, content: str = "a", *, of: Era = ERA, **change
     """The summary of a partition that is nowhere published; other `content` gives another checksum."""
     made = PartitionSummary(
         chain=of.chain,
-        start=start,
-        end=end,
+        partition=Partition(start, end),
         outcome=Outcome.WRITTEN,
         first=max(start, 2),
         last=end,
@@ -78,6 +77,7 @@ def summary(start: int, end: int, content: str = "a", *, of: Era = ERA, **change
         first_hash=hex_hash(start),
         last_hash=hex_hash(end),
         storage_path=f"{of.chain}/{PRIMARY_TABLE}/range={start}-{end}",
+        producer=PRODUCER,
     )
     return dataclasses.replace(made, **changes)
 

@@ -74,8 +74,7 @@ def summary(era: Era, start: int, *, previous: str | None = None) -> PartitionSu
     """The partition of ten ledgers that begins at `start`."""
     return PartitionSummary(
         chain=era.chain,
-        start=start,
-        end=start + 9,
+        partition=Partition(start, start + 9),
         outcome=Outcome.WRITTEN,
         first=start,
         last=start + 9,
@@ -86,12 +85,13 @@ def summary(era: Era, start: int, *, previous: str | None = None) -> PartitionSu
         first_hash=ledger_hash(start),
         last_hash=ledger_hash(start + 9),
         storage_path=f"{era.chain}/ledgers_lcm_raw/range={start}-{start + 9}",
+        producer=PRODUCER,
     )
 
 
 def publish(job: CopyJob, made: PartitionSummary) -> PartitionSummary:
     """Lay the partition of `made` where the job publishes; its parquet file is none."""
-    era, partition, dataset = job.era(made.chain), Partition(made.start, made.end), job.dataset()
+    era, partition, dataset = job.era(made.chain), made.partition, job.dataset()
     manifest = Manifest(
         partition=partition,
         network=era.network,

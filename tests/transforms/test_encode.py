@@ -41,7 +41,7 @@ def job(tmp_path: Path) -> CopyJob:
 def publish(job: CopyJob, start: int, end: int, *spans: BatchFiles) -> list[Any]:
     stage = EncodePartition(job)
     stage.setup()
-    return list(stage.process((PartitionKey(ERA.chain, start, end), spans)))
+    return list(stage.process((PartitionKey(ERA.chain, Partition(start, end)), spans)))
 
 
 def test_a_partition_is_published_from_its_files_in_whatever_order_they_come(job: CopyJob) -> None:
@@ -98,11 +98,13 @@ def test_what_fails_is_named_and_stops_no_other(
     stage = EncodePartition(patient)
     stage.setup()
 
-    (failed,) = stage.process((PartitionKey(ERA.chain, 8, 15), [BatchFiles(8, 12, 4)]))
-    ((_, good),) = stage.process((PartitionKey(ERA.chain, 16, 23), [BatchFiles(16, 20, 4)]))
+    (failed,) = stage.process((PartitionKey(ERA.chain, Partition(8, 15)), [BatchFiles(8, 12, 4)]))
+    ((_, good),) = stage.process((PartitionKey(ERA.chain, Partition(16, 23)), [BatchFiles(16, 20, 4)]))
 
     assert isinstance(failed, beam.pvalue.TaggedOutput)
-    assert failed.value == PartitionFailure(ERA.chain, 8, 15, kind, str(error))
+    assert failed.value == PartitionFailure(
+        chain=ERA.chain, partition=Partition(8, 15), error_type=kind, message=str(error)
+    )
     assert len(tried) == calls
     assert good.outcome is Outcome.WRITTEN
 
@@ -126,7 +128,9 @@ class Far:
         self.stage.start_bundle()
 
     def process(self, start: int) -> list[Any]:
-        return list(self.stage.process((PartitionKey(ERA.chain, start, start + 3), [BatchFiles(start, start, 4)])))
+        return list(
+            self.stage.process((PartitionKey(ERA.chain, Partition(start, start + 3)), [BatchFiles(start, start, 4)]))
+        )
 
     def finish(self) -> list[Any]:
         return list(self.stage.finish_bundle())
@@ -150,10 +154,10 @@ def far(tmp_path: Path, job: CopyJob, gcs_bucket: str) -> Iterator[Far]:
 def test_far_away_a_partition_comes_out_behind_the_next_one_or_with_the_bundles_end(far: Far) -> None:
     assert far.process(8) == []
     ((_, first),) = far.process(12)
-    assert (first.start, first.outcome) == (8, Outcome.WRITTEN)
+    assert (first.partition.start, first.outcome) == (8, Outcome.WRITTEN)
     assert far.published(8)
     (last,) = far.finish()
-    assert (last.value[1].start, last.value[1].outcome) == (12, Outcome.WRITTEN)
+    assert (last.value[1].partition.start, last.value[1].outcome) == (12, Outcome.WRITTEN)
     assert last.timestamp == GlobalWindow().max_timestamp()
     assert far.published(12)
     assert far.finish() == []
@@ -232,8 +236,8 @@ def test_far_away_what_fails_is_named_and_tried_again_at_its_turn(far: Far, monk
     ((_, patient),) = far.process(16)
     (last,) = far.finish()
 
-    assert failed.value == PartitionFailure(ERA.chain, 8, 11, "FrameError", "truncated")
-    assert (patient.start, patient.outcome, last.value[1].start) == (12, Outcome.WRITTEN, 16)
+    assert failed.value == PartitionFailure.of(ERA.chain, Partition(8, 11), FrameError("truncated"))
+    assert (patient.partition.start, patient.outcome, last.value[1].partition.start) == (12, Outcome.WRITTEN, 16)
     assert calls == {8: 1, 12: 3, 16: 1}
     assert [far.published(start) for start in (8, 12, 16)] == [False, True, True]
 
@@ -243,7 +247,7 @@ def test_far_away_a_last_partition_that_fails_has_its_tag(far: Far) -> None:
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert far.process(8) == []
     (failed,) = far.finish()
-    assert (failed.tag, failed.value.value.kind) == (FAILED, "FrameError")
+    assert (failed.tag, failed.value.value.error_type) == (FAILED, "FrameError")
     assert failed.value.windows == (GlobalWindow(),)
 
 
@@ -253,6 +257,6 @@ def test_a_bundle_that_failed_leaves_nothing_to_the_next(far: Far) -> None:
     assert far.process(8) == []  # as the runner tries the bundle again
     ((_, again),) = far.process(12)
     (last,) = far.finish()
-    assert (again.start, last.value[1].start) == (8, 12)
+    assert (again.partition.start, last.value[1].partition.start) == (8, 12)
     assert again.outcome in (Outcome.SKIPPED, Outcome.UNCHANGED)
     assert far.published(8)

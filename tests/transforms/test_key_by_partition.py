@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bronze.lake.layout import LakeLayout
+from bronze.partitioning.partition import Partition
 from bronze.stellar import FIRST_LEDGER, MAX_LEDGER
 from tests.transforms.conftest import run
 from transforms.elements import BatchFiles, PartitionKey
@@ -35,7 +36,7 @@ def cases(draw: st.DrawFn) -> Case:
         start = at + draw(st.sampled_from([0, 0, 0, 1, 7, 40]))
         # A partition holds a ledger that exists: the plan sees to that.
         end = max(start + draw(st.integers(0, 20)), FIRST_LEDGER)
-        keys.append(PartitionKey(f"net/e{number // 4}/v1", start, end))
+        keys.append(PartitionKey(f"net/e{number // 4}/v1", Partition(start, end)))
         at = end + 1
     return Case(
         keys, LakeLayout(draw(st.sampled_from([1, 2, 3, 4, 8, 64])), 1), draw(st.sampled_from([1, 2, 5, 10_000]))
@@ -44,7 +45,12 @@ def cases(draw: st.DrawFn) -> Case:
 
 def files_of(case: Case, key: PartitionKey) -> list[int]:
     """First ledgers of the names of the files that hold the partition: of each of its ledgers, the plain way."""
-    return sorted({case.layout.file_start(ledger) for ledger in range(max(key.start, FIRST_LEDGER), key.end + 1)})
+    return sorted(
+        {
+            case.layout.file_start(ledger)
+            for ledger in range(max(key.partition.start, FIRST_LEDGER), key.partition.end + 1)
+        }
+    )
 
 
 @given(cases())
@@ -96,7 +102,7 @@ def test_the_stages_in_a_graph(
     k: int, partitions: list[tuple[int, int]], dealt: dict[tuple[int, int], list[int]]
 ) -> None:
     layout = LakeLayout(k, 1)
-    keys = [PartitionKey("net/e1/v1", *part) for part in partitions]
+    keys = [PartitionKey("net/e1/v1", Partition(*part)) for part in partitions]
 
     def graph(pipeline: beam.Pipeline) -> None:
         grouped = (
@@ -104,8 +110,13 @@ def test_the_stages_in_a_graph(
             | beam.Create(list(batch_files(keys, layout)), reshuffle=False)
             | beam.ParDo(KeyByPartition(keys, layout))
             | beam.GroupByKey()
-            | beam.Map(lambda pair: ((pair[0].start, pair[0].end), [s for f in sorted(pair[1]) for s in f.starts()]))
+            | beam.Map(
+                lambda pair: (
+                    pair[0].partition,
+                    [s for f in sorted(pair[1]) for s in f.starts()],
+                )
+            )
         )
-        assert_that(grouped, equal_to(list(dealt.items())))
+        assert_that(grouped, equal_to([(Partition(*part), starts) for part, starts in dealt.items()]))
 
     run(graph)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bronze.errors import FrameError
 from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PendingPartition
+from bronze.partitioning.partition import Partition
 from tests.transforms.conftest import ERA, OTHER, summary
 from transforms.outcome_files import WriteReport, read_report
 
 OUTCOMES = [
     summary(ERA, 100),
     summary(OTHER, 1000),
-    PartitionFailure(ERA.chain, 110, 119, "FrameError", "object x: é → “cut off”"),
-    CommittedPartition(ERA.chain, 100, 109, "sha256:00", is_new=True),
-    PendingPartition(ERA.chain, 120, 129, 110, "why"),
+    PartitionFailure.of(ERA.chain, Partition(110, 119), FrameError("object x: é → “cut off”")),
+    CommittedPartition(chain=ERA.chain, partition=Partition(100, 109), event_hash="sha256:00", is_new=True),
+    PendingPartition(chain=ERA.chain, partition=Partition(120, 129), blocked_at=110, reason="why"),
 ]
 
 
@@ -43,7 +45,8 @@ def test_an_outcome_that_is_reported_twice_counts_once(tmp_path: Path) -> None:
 
 def test_a_partition_may_have_outcomes_of_several_kinds(tmp_path: Path) -> None:
     """It is published and refused by its chain, or published and committed."""
-    for outcome in (summary(ERA, 100), OUTCOMES[3], PartitionFailure(ERA.chain, 100, 109, "x", "y", published=True)):
+    refused = PartitionFailure.of(ERA.chain, Partition(100, 109), FrameError("y"), published=True)
+    for outcome in (summary(ERA, 100), OUTCOMES[3], refused):
         report(tmp_path, outcome)
     assert len(list(read_report(tmp_path))) == 3
 

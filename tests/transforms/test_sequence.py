@@ -18,6 +18,7 @@ from bronze.commit.sequencer import Sequencer
 from bronze.errors import StoreError
 from bronze.job.spec import CopyJob
 from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, PendingPartition
+from bronze.partitioning.partition import Partition
 from bronze.retry import RetryPolicy
 from tests.transforms.conftest import ERA, OTHER, make_job, publish, run, summary
 from transforms.sequence import PENDING, REFUSED, SequencePartitions
@@ -77,7 +78,7 @@ def committed(job: CopyJob, era: Any = ERA) -> list[int]:
 
 
 def starts(found: list[Any]) -> list[int]:
-    return [(one.value if isinstance(one, beam.pvalue.TaggedOutput) else one).start for one in found]
+    return [(one.value if isinstance(one, beam.pvalue.TaggedOutput) else one).partition.start for one in found]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
@@ -106,8 +107,8 @@ def test_what_lies_behind_a_gap_waits(order: list[int], tmp_path_factory: pytest
 
     assert starts(out) == committed(job) == [100, 110]
     assert key.end() == [
-        PendingPartition(ERA.chain, 130, 139, blocked_at=120, reason=""),
-        PendingPartition(ERA.chain, 140, 149, blocked_at=120, reason=""),
+        PendingPartition(chain=ERA.chain, partition=Partition(130, 139), blocked_at=120, reason=""),
+        PendingPartition(chain=ERA.chain, partition=Partition(140, 149), blocked_at=120, reason=""),
     ]
 
 
@@ -176,12 +177,18 @@ def test_a_partition_that_does_not_link_is_refused_and_all_behind_it_wait(job: C
     out = key.bundle([*good, *bad, *published(ERA, 120)])
 
     commit, refused = out
-    assert commit.start == 100
+    assert commit.partition.start == 100
     assert refused.tag == REFUSED
     assert isinstance(refused.value, PartitionFailure)
-    assert (refused.value.start, refused.value.kind, refused.value.published) == (110, "VerificationError", True)
+    assert (refused.value.partition.start, refused.value.error_type, refused.value.published) == (
+        110,
+        "VerificationError",
+        True,
+    )
     assert "ab" * 32 in refused.value.message
-    assert [(one.start, one.blocked_at, one.reason) for one in key.end()] == [(120, 110, refused.value.message)]
+    assert [(one.partition.start, one.blocked_at, one.reason) for one in key.end()] == [
+        (120, 110, refused.value.message)
+    ]
     assert committed(job) == [100]
 
 
@@ -202,7 +209,7 @@ def test_a_place_that_cannot_be_written_refuses_and_ends_no_run(
     monkeypatch.undo()
 
     assert len(calls) == job.retry.attempts
-    assert (refused.tag, refused.value.kind, refused.value.start) == (REFUSED, "OSError", 100)
+    assert (refused.tag, refused.value.error_type, refused.value.partition.start) == (REFUSED, "OSError", 100)
     assert "No space left on device" in refused.value.message
     assert starts(key.end()) == [110]
     assert starts(Key(job).bundle(arrivals)) == [100, 110]
@@ -243,7 +250,7 @@ def check_graph(job: CopyJob, arrivals: list[PartitionSummary], wanted: dict[str
             | beam.ParDo(SequencePartitions(job)).with_outputs(PENDING, REFUSED, main="commits")
         )
         for name in ("commits", PENDING, REFUSED):
-            said = out[name] | f"Say {name}" >> beam.Map(lambda one: (one.chain, one.start))
+            said = out[name] | f"Say {name}" >> beam.Map(lambda one: (one.chain, one.partition.start))
             assert_that(said, equal_to(wanted.get(name, [])), label=name)
 
     run(graph)

@@ -37,7 +37,7 @@ def chain_of(workspace: Workspace) -> list[tuple[int, int, str]]:
 
 
 def said(summaries: Sequence[PartitionSummary]) -> list[tuple[int, int, str]]:
-    return [(one.start, one.end, one.checksum) for one in summaries]
+    return [(one.partition.start, one.partition.end, one.checksum) for one in summaries]
 
 
 def commit(workspace: Workspace, *summaries: PartitionSummary, **changes: object) -> list[bool]:
@@ -131,7 +131,7 @@ def test_every_crash_is_recovered_from(
     assert position.next_ledger == 2 + 10 * (events if checkpoint is None else checkpoint)
     before = {name: data for name, data in files(workspace.events).items() if name != HEADS}
     # a run hands in what follows the position; the last one again, too, where nothing does
-    commit(workspace, *[one for one in FOUR if one.end >= min(position.next_ledger, 41)])
+    commit(workspace, *[one for one in FOUR if one.partition.end >= min(position.next_ledger, 41)])
     assert chain_of(workspace) == said(FOUR)
     assert before.items() <= files(workspace.events).items()
     assert checkpoint_of(workspace) == (41, FOUR[-1].checksum)
@@ -287,7 +287,7 @@ def test_an_edited_checkpoint_is_obeyed(
     position = workspace.sequencer().position()
     assert (position.next_ledger, position.head) == (next_ledger, workspace.log.head())
     # going on from there, over what is committed already, gives one chain
-    again = [one for one in FOUR if one.end >= next_ledger]
+    again = [one for one in FOUR if one.partition.end >= next_ledger]
     later = summary(next_ledger, next_ledger + 9) if next_ledger > 41 else summary(42, 51)
     assert commit(workspace, *again, later) == [False] * len(again) + [True]
     assert chain_of(workspace) == said([*FOUR, later])
@@ -377,7 +377,7 @@ def test_chains_beside_each_other_share_their_heads(workspace: Workspace) -> Non
     other = workspace.but(eras=(era(era_id="e2"),), single_era=False)
     for one in FOUR:
         commit(workspace, one)
-        commit(other, summary(one.start, one.end, of=other.era))
+        commit(other, summary(one.partition.start, one.partition.end, of=other.era))
     assert set(json.loads((workspace.events / HEADS).read_text())) == {"standalone/e1/v1", "standalone/e2/v1"}
     assert chain_of(workspace) == chain_of(other)
 

@@ -112,7 +112,7 @@ def test_copiers_of_one_range_make_one_chain(tmp_path: Path) -> None:
     assert not [one for one in new if isinstance(one, Exception)]
 
     assert sum(new) == len(many), new  # type: ignore[arg-type]
-    assert [event.partition.end for event in log_at(tmp_path).load()] == [one.end for one in many]
+    assert [event.partition.end for event in log_at(tmp_path).load()] == [one.partition.end for one in many]
 
 
 def test_copiers_of_different_ranges_do_not_fork_the_chain(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_again_is_skipped_without_reading_the_lake(published: Workspace) -> None
 def test_a_skipped_partition_is_told_like_a_written_one(workspace: Workspace) -> None:
     written, skipped = workspace.publish(FIRST), workspace.publish(FIRST)
     names = ("checksum", "row_count", "byte_size", "first", "last", "previous_hash", "first_hash", "last_hash",
-             "storage_path", "chain", "start", "end")  # fmt: skip
+             "storage_path", "chain", "partition", "producer")  # fmt: skip
     assert {name: getattr(written, name) for name in names} == {name: getattr(skipped, name) for name in names}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bronze.commit.sequencer import ChainPosition
+from bronze.errors import FrameError, VerificationError
 from bronze.lake.lake import Lake, NewestObject
 from bronze.lake.layout import LakeLayout
 from bronze.outcomes import Outcome, PartitionFailure, PendingPartition
@@ -100,9 +101,9 @@ def test_where_a_chain_stands(position: ChainPosition, state: dict[str, Any], sa
 
 def test_what_is_left_undone_is_named_with_its_reason() -> None:
     totals = Totals()
-    totals.add(PartitionFailure("net/e/v1", 20, 29, "FrameError", "object x: it is empty"))
-    totals.add(PartitionFailure("net/e/v1", 10, 19, "VerificationError", "does not link", published=True))
-    totals.add(PendingPartition("net/e/v1", 30, 39, 10, "does not link"))
+    totals.add(PartitionFailure.of("net/e/v1", Partition(20, 29), FrameError("object x: it is empty")))
+    totals.add(PartitionFailure.of("net/e/v1", Partition(10, 19), VerificationError("does not link"), published=True))
+    totals.add(PendingPartition(chain="net/e/v1", partition=Partition(30, 39), blocked_at=10, reason="does not link"))
     lines = lines_of(totals, ChainPosition(10, HEAD, None))
     assert lines[0] == "partitions   0 written, 0 skipped, 1 failed, 1 refused"
     assert lines[-3:] == [
@@ -115,8 +116,9 @@ def test_what_is_left_undone_is_named_with_its_reason() -> None:
 def test_of_many_that_are_left_undone_the_first_are_named_and_all_are_counted() -> None:
     totals = Totals()
     for start in range(100):
-        totals.add(PartitionFailure("net/e/v1", start, start, "FrameError", ""))
-        totals.add(PendingPartition("net/e/v1", 1000 + start, 1000 + start, 0, ""))
+        totals.add(PartitionFailure.of("net/e/v1", Partition(start, start), FrameError("")))
+        later = Partition(1000 + start, 1000 + start)
+        totals.add(PendingPartition(chain="net/e/v1", partition=later, blocked_at=0, reason=""))
     lines = lines_of(totals, ChainPosition(0, "", None))
     assert lines[0] == "partitions   0 written, 0 skipped, 100 failed"
     assert len([line for line in lines if line.startswith("failed")]) == 20

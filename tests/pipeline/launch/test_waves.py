@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition, partitions
+from bronze.partitioning.partition import partitions
 from bronze.partitioning.plan import EraPlan
 from pipeline.launch.waves import _LEDGERS, _MOST, _PER_WORKER, _PER_WORKER_REMOTE, cut_waves
 from transforms.elements import PartitionKey
@@ -23,7 +23,7 @@ def plan(era_id: str, start: int, end: int, size: int) -> EraPlan:
 
 
 def keys_of(plans: list[EraPlan]) -> list[PartitionKey]:
-    return [PartitionKey(plan.era.chain, part.start, part.end) for plan in plans for part in plan.partitions]
+    return [PartitionKey(plan.era.chain, part) for plan in plans for part in plan.partitions]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Case:
         return list(cut_waves(self.plans, self.existing, is_remote=self.is_remote, **options))
 
     def is_full(self, wave: list[PartitionKey]) -> bool:
-        new = [Partition(key.start, key.end) for key in wave if key not in self.existing]
+        new = [key.partition for key in wave if key not in self.existing]
         if len(wave) >= _MOST:
             return True
         if self.wave_partitions:

@@ -6,13 +6,15 @@ import dataclasses
 
 import pytest
 
-from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition
+from bronze.errors import FrameError, VerificationError
+from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition, Report
+from bronze.partitioning.partition import Partition
+from bronze.producer import Producer
 from pipeline.telemetry.totals import Totals
 
 SUMMARY = PartitionSummary(
     chain="net/e/v1",
-    start=0,
-    end=9,
+    partition=Partition(0, 9),
     outcome=Outcome.WRITTEN,
     first=2,
     last=9,
@@ -23,15 +25,16 @@ SUMMARY = PartitionSummary(
     first_hash="",
     last_hash="",
     storage_path="",
+    producer=Producer("test", "v1", "unknown"),
     raw_bytes=1000,
     files=2,
 )
-FAILURE = PartitionFailure("net/e/v1", 10, 19, "FrameError", "object x: empty")
-REFUSED = PartitionFailure("net/e/v1", 0, 9, "VerificationError", "does not link", published=True)
-PENDING = PendingPartition("net/e/v1", 20, 29, 10, "")
+FAILURE = PartitionFailure.of("net/e/v1", Partition(10, 19), FrameError("object x: empty"))
+REFUSED = PartitionFailure.of("net/e/v1", Partition(0, 9), VerificationError("does not link"), published=True)
+PENDING = PendingPartition(chain="net/e/v1", partition=Partition(20, 29), blocked_at=10, reason="")
 
 
-def totals(*found: PartitionSummary | PartitionFailure | CommittedPartition | PendingPartition) -> Totals:
+def totals(*found: Report) -> Totals:
     total = Totals()
     for one in found:
         total.add(one)
@@ -68,7 +71,7 @@ def test_ledgers_and_bytes_are_those_that_this_run_encoded(
     ],
 )
 def test_a_run_is_complete_when_nothing_failed_and_nothing_waits(
-    found: list[PartitionSummary | PartitionFailure | PendingPartition], complete: bool, reported: int
+    found: list[Report], complete: bool, reported: int
 ) -> None:
     total = totals(*found)
     assert (total.is_complete, total.reported) == (complete, reported)
@@ -76,9 +79,9 @@ def test_a_run_is_complete_when_nothing_failed_and_nothing_waits(
 
 def test_commits_are_counted_and_events_when_they_are_new() -> None:
     total = totals(
-        CommittedPartition("net/e/v1", 0, 9, "sha256:1", is_new=True),
-        CommittedPartition("net/e/v1", 10, 19, "sha256:2", is_new=False),
-        CommittedPartition("net/e/v1", 20, 29, "", is_new=True),
+        CommittedPartition(chain="net/e/v1", partition=Partition(0, 9), event_hash="sha256:1", is_new=True),
+        CommittedPartition(chain="net/e/v1", partition=Partition(10, 19), event_hash="sha256:2", is_new=False),
+        CommittedPartition(chain="net/e/v1", partition=Partition(20, 29), event_hash="", is_new=True),
     )
     assert (total.commits, total.new_events) == (3, 1)
 
