@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from bronze.audit.delivery import EventDelivery
 from bronze.audit.event import Event
-from bronze.catalog.catalog import Catalog, Lineage
-from bronze.dataset.manifest import Manifest, file_name
+from bronze.catalog.catalog import Catalog
+from bronze.catalog.lineage import LineageContext
 from bronze.errors import CatalogError, DeliveryError, DeliveryRejectedError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.era import Era
@@ -23,43 +22,6 @@ from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LineageContext:
-    """What lineage says of every partition of a run alike.
-
-    Attributes:
-        table: the table's name.
-        storage_root: where storage paths begin, as a URI with a slash at its end.
-        source_type, source_location: what kind of place the lake is in, and which.
-    """
-
-    table: str
-    storage_root: str
-    source_type: str
-    source_location: str
-
-    def uri(self, storage_path: str, partition: Partition) -> str:
-        """The partition's parquet file, in full."""
-        return f"{self.storage_root}{storage_path}/{file_name(partition)}"
-
-    def lineage(
-        self, found: PartitionSummary | Manifest, storage_path: str, producer: Producer, event_hash: str
-    ) -> Lineage:
-        """The catalog's row of a published partition, by its summary or its manifest."""
-        return Lineage(
-            partition=found.partition,
-            row_count=found.row_count,
-            byte_size=found.byte_size,
-            checksum=found.checksum,
-            event_hash=event_hash,
-            storage_path=storage_path,
-            storage_uri=self.uri(storage_path, found.partition),
-            producer=producer,
-            source_type=self.source_type,
-            source_location=self.source_location,
-        )
 
 
 class Downstream:

@@ -13,8 +13,9 @@ from bronze.audit.delivery import DeliveryCursor, EventDelivery
 from bronze.audit.endpoint import DeliveryEndpoint
 from bronze.audit.event_log import EventLog
 from bronze.catalog.catalog import Catalog
+from bronze.catalog.lineage import LineageContext
 from bronze.commit.checkpoint import CheckpointFile
-from bronze.commit.downstream import Downstream, LineageContext
+from bronze.commit.downstream import Downstream
 from bronze.commit.sequencer import Sequencer
 from bronze.dataset.dataset import Dataset
 from bronze.ingest.copier import PartitionCopier
@@ -166,7 +167,12 @@ class CopyJob:
         source = self.lake().store.url if self.lake_location else ""
         location, prefix = self.dataset_location, self.prefix.strip("/")
         root = f"file://{location.path}" if location.scheme == "local" else self.dataset().store.url
-        return LineageContext(self.table, f"{root}/{prefix}/" if prefix else f"{root}/", "archive", source)
+        return LineageContext(
+            table=self.table,
+            storage_root=f"{root}/{prefix}/" if prefix else f"{root}/",
+            source_type="archive",
+            source_location=source,
+        )
 
     def stores(self) -> list[Store]:
         """The stores that this run writes to, each once."""

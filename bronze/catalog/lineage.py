@@ -1,0 +1,84 @@
+"""The lineage of a committed partition: what the catalog keeps of it, and what all partitions of a run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bronze.dataset.manifest import Manifest, file_name
+from bronze.outcomes import PartitionSummary
+from bronze.partitioning.partition import Partition
+from bronze.producer import Producer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """The catalog's row of a committed partition.
+
+    Attributes:
+        row_count: ledgers in it.
+        byte_size: bytes of its parquet file.
+        checksum: of its parquet file, ``sha256:`` and hex.
+        event_hash: hash of its audit event; empty when it has none.
+        storage_path: its directory, without the store's prefix.
+        storage_uri: its parquet file, in full.
+        producer: the program that made the file, as its manifest says.
+        source_type: kind of source the ledgers were read from.
+        source_location: URL of the lake, without credentials.
+    """
+
+    partition: Partition
+    row_count: int
+    byte_size: int
+    checksum: str
+    event_hash: str
+    storage_path: str
+    storage_uri: str
+    producer: Producer
+    source_type: str
+    source_location: str
+
+
+class RecordedPartition(NamedTuple):
+    """What the catalog has recorded of a partition: its checksum, and its event's hash (empty when it has none)."""
+
+    checksum: str
+    event_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageContext:
+    """The part of lineage that is the same for every partition of a run.
+
+    Attributes:
+        table: the table's name.
+        storage_root: URI that storage paths are relative to, with a slash at its end.
+        source_type: kind of source the ledgers are read from.
+        source_location: URL of the lake, without credentials.
+    """
+
+    table: str
+    storage_root: str
+    source_type: str
+    source_location: str
+
+    def uri(self, storage_path: str, partition: Partition) -> str:
+        """The partition's parquet file, in full."""
+        return f"{self.storage_root}{storage_path}/{file_name(partition)}"
+
+    def lineage(
+        self, published: PartitionSummary | Manifest, storage_path: str, producer: Producer, event_hash: str
+    ) -> Lineage:
+        """The catalog's row of a published partition, from its summary or its manifest."""
+        return Lineage(
+            partition=published.partition,
+            row_count=published.row_count,
+            byte_size=published.byte_size,
+            checksum=published.checksum,
+            event_hash=event_hash,
+            storage_path=storage_path,
+            storage_uri=self.uri(storage_path, published.partition),
+            producer=producer,
+            source_type=self.source_type,
+            source_location=self.source_location,
+        )
