@@ -66,9 +66,7 @@ class LineageContext:
         """The partition's parquet file, in full."""
         return f"{self.storage_root}{storage_path}/{file_name(partition)}"
 
-    def lineage(
-        self, published: PartitionSummary | Manifest, storage_path: str, producer: Producer, event_hash: str
-    ) -> Lineage:
+    def lineage(self, published: PartitionSummary | Manifest, storage_path: str, event_hash: str) -> Lineage:
         """The catalog's row of a published partition, from its summary or its manifest."""
         return Lineage(
             partition=published.partition,
@@ -78,7 +76,7 @@ class LineageContext:
             event_hash=event_hash,
             storage_path=storage_path,
             storage_uri=self.uri(storage_path, published.partition),
-            producer=producer,
+            producer=published.producer,
             source_type=self.source_type,
             source_location=self.source_location,
         )

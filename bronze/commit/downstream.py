@@ -19,7 +19,6 @@ from bronze.errors import CatalogError, DeliveryError, DeliveryRejectedError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
-from bronze.producer import Producer
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class Downstream:
         if self._catalog is None or self._provenance is None:
             return
         try:
-            row = self._provenance.lineage(summary, summary.storage_path, summary.producer, event_hash)
+            row = self._provenance.lineage(summary, summary.storage_path, event_hash)
             self._catalog.record(era, self._provenance.table, row)
         except CatalogError as error:
             if self._catalog_strict:

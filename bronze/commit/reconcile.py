@@ -40,7 +40,7 @@ def reconcile(job: CopyJob, era: Era, catalog: Catalog) -> list[Partition]:
             continue  # its event was pruned, or never made
         storage_path = dataset.storage_path(era, partition)
         event_hash = event.event_hash if event else ""
-        row = lineage_context.lineage(manifest, storage_path, manifest.producer, event_hash)
+        row = lineage_context.lineage(manifest, storage_path, event_hash)
         catalog.record(era, lineage_context.table, row)
         missed.append(partition)
     return missed

@@ -21,7 +21,7 @@ def test_lineage_uri_is_root_path_and_file() -> None:
 @pytest.mark.parametrize("event_hash", ["", "sha256:" + "a" * 64])
 def test_lineage_combines_summary_and_context(event_hash: str) -> None:
     published = summary(2, 11)
-    row = CONTEXT.lineage(published, "path", PRODUCER, event_hash)
+    row = CONTEXT.lineage(published, "path", event_hash)
     assert (row.partition, row.row_count, row.byte_size) == (Partition(2, 11), published.row_count, published.byte_size)
     assert (row.checksum, row.event_hash) == (published.checksum, event_hash)
     assert (row.storage_path, row.storage_uri) == ("path", CONTEXT.uri("path", Partition(2, 11)))
