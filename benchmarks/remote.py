@@ -20,6 +20,7 @@ from pathlib import Path
 from benchmarks.lakes import BenchLake
 from benchmarks.runs import Figures, medians, run_case
 from benchmarks.targets import Measured
+from bronze.storage.opening import open_store
 
 _MILLISECONDS = 50
 _WORKERS = 2
@@ -69,7 +70,7 @@ def _server(lake: BenchLake) -> Iterator[Callable[[int], str]]:
     os.environ.update(environment())
     with running_s3_server() as server:
         bucket = server.new_bucket()
-        store = server.location(bucket, "lake").open()
+        store = open_store(server.location(bucket, "lake"))
         with ThreadPoolExecutor(8) as pool:
             paths = [path for path in Path(lake.root).rglob("*") if path.is_file()]
             list(pool.map(lambda path: store.create(str(path.relative_to(lake.root)), path.read_bytes()), paths))

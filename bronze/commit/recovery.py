@@ -19,6 +19,7 @@ from bronze.errors import ObjectExistsError, StateError
 from bronze.job.spec import CopyJob
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.storage.opening import open_store
 from bronze.storage.store import Store
 
 
@@ -32,7 +33,7 @@ def repair(job: CopyJob, era: Era) -> Iterator[str]:
     log = job.events(era)
     chain = log.load() if log else []
     if log is not None and job.events_location is not None:
-        store = job.events_location.open()
+        store = open_store(job.events_location)
         yield from _readable(store, HEADS, log.head)
         yield from _readable(store, DELIVERED, DeliveryCursor(store, era.chain).last)
         with log.lock():
@@ -41,7 +42,7 @@ def repair(job: CopyJob, era: Era) -> Iterator[str]:
                 log.set_head(chain[-1].event_hash)
     checkpoint = job.checkpoint(era)
     if checkpoint is not None and job.checkpoint_location is not None:
-        store = job.checkpoint_location.open()
+        store = open_store(job.checkpoint_location)
         for name in checkpoint.names:
             yield from _readable(store, name, functools.partial(checkpoint.read, name))
     yield from _restored(job, era, log, checkpoint)

@@ -27,6 +27,7 @@ from bronze.partitioning.era import Era
 from bronze.producer import Producer
 from bronze.retry import RetryPolicy
 from bronze.storage.location import StorageLocation
+from bronze.storage.opening import open_store
 from bronze.storage.store import Store
 
 #: Secrets reach the workers of this machine through their environment, never through what is pickled.
@@ -90,11 +91,11 @@ class CopyJob:
         """The lake, as it was opened when the run was planned; there must be one."""
         assert self.lake_location is not None
         assert self.layout is not None
-        return Lake(self.lake_location.open(), self.layout, self.passphrase)
+        return Lake(open_store(self.lake_location), self.layout, self.passphrase)
 
     def dataset(self) -> Dataset:
         """Where partitions go."""
-        return Dataset(self.dataset_location.open(), self.prefix, self.table)
+        return Dataset(open_store(self.dataset_location), self.prefix, self.table)
 
     def is_stopped(self) -> bool:
         """Whether the run was asked to stop."""
@@ -115,13 +116,13 @@ class CopyJob:
 
     def events(self, era: Era) -> EventLog | None:
         """The event files of the era's chain; None when no audit stream is written."""
-        return EventLog(self.events_location.open(), era) if self.events_location else None
+        return EventLog(open_store(self.events_location), era) if self.events_location else None
 
     def checkpoint(self, era: Era) -> CheckpointFile | None:
         """The checkpoint of the era's chain; None when it is switched off."""
         if self.checkpoint_location is None:
             return None
-        return CheckpointFile(self.checkpoint_location.open(), era, self.copier_id, single=self.single_era)
+        return CheckpointFile(open_store(self.checkpoint_location), era, self.copier_id, single=self.single_era)
 
     def sequencer(self, era: Era) -> Sequencer:
         """The sequencer of the era's chain."""
@@ -160,7 +161,7 @@ class CopyJob:
         assert log is not None
         assert self.events_location is not None
         endpoint = DeliveryEndpoint(os.environ[ENDPOINT_VARIABLE], self.retry)
-        return EventDelivery(log, DeliveryCursor(self.events_location.open(), era.chain), endpoint)
+        return EventDelivery(log, DeliveryCursor(open_store(self.events_location), era.chain), endpoint)
 
     def lineage_context(self) -> LineageContext:
         """What lineage says of every partition of this run; without a lake nothing is recorded that names one."""
@@ -177,7 +178,7 @@ class CopyJob:
     def stores(self) -> list[Store]:
         """The stores that this run writes to, each once."""
         places = (self.dataset_location, self.events_location, self.checkpoint_location)
-        return [location.open() for location in dict.fromkeys(location for location in places if location)]
+        return [open_store(location) for location in dict.fromkeys(location for location in places if location)]
 
 
 def _catalog(dsn: str, namespace: str) -> Catalog:

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,12 +19,17 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError, StoreError
+from bronze.storage.posix import (
+    create_owned_file,
+    locked_directory,
+    make_durable_directories,
+    owner_is_dead,
+    sync_directory,
+)
 from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key
 
 #: What the system says where no object is; a directory is none.
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-#: Characters of an object's name that its temporary file is called by: names have 255 bytes at most.
-_NAME_SHOWN = 200
 
 
 class LocalStore:
@@ -114,7 +117,7 @@ class LocalStore:
         """See `bronze.storage.store.Store`."""
         # The lock is on the directory of temporary files, which nobody can remove while one of ours is in it: so
         # all updates lock the same directory, and `lock` never meets it.
-        with self.upload(key) as upload, _locked_directory(self.root / TEMPORARY):
+        with self.upload(key) as upload, locked_directory(self.root / TEMPORARY):
             try:
                 old: bytes | None = self.read(key)
             except ObjectNotFoundError:
@@ -131,11 +134,11 @@ class LocalStore:
         path = self.path(key)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
 
     def ensure_durable(self, key: str) -> None:
         """See `bronze.storage.store.Store`."""
-        _sync_directory(self.path(key).parent)
+        sync_directory(self.path(key).parent)
 
     @contextlib.contextmanager
     def lock(self, prefix: str = "") -> Iterator[None]:
@@ -144,8 +147,8 @@ class LocalStore:
         Waits for its holder. The kernel ends the lock with the process, so a dead holder blocks nobody.
         """
         folder = self.path(prefix) if prefix else self.root
-        _make_directories(folder)
-        with _locked_directory(folder):
+        make_durable_directories(folder)
+        with locked_directory(folder):
             yield
 
     def upload(self, key: str, *, caller_hashes: bool = False) -> LocalUpload:
@@ -160,20 +163,11 @@ class LocalStore:
         removed = []
         for entry in self.list_children(TEMPORARY):
             path = self.root / TEMPORARY / entry.name
-            try:
-                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except (FileNotFoundError, PermissionError):  # gone, or another user's: theirs to remove
-                continue
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # its writer lives
-                continue
-            else:
-                with contextlib.suppress(FileNotFoundError):
-                    path.unlink()
-                    removed.append(f"{TEMPORARY}/{entry.name}")
-            finally:
-                os.close(handle)
+            with owner_is_dead(path) as dead:
+                if dead:
+                    with contextlib.suppress(FileNotFoundError):
+                        path.unlink()
+                        removed.append(f"{TEMPORARY}/{entry.name}")
         with contextlib.suppress(OSError):  # not there, or a live run writes in it
             (self.root / TEMPORARY).rmdir()
         return removed
@@ -184,7 +178,7 @@ class LocalUpload:
 
     def __init__(self, folder: Path, final: Path) -> None:
         self._final = final
-        self._temporary, self._handle = _locked_file(folder, final.name)
+        self._temporary, self._handle = create_owned_file(folder, final.name)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """See `bronze.storage.store.Upload`."""
@@ -197,7 +191,7 @@ class LocalUpload:
     def publish(self, *, replace: bool = False, checksum: str = "") -> None:
         """See `bronze.storage.store.Upload`."""
         os.fsync(self._handle)
-        _make_directories(self._final.parent)
+        make_durable_directories(self._final.parent)
         if replace:
             self._temporary.replace(self._final)
         else:
@@ -205,7 +199,7 @@ class LocalUpload:
                 os.link(self._temporary, self._final)
             except FileExistsError as error:
                 # Whoever takes what lies there for published must be able to rely on it.
-                _sync_directory(self._final.parent)
+                sync_directory(self._final.parent)
                 raise ObjectExistsError(f"{self._final} exists already") from error
             except OSError as error:
                 if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
@@ -214,7 +208,7 @@ class LocalUpload:
                         " without ever replacing another one needs: choose a place on another file system"
                     ) from error
                 raise
-        _sync_directory(self._final.parent)
+        sync_directory(self._final.parent)
 
     def __enter__(self) -> Self:
         return self
@@ -230,48 +224,3 @@ class LocalUpload:
         os.close(handle)
         with contextlib.suppress(OSError):  # another writer's file is there still
             self._temporary.parent.rmdir()
-
-
-def _locked_file(folder: Path, name: str) -> tuple[Path, int]:
-    while True:
-        _make_directories(folder)
-        path = folder / f"{name[:_NAME_SHOWN]}.{secrets.token_hex(8)}"
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        except FileNotFoundError:  # a cleaner removed the empty folder in between
-            continue
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        # A cleaner may have taken the file before it was locked: then it has no name any more.
-        if os.fstat(handle).st_nlink:
-            return path, handle
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _locked_directory(folder: Path) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        # Closing is not enough: a process forked meanwhile holds the same open file, and so the lock.
-        fcntl.flock(handle, fcntl.LOCK_UN)
-        os.close(handle)
-
-
-def _make_directories(folder: Path) -> None:
-    """Make `folder` and its parents, each of them durable in the one above it."""
-    if folder.is_dir():
-        return
-    _make_directories(folder.parent)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir()
-        _sync_directory(folder.parent)
-
-
-def _sync_directory(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,29 +1,25 @@
-"""Where objects are kept, as plain data that can be sent to another process: no connection and no secret."""
+"""Storage locations: URL and options, checked; plain data that can be pickled, without connection or secret.
+
+`bronze.storage.opening.open_store` opens the store at a location.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from bronze.errors import ConfigError, StoreError
 from bronze.redact import redact
-from bronze.storage.local import LocalStore
-from bronze.storage.store import Store, checked_key
-
-if TYPE_CHECKING:
-    from bronze.storage.object_store.store import ObjectStore
+from bronze.storage.store import checked_key
 
 LOCK_MODES = ("GOVERNANCE", "COMPLIANCE")
 
 _OBJECT_STORES = {
     "anonymous", "endpoint", "max_upload_mb_s", "max_download_mb_s", "request_timeout_s", "allow_unconditional"
 }  # fmt: skip
-#: The options that each kind of place takes.
+#: The options that each kind of location takes.
 _OPTIONS = {
     "local": set[str](),
     "gs": _OBJECT_STORES,
@@ -36,9 +32,9 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 @dataclass(frozen=True, slots=True)
 class StorageLocation:
-    """A directory, or a prefix of a bucket, and how to reach it; checked when it is made.
+    """A directory, or a prefix of a bucket, and how to reach it; checked when it is created.
 
-    Credentials are looked up where the place is opened. S3: the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+    Credentials are looked up where the store is opened. S3: the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
     AWS_SESSION_TOKEN), else the roles of the machine; AWS_REGION and AWS_ENDPOINT_URL stand in for `region` and
     `endpoint`. Google: GOOGLE_APPLICATION_CREDENTIALS, else the application default credentials;
     STORAGE_EMULATOR_HOST names an emulator, for which no credentials are sought.
@@ -102,7 +98,8 @@ class StorageLocation:
         scheme = self.url.partition("://")[0]
         if scheme not in ("s3", "gs") or "://" not in self.url:
             raise ConfigError(
-                f"{redact(self.url)!r} is no place: give /path, file:///path, s3://bucket/prefix or gs://bucket/prefix"
+                f"{redact(self.url)!r} is not a storage location: give /path, file:///path, s3://bucket/prefix or"
+                " gs://bucket/prefix"
             )
         return scheme
 
@@ -135,35 +132,3 @@ class StorageLocation:
             raise ConfigError(f"{shown!r} does not name a bucket")
         if self.scheme != "local" and re.search("[?#]", self.prefix):
             raise ConfigError(f"{shown!r} has a query or fragment: options are settings of their own")
-
-    def open(self) -> Store:
-        """The store at this place: one for each process, shared by its threads.
-
-        A process forked after the first use of an object store must not use one itself (the client's threads are not
-        there any more); spawn processes instead.
-        """
-        return LocalStore(self.path) if self.scheme == "local" else _opened(self)
-
-
-_OPEN: dict[tuple[StorageLocation, int], ObjectStore] = {}
-_OPEN_LOCK = threading.Lock()
-
-
-def _new_lock() -> None:
-    global _OPEN_LOCK  # noqa: PLW0603
-    _OPEN_LOCK = threading.Lock()
-
-
-# Another thread may hold the lock while the process is forked.
-os.register_at_fork(after_in_child=_new_lock)
-
-
-def _opened(location: StorageLocation) -> ObjectStore:
-    # Late, for a third of a second of start-up that local runs need not spend.
-    from bronze.storage.object_store.store import ObjectStore
-
-    with _OPEN_LOCK:
-        opened = _OPEN.get(key := (location, os.getpid()))
-        if opened is None:
-            opened = _OPEN[key] = ObjectStore(location)
-        return opened

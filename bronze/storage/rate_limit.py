@@ -1,4 +1,4 @@
-"""Limits how many bytes per second all threads of a process move through one place."""
+"""A limit on the bytes per second that all threads of a process transfer."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 
 class RateLimiter:
-    """A token bucket that may run into debt: bytes are counted first, then their time is waited for.
+    """A token bucket that may go into debt: bytes are counted first, then the caller waits.
 
-    Bytes that are in memory already can be counted too, and the largest piece needs no room in the bucket.
+    So bytes that have already arrived can be counted too, and a piece may be larger than the bucket. Thread-safe.
 
     Args:
         megabytes_per_second: the rate, in 10^6 bytes per second, above 0; None: no limit.
         burst_seconds: how much unused time is kept for later, at least 0.
+        clock, sleep: in seconds; replaced in tests.
     """
 
     def __init__(
@@ -29,11 +30,11 @@ class RateLimiter:
         self._burst = burst_seconds
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
-        #: When everything counted so far has had its time.
+        #: When everything counted so far may have been transferred.
         self._paid_until = clock() - burst_seconds
 
-    def take(self, size: int) -> None:
-        """Count `size` bytes; return when their time has come."""
+    def acquire(self, size: int) -> None:
+        """Count `size` bytes; return once the rate allows them."""
         if self._rate is None:
             return
         with self._lock:

@@ -16,6 +16,7 @@ from bronze.partitioning.era import Era
 from bronze.partitioning.plan import EraPlan, plan_era
 from bronze.producer import this_producer
 from bronze.retry import RetryPolicy
+from bronze.storage.opening import open_store
 from pipeline.settings import LAKE_SECTIONS, Settings, check_places
 from pipeline.settings.checks import Problem
 from pipeline.settings.locations import (
@@ -123,7 +124,7 @@ def _open_lake(settings: Settings, eras: Sequence[Era]) -> Lake:
         files_per_directory=source.files_per_directory or None,
         extension=source.extension or None,
     )
-    return open_lake(lake_location(settings).open(), expected)
+    return open_lake(open_store(lake_location(settings)), expected)
 
 
 def _export_secrets(settings: Settings) -> None:

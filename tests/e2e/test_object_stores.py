@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from bronze.storage.location import StorageLocation
+from bronze.storage.opening import open_store
 from bronze.storage.store import TEMPORARY, Store, join
 from pipeline.launch import run as runs
 from pipeline.launch import waves
@@ -80,7 +81,7 @@ class Cloud:
 
     def fill(self, lake: Path) -> None:
         """Put a lake there."""
-        store = self.location("lake").open()
+        store = open_store(self.location("lake"))
         for path in lake.rglob("*"):
             if path.is_file():
                 store.create(path.relative_to(lake).as_posix(), path.read_bytes())
@@ -92,11 +93,11 @@ class Cloud:
         copy.settings["checkpoint"]["dir"] = f"{self.scheme}://{self.bucket}/state"
 
     def objects(self, prefix: str = "") -> list[str]:
-        return list(_keys(self.location().open(), prefix))
+        return list(_keys(open_store(self.location()), prefix))
 
     def fetch(self, copy: Copier) -> None:
         """Fetch what lies there into the directories of `copy`."""
-        store = self.location().open()
+        store = open_store(self.location())
         for key in self.objects():
             if not key.startswith(("lake/", "pas/_links/")):
                 path = copy.root / key
@@ -134,14 +135,14 @@ def same(copy: Copier, expected: Copier) -> None:
 
 def finished(copy: Copier, cloud: Cloud, expected: Copier) -> None:
     """The copy in the bucket is complete and holds; a further run changes nothing."""
-    before = {key: cloud.location().open().read(key) for key in cloud.objects() if not key.startswith("lake/")}
+    before = {key: open_store(cloud.location()).read(key) for key in cloud.objects() if not key.startswith("lake/")}
     assert not [key for key in before if TEMPORARY in key]
     cloud.fetch(copy)
     same(copy, expected)
     assert copy.run("verify").status == 0
     again = copy.run()
     assert again.status == 0, again
-    assert {key: cloud.location().open().read(key) for key in before} == before
+    assert {key: open_store(cloud.location()).read(key) for key in before} == before
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_killed_and_resumed(
     ran = copy.process()
     assert ran.status == 0, ran
     left = [key for key in cloud.objects() if TEMPORARY in key]
-    cloud_store = cloud.location().open()
+    cloud_store = open_store(cloud.location())
     for key in left:  # of the killed runs: `clean` takes them a day later
         cloud_store.delete(key)
     finished(copy, cloud, expected)
@@ -296,7 +297,7 @@ def test_between_client_and_server(
             monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
     copy.settings["source"] = cloud.source()
     cloud.write_to(copy)
-    store = cloud.location().open()
+    store = open_store(cloud.location())
     for key in [key for key in cloud.objects() if TEMPORARY in key]:  # whose removal was not answered
         store.delete(key)
     finished(copy, cloud, expected)
@@ -314,7 +315,7 @@ def test_a_missing_bucket_and_a_missing_object_are_named(s3: Cloud, lake: Path, 
     assert "no-such-bucket" in ran.err
     copy.settings["source"] = s3.source()
     missing = next(key for key in s3.objects("lake") if "--17" in key or "--16" in key)
-    s3.location().open().delete(missing)
+    open_store(s3.location()).delete(missing)
     ran = copy.run()
     assert ran.status == 1
     assert f"s3://{s3.bucket}/{missing}" in ran.out + ran.err
@@ -330,7 +331,7 @@ def test_a_damaged_object_fails_its_partition_and_no_other(
     copy.settings["source"] = gcs.source()
     gcs.write_to(copy)
     key = sorted((key for key in gcs.objects("lake") if ".xdr" in key), reverse=True)[number]
-    store = gcs.location().open()
+    store = open_store(gcs.location())
     whole = store.read(key)
     store.replace(key, whole[:-1])
     ran = copy.run()
@@ -360,7 +361,7 @@ def test_secrets_are_in_nothing_that_is_shown_or_sent(
     ran = copy.process()
     assert ran.status == 0
     shown.append(ran.out + ran.err)
-    shown += [s3.location().open().read(key).decode("latin-1") for key in s3.objects() if key.endswith(".json")]
+    shown += [open_store(s3.location()).read(key).decode("latin-1") for key in s3.objects() if key.endswith(".json")]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", wrong[0])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", wrong[1])
     ran = copy.process()

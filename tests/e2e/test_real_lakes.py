@@ -130,7 +130,7 @@ def test_a_ledger_that_a_file_lacks_though_its_name_says_so_is_missed(
 class OneLedger:
     """A lake that holds one ledger, another one each time; as a store, and with an encoder that reads it."""
 
-    url, supports_locking = "mem:", True
+    url, supports_locking, is_remote = "mem:", True, False
 
     def __init__(self, verify: VerifyLevel) -> None:
         self._layout, self._held = LakeLayout(), ("", memoryview(b""))

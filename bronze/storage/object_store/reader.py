@@ -82,7 +82,7 @@ class _Ranges(io.RawIOBase):
         data = self._range(self._at, end)
         view[: len(data)] = data
         self._at += len(data)
-        self._bandwidth.take(len(data))
+        self._bandwidth.acquire(len(data))
         return len(data)
 
     def readall(self) -> bytes:

@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 import obstore
 
@@ -93,9 +93,9 @@ class ObjectStore:
     def __repr__(self) -> str:
         return f"ObjectStore({self.location!r})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> NoReturn:
         # The client would put its secrets into the pickle.
-        return StorageLocation.open, (self.location,)
+        raise TypeError("an ObjectStore cannot be pickled: send its location and call open_store() there")
 
     def path(self, key: str) -> str:
         """The key's path in the bucket."""
@@ -118,7 +118,7 @@ class ObjectStore:
     def _get(self, key: str, max_bytes: int | None = None) -> tuple[memoryview, ObjectMeta, GetResult]:
         where, path = self._where(key), self.path(key)
         found, meta, data = get(self.clients.retrying, path, where, max_bytes=max_bytes)
-        self.download_bandwidth.take(len(data))
+        self.download_bandwidth.acquire(len(data))
         if len(data) != meta["size"]:
             raise StoreError(f"{where}: {len(data)} bytes came instead of {meta['size']}")
         return data, meta, found
@@ -264,7 +264,7 @@ class ObjectStore:
 
     def _put(self, client: Client, key: str, data: bytes, mode: PutMode, token: str) -> None:
         path = self.path(key)
-        self.upload_bandwidth.take(len(data))
+        self.upload_bandwidth.acquire(len(data))
         call(
             self._where(key),
             lambda: obstore.put(client, path, data, mode=mode, use_multipart=False, attributes={_WRITER: token}),

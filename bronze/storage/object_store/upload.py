@@ -181,7 +181,7 @@ class ObjectUpload:
                 f"{self._where}: more than {largest} bytes cannot be published as one object here; choose a smaller"
                 " partition_size"
             )
-        self._store.upload_bandwidth.take(len(piece))
+        self._store.upload_bandwidth.acquire(len(piece))
         call(self._where, lambda: writer.write(piece))
         self._hashes.update(piece)
         self._writer = writer

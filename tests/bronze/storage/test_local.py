@@ -19,7 +19,7 @@ import pytest
 
 from bronze.errors import ObjectExistsError, StoreError, is_transient
 from bronze.storage.local import LocalStore
-from bronze.storage.store import TEMPORARY, join
+from bronze.storage.store import TEMPORARY
 from tests.bronze.storage.store_suite import RACERS, Opener, StoreSuite
 
 REPOSITORY = Path(__file__).parents[3]
@@ -29,20 +29,6 @@ class TestLocalStore(StoreSuite):
     @pytest.fixture
     def open_store(self, tmp_path: Path) -> Opener:
         return lambda: LocalStore(tmp_path / "not" / "there yet")
-
-
-@pytest.mark.parametrize(
-    ("parts", "joined"),
-    [
-        (("a", "b"), "a/b"),
-        (("a/", "/b"), "a/b"),  # slashes at the joints are one
-        (("bronze/", "x"), "bronze/x"),
-        (("", "a", "", "b/c/"), "a/b/c"),  # empty parts are none
-        ((), ""),
-    ],
-)
-def test_join(parts: tuple[str, ...], joined: str) -> None:
-    assert join(*parts) == joined
 
 
 @pytest.fixture

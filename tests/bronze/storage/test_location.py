@@ -1,19 +1,14 @@
-"""Places: what a URL and its options mean, what is refused, and that they travel without secrets."""
+"""Storage locations: what a URL and its options mean, and which are refused."""
 
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bronze.errors import ConfigError
-from bronze.storage.local import LocalStore
 from bronze.storage.location import StorageLocation
-from bronze.storage.rate_limit import RateLimiter
 
 
 @pytest.mark.parametrize(
@@ -28,7 +23,7 @@ from bronze.storage.rate_limit import RateLimiter
         ("gs://bucket_1/ledgers/pubnet", "gs", "bucket_1", "ledgers/pubnet"),
     ],
 )
-def test_what_a_url_means(url: str, scheme: str, bucket: str, inner: str) -> None:
+def test_url_is_split_into_its_parts(url: str, scheme: str, bucket: str, inner: str) -> None:
     location = StorageLocation(url)
     assert (location.scheme, location.bucket, location.path or location.prefix) == (scheme, bucket, inner)
 
@@ -42,7 +37,7 @@ def test_what_a_url_means(url: str, scheme: str, bucket: str, inner: str) -> Non
         "s3://bucket/x#y", "file:///a/%2e%2e/b",
     ],
 )  # fmt: skip
-def test_urls_that_are_refused(url: str) -> None:
+def test_invalid_url_is_redacted_config_error(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         StorageLocation(url)
     assert "secret" not in str(caught.value)
@@ -61,7 +56,7 @@ def test_urls_that_are_refused(url: str) -> None:
         ("gs://bucket", "object_lock_mode", "GOVERNANCE", "Google Cloud Storage"),
     ],
 )
-def test_an_option_that_the_backend_lacks_is_refused(url: str, option: str, value: Any, backend: str) -> None:
+def test_option_of_another_backend_is_refused(url: str, option: str, value: Any, backend: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{backend} \({url}\) has no option {option}$"):
         StorageLocation(url, **{option: value})
 
@@ -80,66 +75,12 @@ def test_an_option_that_the_backend_lacks_is_refused(url: str, option: str, valu
         ({"endpoint": "http://localhost/bucket"}, "is not http"),
     ],
 )
-def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
+def test_option_out_of_range_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         StorageLocation("s3://bucket", **options)
     assert "secret" not in str(caught.value)
 
 
-def test_a_local_place(tmp_path: Path) -> None:
-    store = StorageLocation(str(tmp_path)).open()
-    assert isinstance(store, LocalStore)
-    assert store.root == tmp_path
-    assert store.supports_locking
-    assert StorageLocation(tmp_path.as_uri()).open().url == str(tmp_path)
-
-
-def test_one_store_for_each_process_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "127.0.0.1:1")
-    location = StorageLocation("gs://bucket/x")
-    store = location.open()
-    assert store is pickle.loads(pickle.dumps(location)).open()
-    assert store is not StorageLocation("gs://bucket/y").open()
-    assert not store.supports_locking
-    assert store.url == "gs://bucket/x"
-    assert pickle.loads(pickle.dumps(store)) is store
-    monkeypatch.setattr("os.getpid", lambda: -1)
-    assert location.open() is not store
-
-
-def test_the_client_is_not_loaded_before_it_is_needed() -> None:
-    slow = {"obstore", "boto3", "google.auth", "requests"}
-    code = f"import sys, bronze.storage.location; assert not {slow} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
-
-
-class Watch:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def test_bandwidth() -> None:
-    watch = Watch()
-    bandwidth = RateLimiter(2.0, clock=watch.time, sleep=watch.sleep)
-    bandwidth.take(2_000_000)  # a second's worth is there from the start
-    assert watch.now == 100.0
-    for _ in range(10):
-        bandwidth.take(1_000_000)
-    assert watch.now == pytest.approx(105.0)
-    watch.now += 60  # what is not used is kept for a second only
-    bandwidth.take(4_000_000)
-    assert watch.now == pytest.approx(166.0)
-
-
-def test_no_limit_on_bandwidth() -> None:
-    watch = Watch()
-    RateLimiter(None, clock=watch.time, sleep=watch.sleep).take(10**15)
-    assert watch.now == 100.0
+def test_pickled_location_is_equal() -> None:
+    location = StorageLocation("s3://bucket/x", region="eu-west-1", max_upload_mb_s=2.5)
+    assert pickle.loads(pickle.dumps(location)) == location
