@@ -11,7 +11,7 @@ import pytest
 import bronze
 
 #: Modules whose format or arithmetic an example shows best; each must have one.
-WITH_EXAMPLES: set[str] = set()
+WITH_EXAMPLES: set[str] = {"bronze.lake.layout"}
 MODULES = sorted(found.name for found in pkgutil.walk_packages(bronze.__path__, "bronze."))
 
 

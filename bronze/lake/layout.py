@@ -1,7 +1,15 @@
 """Object keys of a Galexie ledger lake: arithmetic only, no input or output.
 
 Source: SEP-54 and stellar/go ``support/datastore/schema.go``. K is ledgers per file, P is files per
-directory. Names begin with the inverted start in hexadecimal, so newer objects sort first.
+directory. Names begin with the start subtracted from 2^32 - 1, in hexadecimal, so newer objects sort first:
+
+>>> pubnet = LakeLayout(ledgers_per_file=1, files_per_directory=64000)
+>>> pubnet.key(64001)
+'FFFF05FF--64000-127999/FFFF05FE--64001.xdr.zst'
+>>> LakeLayout(ledgers_per_file=64, files_per_directory=10).key(700)
+'FFFFFD7F--640-1279/FFFFFD7F--640-703.xdr.zst'
+>>> LakeLayout(ledgers_per_file=10, files_per_directory=1).key(15)
+'FFFFFFF5--10-19.xdr.zst'
 """
 
 from __future__ import annotations
@@ -13,7 +21,7 @@ from bronze.stellar import MAX_LEDGER
 
 EXTENSIONS = ("zst", "zstd")
 
-_NUMBER = r"(0|[1-9][0-9]{0,9})"  # as the names are written: no leading zeros, and no digits of other scripts
+_NUMBER = r"(0|[1-9][0-9]{0,9})"  # no leading zeros, and no digits of other scripts
 _DIRECTORY = re.compile(rf"([0-9A-F]{{8}})--{_NUMBER}-{_NUMBER}")
 _OBJECT = re.compile(rf"([0-9A-F]{{8}})--{_NUMBER}(?:-{_NUMBER})?\.xdr\.(zstd?)")
 
@@ -21,6 +29,12 @@ _OBJECT = re.compile(rf"([0-9A-F]{{8}})--{_NUMBER}(?:-{_NUMBER})?\.xdr\.(zstd?)"
 @dataclass(frozen=True, slots=True)
 class LakeLayout:
     """How a lake names its objects.
+
+    >>> layout = LakeLayout(ledgers_per_file=64, files_per_directory=10)
+    >>> layout.file_start(700), layout.file_end(700)
+    (640, 703)
+    >>> layout.directory(700)
+    'FFFFFD7F--640-1279/'
 
     Attributes:
         ledgers_per_file: K, at least 1.
@@ -49,7 +63,7 @@ class LakeLayout:
         return min(self.file_start(ledger) + self.ledgers_per_file - 1, MAX_LEDGER)
 
     def directory(self, ledger: int) -> str:
-        """The directory of the file that holds `ledger`, with its slash; empty when P is 1."""
+        """The directory of the file that holds `ledger`, with a trailing slash; empty when P is 1."""
         if self.files_per_directory == 1:
             return ""
         size = self.ledgers_per_file * self.files_per_directory
@@ -67,29 +81,43 @@ class LakeLayout:
 
 @dataclass(frozen=True, slots=True)
 class ParsedName:
-    """A directory or object name taken apart; `start` and `end` are inclusive ledgers."""
+    """A parsed directory or object name.
+
+    Attributes:
+        start, end: inclusive ledgers.
+        extension: ``zst`` or ``zstd``; None for a directory.
+    """
 
     start: int
     end: int
     extension: str | None
-    names_end: bool
 
 
-def _parsed(match: re.Match[str], extension: str | None) -> ParsedName | None:
+def _parse(match: re.Match[str], extension: str | None) -> ParsedName | None:
     start = int(match[2])
     end = int(match[3]) if match[3] is not None else start
     if start > MAX_LEDGER or not start <= end <= MAX_LEDGER or int(match[1], 16) != MAX_LEDGER - start:
         return None
-    return ParsedName(start, end, extension, match[3] is not None)
+    return ParsedName(start, end, extension)
 
 
 def parse_object(name: str) -> ParsedName | None:
-    """Take an object's base name apart; None when it is not one of a lake."""
+    """Parse an object's base name; None when a lake has no such name.
+
+    >>> parse_object("FFFFFD7F--640-703.xdr.zst")
+    ParsedName(start=640, end=703, extension='zst')
+    >>> parse_object("FFFFFFFE--2.xdr.zst") is None  # the prefix belongs to ledger 1
+    True
+    """
     match = _OBJECT.fullmatch(name)
-    return _parsed(match, match[4]) if match else None
+    return _parse(match, match[4]) if match else None
 
 
 def parse_directory(name: str) -> ParsedName | None:
-    """Take a directory's name (without slash) apart; None when it is not one of a lake."""
+    """Parse a directory's name (without slash); None when a lake has no such name.
+
+    >>> parse_directory("FFFFFD7F--640-1279")
+    ParsedName(start=640, end=1279, extension=None)
+    """
     match = _DIRECTORY.fullmatch(name)
-    return _parsed(match, None) if match else None
+    return _parse(match, None) if match else None

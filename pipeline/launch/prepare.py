@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from bronze.commit.sequencer import ChainPosition
 from bronze.errors import ConfigError
 from bronze.job.spec import DSN_VARIABLE, ENDPOINT_VARIABLE, CopyJob
-from bronze.lake.lake import Lake, LakeOptions, NewestObject, open_lake
+from bronze.lake.lake import Lake, NewestObject
+from bronze.lake.opening import LakeOptions, open_lake
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.partitioning.plan import EraPlan, plan_era

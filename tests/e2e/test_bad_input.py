@@ -601,15 +601,15 @@ def test_a_lake_of_bare_ledgers_is_copied(sample: Callable[..., Objects], copier
 @pytest.mark.parametrize(
     ("config", "status", "says"),
     [
-        pytest.param("{", 1, ".config.json is no JSON", id="no JSON"),
+        pytest.param("{", 1, ".config.json cannot be used: it is not valid JSON", id="no JSON"),
         pytest.param(
             {"networkPassphrase": "Public Global Stellar Network ; September 2015"},
             2,
-            "era.network is 'standalone', which is no known network",
+            "era.network is 'standalone', which is not a known network",
             id="a public network's lake under another name",
         ),
-        pytest.param({"ledgersPerBatch": 4}, 1, "do not fit the lake", id="contradicts the names"),
-        pytest.param({"compression": "gzip"}, 1, "compression is 'gzip', only 'zstd' is known", id="compression"),
+        pytest.param({"ledgersPerBatch": 4}, 1, "do not match the lake", id="contradicts the names"),
+        pytest.param({"compression": "gzip"}, 1, "compression is 'gzip', only 'zstd' is supported", id="compression"),
     ],
 )
 def test_a_lake_that_contradicts_itself_is_not_read(

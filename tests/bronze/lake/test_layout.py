@@ -32,7 +32,7 @@ from bronze.stellar import MAX_LEDGER
         (LakeLayout(10, 1), MAX_LEDGER, "00000005--4294967290-4294967295.xdr.zst"),
     ],
 )
-def test_key(layout: LakeLayout, ledger: int, key: str) -> None:
+def test_key_of_a_ledger(layout: LakeLayout, ledger: int, key: str) -> None:
     assert layout.key(ledger) == key
 
 
@@ -46,13 +46,11 @@ ledgers = st.integers(0, MAX_LEDGER) | st.integers(0, 200_000) | st.integers(MAX
 
 
 @given(layouts, ledgers)
-def test_a_key_can_be_taken_apart_again(layout: LakeLayout, ledger: int) -> None:
+def test_key_parses_back_to_its_file(layout: LakeLayout, ledger: int) -> None:
     *directory, name = layout.key(ledger).split("/")
     parsed = parse_object(name)
     assert parsed is not None
-    assert parsed == ParsedName(
-        layout.file_start(ledger), layout.file_end(ledger), layout.extension, layout.ledgers_per_file > 1
-    )
+    assert parsed == ParsedName(layout.file_start(ledger), layout.file_end(ledger), layout.extension)
     assert parsed.start <= ledger <= parsed.end
     for part in directory:
         holder = parse_directory(part)
@@ -96,27 +94,29 @@ def test_files_cover_every_ledger_once(layout: LakeLayout, ledger: int) -> None:
         "FFFFFFFF--0-63999/FFFFFFFD--2.xdr.zst",  # a key, not a name
     ],
 )
-def test_names_that_are_no_objects(name: str) -> None:
+def test_other_names_are_not_objects(name: str) -> None:
     assert parse_object(name) is None
 
 
 @pytest.mark.parametrize(
     "name", ["", "FFFFFFFF--0", "FFFFFFFE--0-63999", "FFFFFFFF--0-63999/", "FFFFFFFF--00-639", "x"]
 )
-def test_names_that_are_no_directories(name: str) -> None:
+def test_other_names_are_not_directories(name: str) -> None:
     assert parse_directory(name) is None
 
 
 @given(st.from_regex(re.compile(r"[0-9A-F]{8}--\d{1,11}(-\d{1,11})?\.xdr\.zstd?"), fullmatch=True))
-def test_whatever_parses_is_written_as_a_lake_writes_it(name: str) -> None:
+def test_parsed_names_are_canonical(name: str) -> None:
     parsed = parse_object(name)
     if parsed:
-        end = f"-{parsed.end}" if parsed.names_end else ""
-        assert name == f"{MAX_LEDGER - parsed.start:08X}--{parsed.start}{end}.xdr.{parsed.extension}"
+        # a file of one ledger may be named with its end or without
+        ends = [f"-{parsed.end}", *([""] if parsed.start == parsed.end else [])]
+        head = f"{MAX_LEDGER - parsed.start:08X}--{parsed.start}"
+        assert name in [f"{head}{end}.xdr.{parsed.extension}" for end in ends]
 
 
 @pytest.mark.parametrize("ledger", [-1, MAX_LEDGER + 1])
-def test_key_refuses_what_is_no_ledger(ledger: int) -> None:
+def test_key_outside_ledger_range_is_refused(ledger: int) -> None:
     with pytest.raises(ValueError, match="is not in 0"):
         LakeLayout().key(ledger)
 
@@ -131,6 +131,6 @@ def test_key_refuses_what_is_no_ledger(ledger: int) -> None:
         ((1, 1, "gz"), "extension 'gz'"),
     ],
 )
-def test_layout_refuses(values: tuple[int, int, str], message: str) -> None:
+def test_invalid_layout_is_refused(values: tuple[int, int, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LakeLayout(*values)
