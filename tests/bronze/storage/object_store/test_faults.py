@@ -20,7 +20,6 @@ from bronze.storage.object_store import errors as object_errors
 from bronze.storage.object_store.service import service_of
 from bronze.storage.object_store.store import ObjectStore
 from bronze.storage.object_store.unfinished import unfinished_uploads
-from bronze.storage.opening import open_store
 from bronze.storage.store import TEMPORARY
 from tests.bronze.storage.store_suite import keys_of, race
 from tests.support.fault_proxy import Fault, FaultProxy, Kind
@@ -79,7 +78,7 @@ def upload(store: ObjectStore, key: str, data: bytes, *, replace: bool = False) 
 @pytest.mark.parametrize("data", [b"", b"small", bytes(5_000_000)], ids=len)
 def test_create_whose_answer_is_lost(shaky: Shaky, kind: Kind, data: bytes) -> None:
     shaky.proxy.faults = [Fault(kind, "PUT .*root/a")]
-    open_store(shaky).create("a", data)
+    shaky.open().create("a", data)
     assert shaky.direct.read("a") == data
     assert shaky.proxy.log[0][1] == kind
 
@@ -89,7 +88,7 @@ def test_create_of_what_exists_is_told_whatever_is_lost(shaky: Shaky, kind: Kind
     shaky.direct.create("a", b"the same")
     shaky.proxy.faults = [Fault(kind, "PUT")]
     with pytest.raises(ObjectExistsError):
-        open_store(shaky).create("a", b"the same")  # equal, but another's: its token tells
+        shaky.open().create("a", b"the same")  # equal, but another's: its token tells
 
 
 @pytest.mark.parametrize("kind", ["busy", "drop", *LOST])
@@ -101,7 +100,7 @@ def test_create_of_what_exists_is_told_whatever_is_lost(shaky: Shaky, kind: Kind
 )
 def test_publish_whatever_step_fails(shaky: Shaky, kind: Kind, size: int, step: str) -> None:
     shaky.proxy.faults = [Fault(kind, step, times=2)]
-    upload(open_store(shaky), "a", LARGE[:size])
+    upload(shaky.open(), "a", LARGE[:size])
     assert shaky.direct.read("a") == LARGE[:size]
     assert keys_of(shaky.direct) == ["a"]
     # a part of the upload may be begun twice: that is left to the cleaner
@@ -114,7 +113,7 @@ def test_publish_onto_another_object_is_told(shaky: Shaky, kind: Kind) -> None:
     shaky.direct.create("a", b"first")
     shaky.proxy.faults = [Fault(kind, "root/a")]
     with pytest.raises(ObjectExistsError):
-        upload(open_store(shaky), "a", b"other")
+        upload(shaky.open(), "a", b"other")
     assert shaky.direct.read("a") == b"first"
     assert keys_of(shaky.direct) == ["a"]
 
@@ -123,16 +122,16 @@ def test_publish_onto_another_object_is_told(shaky: Shaky, kind: Kind) -> None:
 def test_replace_whose_answer_is_lost(shaky: Shaky, kind: Kind) -> None:
     shaky.direct.create("a", b"old")
     shaky.proxy.faults = [Fault(kind, "root/a")]
-    upload(open_store(shaky), "a", b"new", replace=True)
+    upload(shaky.open(), "a", b"new", replace=True)
     assert shaky.direct.read("a") == b"new"
     shaky.proxy.faults = [Fault(kind, "root/a")]
-    open_store(shaky).replace("a", b"newer")
+    shaky.open().replace("a", b"newer")
     assert shaky.direct.read("a") == b"newer"
 
 
 @pytest.mark.parametrize("kind", ["busy", "drop", *LOST])
 def test_an_update_takes_effect_once(shaky: Shaky, kind: Kind) -> None:
-    store = open_store(shaky)
+    store = shaky.open()
     for expected in (b"1", b"2"):
         shaky.proxy.faults = [Fault(kind, "PUT", times=1)]
         assert store.update("counter", lambda old: b"%d" % (int(old or b"0") + 1)) == expected
@@ -142,16 +141,16 @@ def test_an_update_takes_effect_once(shaky: Shaky, kind: Kind) -> None:
 def test_deleting_whose_answer_is_lost(shaky: Shaky) -> None:
     shaky.direct.create("a", b"x")
     shaky.proxy.faults = [Fault("lost", "DELETE"), Fault("lost-busy", "DELETE")]
-    open_store(shaky).delete("a")
+    shaky.open().delete("a")
     assert shaky.direct.size("a") is None
 
 
 def test_bodies_cut_off(shaky: Shaky) -> None:
     shaky.direct.replace("a", LARGE)
     shaky.proxy.faults = [Fault("truncate", "GET .*root/a", times=2)]
-    assert open_store(shaky).read("a") == LARGE
+    assert shaky.open().read("a") == LARGE
     shaky.proxy.faults = [Fault("truncate", "GET .*root/a", times=2, skip=1)]
-    with open_store(shaky).open_read("a") as file:
+    with shaky.open().open_read("a") as file:
         assert file.read() == LARGE
 
 
@@ -161,22 +160,22 @@ def test_listings_cut_off(shaky: Shaky) -> None:
         shaky.direct.create(f"deep/{number}/x", b"")
     for prefix in ("flat", "deep"):
         shaky.proxy.faults = [Fault("truncate", r"GET .*prefix=", times=2)]
-        assert [entry.name for entry in open_store(shaky).list_children(prefix)] == list("01234")
+        assert [entry.name for entry in shaky.open().list_children(prefix)] == list("01234")
         assert [kind for _, kind in shaky.proxy.log].count("truncate") == 2
         shaky.proxy.calm()
     shaky.proxy.faults = [Fault("truncate", r"GET .*prefix=", times=100)]
     with pytest.raises(StoreError) as caught:
-        list(open_store(shaky).list_children("flat"))
+        list(shaky.open().list_children("flat"))
     assert is_transient(caught.value)
 
 
 def test_a_server_that_stays_away_is_told(shaky: Shaky) -> None:
     shaky.proxy.faults = [Fault("busy", "PUT", times=1000)]
     with pytest.raises(StoreError, match="503") as caught:
-        open_store(shaky).create("a", b"x")
+        shaky.open().create("a", b"x")
     assert is_transient(caught.value)
     with pytest.raises(StoreError) as caught:
-        open_store(shaky).update("a", lambda old: b"x")
+        shaky.open().update("a", lambda old: b"x")
     assert is_transient(caught.value)
     shaky.proxy.calm()
     assert keys_of(shaky.direct) == []
@@ -188,7 +187,7 @@ def test_a_storm(shaky: Shaky, seed: int) -> None:
     data = LARGE[: 9 << 20]
 
     def run(racer: int) -> int:
-        store = open_store(shaky)
+        store = shaky.open()
         won = 0
         for number in range(4):
             store.update("counter", lambda old: b"%d" % (int(old or b"0") + 1))
@@ -235,7 +234,7 @@ def test_an_upload_that_lacks_a_part_can_only_be_given_up(shaky: Shaky, monkeypa
     monkeypatch.setattr(object_client, "_RETRIES", 1)
     # the client itself would complete it without the part
     shaky.proxy.faults = [Fault("busy", "PUT .*partNumber=1", times=2)]
-    with open_store(shaky).upload("a") as upload:
+    with shaky.open().upload("a") as upload:
         with pytest.raises(StoreError, match="503"):
             upload.write(bytes(100 << 20))
         with pytest.raises(ValueError, match="has ended"):
@@ -262,7 +261,7 @@ def test_an_upload_that_arrives_altered_is_not_published(
 
     if not stated:
         monkeypatch.setattr(object_checksum, "_number", lambda text: None)
-    store = open_store(shaky)
+    store = shaky.open()
     upload(store, "whole", LARGE)
     assert store.checksums.are_stated == stated
     monkeypatch.setattr(obstore, "open_writer", Altering)
@@ -276,6 +275,6 @@ def test_an_upload_is_compared_by_other_means_where_the_checksum_cannot_be_asked
 ) -> None:
     attempts = 5 if shaky.location.scheme == "s3" else object_errors.ATTEMPTS
     shaky.proxy.faults = [Fault("busy", "HEAD .*_temporary", times=attempts + 1)]
-    upload(open_store(shaky), "a", LARGE)
+    upload(shaky.open(), "a", LARGE)
     assert shaky.direct.read("a") == LARGE
     assert "compared by other means" in caplog.text
