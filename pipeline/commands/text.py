@@ -1,8 +1,12 @@
-"""What a person reads at the end of a command: plans, totals, audits."""
+"""What the commands print: the plan, the totals of a run, the result of a verification.
+
+Each line of a summary begins with a label of one word in a column of its own (``partitions``, ``failed``, ``gap``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bronze.commit.sequencer import ChainPosition
 from bronze.outcomes import Outcome
@@ -12,8 +16,15 @@ from bronze.verify.verifier import Verification
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
 
-#: Failures and waiting partitions that are listed one by one.
+#: Failures, pending partitions and gaps that are listed one by one; the rest is counted.
 _LISTED = 20
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print the lines to standard output, and flush it."""
+    for line in lines:
+        print(line)
+    sys.stdout.flush()
 
 
 def plan_lines(prepared: Prepared) -> Iterator[str]:
@@ -26,7 +37,7 @@ def plan_lines(prepared: Prepared) -> Iterator[str]:
     for plan in prepared.plans:
         yield f"era {plan.era.era_id} ({plan.era.chain})"
         if not plan.partitions:
-            yield f"  nothing to do: goes on at ledger {plan.start}, {_end_words(plan)}"
+            yield f"  nothing to do: the next ledger is {plan.start}, {_end_words(plan)}"
         else:
             first, last = plan.partitions[0], plan.partitions[-1]
             yield f"  ledgers     {first.start}-{last.end}: {plan.ledgers:,}"
@@ -34,14 +45,13 @@ def plan_lines(prepared: Prepared) -> Iterator[str]:
             yield f"  files       {plan.files(prepared.lake.layout):,}"
         if plan.incomplete_tail:
             yield (
-                f"  left out    {plan.incomplete_tail} ledgers up to {plan.end + plan.incomplete_tail}:"
-                " they make no whole partition yet"
-                " (--publish-partial publishes them)"
+                f"  unpublished {plan.incomplete_tail} ledgers of an incomplete partition, up to ledger"
+                f" {plan.end + plan.incomplete_tail} (--publish-partial publishes them)"
             )
 
 
 def _end_words(plan: EraPlan) -> str:
-    return f"wanted up to {plan.end}" if plan.end >= plan.era.ledger_start else "no partition is whole yet"
+    return f"the last wanted is {plan.end}" if plan.end >= plan.era.ledger_start else "no partition is complete yet"
 
 
 def _layout(prepared: Prepared) -> str:
@@ -59,42 +69,60 @@ def run_lines(
     positions: Sequence[ChainPosition],
     missing: Mapping[str, Sequence[Partition]] | None = None,
 ) -> Iterator[str]:
-    """What a run did, where each chain stands, and what is left undone.
+    """What a run did, the position of each chain, and what was left undone.
 
     Args:
-        positions: where each chain of the plans goes on, in their order.
-        missing: by chain, the ledgers that it went past without a partition.
+        seconds: how long the run took.
+        positions: the position of each chain of the plans, in their order.
+        missing: by chain, the committed ranges of ledgers that have no partition.
     """
+    yield from _total_lines(totals, seconds, dry_run=prepared.job.dry_run)
+    if not prepared.job.dry_run:
+        for plan, position in zip(prepared.plans, positions, strict=True):
+            yield from _chain_lines(prepared, plan, position, (missing or {}).get(plan.era.chain, ()))
+    yield from outstanding_lines(totals.outstanding)
+    yield from _undone_lines(totals)
+
+
+def _total_lines(totals: Totals, seconds: float, *, dry_run: bool) -> Iterator[str]:
     counts = ", ".join(
         f"{totals.outcomes[outcome]:,} {outcome}"
         for outcome in Outcome
-        if totals.outcomes[outcome] or (outcome in (Outcome.WRITTEN, Outcome.SKIPPED) and not prepared.job.dry_run)
+        if totals.outcomes[outcome] or (outcome in (Outcome.WRITTEN, Outcome.SKIPPED) and not dry_run)
     )
     refused = sum(failure.published for failure in totals.failures)
     failed = len(totals.failures) - refused
     rate = totals.ledgers / seconds if seconds > 0 else 0.0
     yield f"partitions   {counts or 'none'}, {failed:,} failed" + (f", {refused:,} refused" if refused else "")
     yield (
-        f"ledgers      {totals.ledgers:,} from {totals.files:,} files, {_size(totals.raw_bytes)} raw,"
-        f" {_size(totals.parquet_bytes)} parquet"
+        f"ledgers      {totals.ledgers:,} from {totals.files:,} files, {format_size(totals.raw_bytes)} raw,"
+        f" {format_size(totals.parquet_bytes)} parquet"
     )
-    yield f"time         {seconds:.1f} s, {rate:,.0f} ledgers/s, {_size(totals.raw_bytes / max(seconds, 1e-9))}/s raw"
+    raw_rate = format_size(totals.raw_bytes / max(seconds, 1e-9))
+    yield f"time         {seconds:.1f} s, {rate:,.0f} ledgers/s, {raw_rate}/s raw"
     for summary in totals.measured:
         yield (
             f"would write  {summary.storage_path}: {summary.row_count:,} ledgers, {summary.byte_size:,} bytes,"
             f" {summary.checksum}"
         )
-    if not prepared.job.dry_run:
-        for plan, position in zip(prepared.plans, positions, strict=True):
-            yield f"chain        {plan.era.chain}: {_position(prepared, plan, position)}"
-            if plan.incomplete_tail:
-                ledgers = f"{plan.incomplete_tail} ledgers of {plan.era.chain}"
-                yield f"left out     {ledgers} that make no whole partition yet"
-            for gap in (missing or {}).get(plan.era.chain, ())[:_LISTED]:
-                yield f"gap          {plan.era.chain}: ledgers {gap} have no partition, the chain went on behind them"
-    for outstanding in totals.outstanding:
-        yield f"owed         {outstanding}"
-    yield from _undone(totals)
+
+
+def _chain_lines(
+    prepared: Prepared, plan: EraPlan, position: ChainPosition, missing: Sequence[Partition]
+) -> Iterator[str]:
+    chain = plan.era.chain
+    yield f"chain        {chain}: {_position(prepared, plan, position)}"
+    if plan.incomplete_tail:
+        yield f"unpublished  {chain}: {plan.incomplete_tail} ledgers of an incomplete partition"
+    for gap in missing[:_LISTED]:
+        yield f"gap          {chain}: ledgers {gap} have no partition, the chain continues after the gap"
+    yield from _rest(missing)
+
+
+def outstanding_lines(outstanding: Iterable[str]) -> Iterator[str]:
+    """What is not yet recorded in the catalog, and not yet delivered to the endpoint."""
+    for sentence in outstanding:
+        yield f"outstanding  {sentence}"
 
 
 def _position(prepared: Prepared, plan: EraPlan, position: ChainPosition) -> str:
@@ -106,19 +134,18 @@ def _position(prepared: Prepared, plan: EraPlan, position: ChainPosition) -> str
     return f"committed up to ledger {position.next_ledger - 1}{head}"
 
 
-def _undone(totals: Totals) -> Iterator[str]:
+def _undone_lines(totals: Totals) -> Iterator[str]:
     if totals.stopped:
         first = min(totals.stopped, key=lambda failure: (failure.chain, failure.partition))
         yield (
-            f"stopped      {len(totals.stopped):,} partitions were given up, from {first.chain}"
-            f" {first.partition.start} on: run again, it resumes"
+            f"stopped      {len(totals.stopped):,} partitions were not copied, from {first.chain}"
+            f" {first.partition.start} on: run again to resume"
         )
     failures = sorted(totals.failures, key=lambda failure: (failure.chain, failure.partition))
     for failure in failures[:_LISTED]:
         what = "refused" if failure.published else "failed"
         yield f"{what:12} {failure.chain} {failure.partition}: {failure.error_type}: {failure.message}"
-    if len(failures) > _LISTED:
-        yield f"             and {len(failures) - _LISTED:,} more"
+    yield from _rest(failures)
     waiting = sorted(totals.pending.values(), key=lambda pending: (pending.chain, pending.partition))
     for pending in waiting[:_LISTED]:
         reason = f"; {pending.reason}" if pending.reason else ""
@@ -126,28 +153,34 @@ def _undone(totals: Totals) -> Iterator[str]:
             f"pending      {pending.chain} {pending.partition} is published, but its chain waits for ledger"
             f" {pending.blocked_at}{reason}"
         )
-    if len(waiting) > _LISTED:
-        yield f"             and {len(waiting) - _LISTED:,} more"
+    yield from _rest(waiting)
 
 
-def audit_lines(audit: Verification) -> Iterator[str]:
-    """What an audit of one chain found."""
-    verdict = "HOLDS" if not audit.problems else f"DOES NOT HOLD: {len(audit.problems)} problems"
-    yield f"chain {audit.chain}: {verdict}"
-    if audit.first is not None:
+def _rest(found: Sequence[object]) -> Iterator[str]:
+    """How many of `found` were not listed."""
+    if len(found) > _LISTED:
+        yield f"             and {len(found) - _LISTED:,} more"
+
+
+def verification_lines(found: Verification) -> Iterator[str]:
+    """What the verification of one chain found."""
+    verdict = "HOLDS" if not found.problems else f"DOES NOT HOLD: {len(found.problems)} problems"
+    yield f"chain {found.chain}: {verdict}"
+    if found.first is not None:
         yield (
-            f"  {audit.events:,} events, {audit.partitions:,} partitions, ledgers {audit.first}-{audit.last},"
-            f" {audit.rows:,} rows, {_size(audit.bytes)}"
+            f"  {found.events:,} events, {found.partitions:,} partitions, ledgers {found.first}-{found.last},"
+            f" {found.rows:,} rows, {format_size(found.bytes)}"
         )
-    if audit.head:
-        yield f"  head {audit.head}"
-    for gap in audit.gaps:
+    if found.head:
+        yield f"  head {found.head}"
+    for gap in found.gaps:
         yield f"  gap: ledgers {gap} have no partition"
-    for problem in audit.problems:
+    for problem in found.problems:
         yield f"  {problem}"
 
 
-def _size(count: float) -> str:
+def format_size(count: float) -> str:
+    """`count` bytes in the decimal unit that fits: ``999 B``, ``1.5 MB``."""
     for unit in ("B", "KB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -77,14 +77,14 @@ class ChainSession:
         """Make up for what was missed, and let the chains go.
 
         Returns:
-            What is still owed, a sentence each.
+            What is not yet recorded or delivered, a sentence each.
         """
         outstanding = []
         if self._catalog is not None:
             try:
                 self._reconcile()
             except CatalogError as error:
-                outstanding.append(f"rows in the catalog: {error}")
+                outstanding.append(f"rows not yet recorded in the catalog: {error}")
             self._catalog.close()
         if not self._job.dry_run:
             outstanding += deliver_all(self._job)[1]
@@ -102,12 +102,12 @@ def deliver_all(job: CopyJob) -> tuple[int, list[str]]:
     """Deliver every event that was not, of all eras of the job.
 
     Returns:
-        How many were sent, and what is still owed, a sentence each.
+        How many were sent, and what is not yet delivered, a sentence each.
     """
     sent, outstanding = 0, []
     for era in job.eras if job.delivers else ():
         try:
             sent += job.deliverer(era).deliver()
         except (DeliveryError, DeliveryRejectedError) as error:
-            outstanding.append(f"events of {era.chain} to the endpoint: {error}")
+            outstanding.append(f"events of {era.chain} not yet delivered to the endpoint: {error}")
     return sent, outstanding

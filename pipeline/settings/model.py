@@ -243,11 +243,14 @@ class Settings(Section):
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     @property
-    def notes(self) -> list[str]:
-        """What the operator should be told though it is no error."""
+    def warnings(self) -> list[str]:
+        """What is probably not meant as it stands, though it is not an error, a sentence each."""
+        found = []
         if self.eras and self.model_fields_set >= {"era", "eras"}:
-            return ["the settings give both `eras` and `era`: `era` is not used"]
-        return []
+            found.append("the settings give both `eras` and `era`: `era` is not used")
+        if self.metrics.enabled:
+            found.append("metrics.enabled has no effect in this version: no metrics are served")
+        return found
 
     def secrets(self, environ: Mapping[str, str] | None = None) -> frozenset[str]:
         """Strings that must never be shown: of the settings, and of `SECRET_VARIABLES` in `environ`."""

@@ -30,8 +30,9 @@ class Totals:
         ledgers: ledgers read and encoded by this run.
         raw_bytes, parquet_bytes: bytes of close metas read, of parquet files encoded.
         failures: partitions that could not be published, and those that their chain refused.
-        owed: what the catalog or the endpoint still lacks, a sentence each; a later run makes up for it.
-        given_up: partitions that a signal came before.
+        outstanding: what is not yet recorded in the catalog or not yet delivered to the endpoint, a sentence each; the
+            next run backfills it.
+        stopped: partitions that were not copied because a signal stopped the run.
         measured: what a dry run would have written.
     """
 
@@ -40,11 +41,9 @@ class Totals:
     files: int = 0
     raw_bytes: int = 0
     parquet_bytes: int = 0
-    new_events: int = 0
     failures: list[PartitionFailure] = field(default_factory=list)
     pending: dict[tuple[str, Partition], PendingPartition] = field(default_factory=dict)
     stopped: list[PartitionFailure] = field(default_factory=list)
-    commits: int = 0
     outstanding: list[str] = field(default_factory=list)
     measured: list[PartitionSummary] = field(default_factory=list)
 
@@ -78,6 +77,3 @@ class Totals:
             (self.stopped if found.interrupted else self.failures).append(found)
         elif isinstance(found, PendingPartition):
             self.pending[found.chain, found.partition] = found
-        else:
-            self.commits += 1
-            self.new_events += bool(found.event_hash) and found.is_new

@@ -88,7 +88,7 @@ def test_an_era_without_an_end_stands_last_and_goes_up_to_the_last_whole_partiti
 
     assert ran.status == 0
     assert eras_of(three) == {**PARTITIONS, "c": [(38, 47)]}
-    assert ran.lines("left") == ["out     8 ledgers of standalone/c/v1 that make no whole partition yet"]
+    assert ran.lines("unpublished") == ["standalone/c/v1: 8 ledgers of an incomplete partition"]
 
 
 #: Ledgers 8-23 close under protocol 20, 24-39 under 22; the header of 23 states 22 already.

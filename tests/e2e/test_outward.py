@@ -96,11 +96,11 @@ def test_a_catalog_that_is_away_for_a_run_is_complete_after_the_next(
     ran = copy.run()
     assert (ran.status, copy.committed()) == (0, PARTS)
     assert "the catalog cannot be reached" in ran.err
-    assert ran.lines("owed")
+    assert ran.lines("outstanding")
     assert PASSWORD not in ran.out + ran.err
     postgres.start()
     again = copy.run()  # nothing is left to copy
-    assert (again.status, again.lines("owed")) == (0, [])
+    assert (again.status, again.lines("outstanding")) == (0, [])
     assert lineage(database) == as_published(copy)
 
 
@@ -146,10 +146,10 @@ def test_an_endpoint_that_is_away_for_a_run_has_every_event_after_the_next(
     endpoint.behaviour = lambda _: fault
     ran = copy.run()
     assert (ran.status, copy.committed()) == (0, PARTS)
-    assert ran.lines("owed")
+    assert ran.lines("outstanding")
     assert endpoint.taken == []
     endpoint.behaviour = lambda _: "ok"
-    assert copy.run().lines("owed") == []
+    assert copy.run().lines("outstanding") == []
     assert endpoint.event_ids() == [event["event_id"] for event in copy.events()]
 
 
@@ -207,7 +207,7 @@ def test_repair_resumes_from_the_catalog_as_run_does(copy: Copier, database: str
     assert (repaired.status, copy.checkpoint(), copy.heads) == (0, 39, heads)
     assert copy.run("plan").out == plan
     assert copy.run().lines("gap") == [
-        "standalone/e1/v1: ledgers 16-31 have no partition, the chain went on behind them"
+        "standalone/e1/v1: ledgers 16-31 have no partition, the chain continues after the gap"
     ]
     assert copy.committed() == []
 
@@ -232,7 +232,7 @@ def test_a_checkpoint_set_forward_leaves_a_gap_that_is_named_until_it_is_filled(
     path.write_text(path.read_text().replace('"last_committed_ledger": 15', '"last_committed_ledger": 31'))
     ran = copy.run()
     assert copy.committed() == [PARTS[0], PARTS[3]]
-    assert ran.lines("gap") == ["standalone/e1/v1: ledgers 16-31 have no partition, the chain went on behind them"]
+    assert ran.lines("gap") == ["standalone/e1/v1: ledgers 16-31 have no partition, the chain continues after the gap"]
     assert copy.run().lines("gap") == ran.lines("gap")
     path.write_text(path.read_text().replace('"last_committed_ledger": 39', '"last_committed_ledger": 15'))
     filled = copy.run()

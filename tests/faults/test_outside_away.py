@@ -97,7 +97,7 @@ def test_an_endpoint_that_is_away_for_half_a_run(bed: Bed) -> None:
     bed.outside.endpoint.behaviour = lambda number: "ok" if number - seen < 5 else "close"
     ran = run(copy)
     assert ran.status == 0, ran
-    assert ran.lines("owed")
+    assert ran.lines("outstanding")
     assert len(bed.outside.endpoint.taken_at("/" + copy.root.name)) == 5
     assert copy.committed() == PARTITIONS
     bed.outside.endpoint.behaviour = lambda _: "ok"

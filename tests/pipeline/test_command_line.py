@@ -45,11 +45,25 @@ def wrote(copy: Copier) -> list[str]:
 # -------------------------------------------------------------------------------------- help and version
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["plan"], ["verify"], ["sample"]], ids=lambda words: " ".join(words))
-def test_every_command_has_a_help_text(command: list[str]) -> None:
-    ran = call(*command, "--help")
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("run", "Copies the partitions that are missing"),
+        ("plan", "Shows what a run would do"),
+        ("verify", "Checks what was published against its chain"),
+        ("deliver", "Sends the audit events that are not yet delivered"),
+        ("repair", "Rebuilds what is derived from the event files"),
+        ("clean", "Removes the leftovers of killed runs"),
+        ("sample", "Makes a Galexie lake of generated ledgers"),
+    ],
+)
+def test_help_of_a_command_says_what_it_does(command: str, says: str) -> None:
+    ran = call(command, "--help")
     assert (ran.status, ran.err) == (0, "")
-    assert ran.out.startswith("usage: bronze-copier")
+    assert ran.out.startswith(f"usage: bronze-copier {command} [")
+    assert f"\n\n{says}" in ran.out
+    assert re.findall(r"^  ([012])  ", ran.out, re.MULTILINE) == ["0", "1", "2"]
+    assert f"  {command:8} " in call("--help").out
 
 
 def test_the_help_text_names_commands_options_and_exit_status() -> None:
@@ -205,6 +219,14 @@ def test_all_places_that_cannot_be_used_are_listed_at_once(copy: Copier, tmp_pat
     assert "is not a directory" in ran.err
 
 
+def test_enabled_metrics_warn_that_none_are_served(copy: Copier) -> None:
+    copy.settings["logging"] = {"level": "info"}
+    copy.settings["metrics"] = {"enabled": True, "port": 9100}
+    ran = copy.run("plan")
+    assert (ran.status, ran.err.count("WARNING")) == (0, 1)
+    assert "metrics.enabled has no effect in this version: no metrics are served" in ran.err
+
+
 # --------------------------------------------------------------------------------------- plan and dry run
 
 
@@ -227,7 +249,7 @@ def test_plan_goes_on_where_the_chain_ends(copy: Copier) -> None:
     copy.settings["era"]["ledger_end"] = 31
     assert "ledgers     16-31: 16" in copy.run("plan").out
     copy.run()
-    assert "nothing to do: goes on at ledger 32, wanted up to 31" in copy.run("plan").out
+    assert "nothing to do: the next ledger is 32, the last wanted is 31" in copy.run("plan").out
 
 
 def test_plan_counts_a_file_of_two_partitions_for_both(
@@ -278,8 +300,10 @@ def test_up_to_the_end_of_the_data_only_whole_partitions_are_published(copy: Cop
 
     assert ran.status == 0
     assert copy.partitions() == [(8, 17), (18, 27)]
-    assert "4 ledgers of standalone/e1/v1 that make no whole partition yet" in ran.out
-    assert "4 ledgers up to 31: they make no whole partition yet (--publish-partial" in copy.run("plan").out
+    assert ran.lines("unpublished") == ["standalone/e1/v1: 4 ledgers of an incomplete partition"]
+    assert (
+        "unpublished 4 ledgers of an incomplete partition, up to ledger 31 (--publish-partial" in copy.run("plan").out
+    )
 
 
 @pytest.mark.parametrize("way", ["--publish-partial", "bronze.publish_partial"])
@@ -289,7 +313,7 @@ def test_the_rest_is_published_when_it_is_asked_for(way: str, copy: Copier) -> N
 
     ran = copy.run(*([way] if way.startswith("--") else []))
 
-    assert (ran.status, ran.lines("left")) == (0, [])
+    assert (ran.status, ran.lines("unpublished")) == (0, [])
     assert copy.partitions() == copy.committed() == [(8, 17), (18, 27), (28, 31)]
 
 
@@ -318,7 +342,7 @@ def test_a_lake_without_a_whole_partition_leaves_nothing_to_do(copy: Copier) -> 
     ran = copy.run()
     assert (ran.status, ran.lines("partitions")) == (0, ["0 written, 0 skipped, 0 failed"])
     assert ran.lines("chain") == ["standalone/e1/v1: nothing committed"]
-    assert ran.lines("left") == ["out     24 ledgers of standalone/e1/v1 that make no whole partition yet"]
+    assert ran.lines("unpublished") == ["standalone/e1/v1: 24 ledgers of an incomplete partition"]
 
 
 def test_an_empty_lake_has_no_end_to_go_to(tmp_path: Path, copier: Callable[..., Copier]) -> None:

@@ -18,7 +18,7 @@ from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
 from bronze.storage.local import LocalStore
 from bronze.verify.verifier import Verification
-from pipeline.commands.text import _size, audit_lines, plan_lines, run_lines
+from pipeline.commands.text import format_size, plan_lines, run_lines, verification_lines
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
 from tests.pipeline.telemetry.test_totals import SUMMARY
@@ -54,12 +54,12 @@ def test_a_plan_names_places_eras_partitions_and_files() -> None:
         "  ledgers     0-1999: 1,998",
         "  partitions  2 of up to 1,000 ledgers",
         "  files       500",
-        "  left out    501 ledgers up to 2500: they make no whole partition yet (--publish-partial publishes them)",
+        "  unpublished 501 ledgers of an incomplete partition, up to ledger 2500 (--publish-partial publishes them)",
     ]
 
 
 def test_a_plan_without_partitions_says_why() -> None:
-    assert "  nothing to do: goes on at ledger 0, no partition is whole yet" in list(plan_lines(prepared(parts=())))
+    assert "  nothing to do: the next ledger is 0, no partition is complete yet" in list(plan_lines(prepared(parts=())))
 
 
 def test_a_run_names_all_its_numbers() -> None:
@@ -136,15 +136,15 @@ def test_a_dry_run_says_what_would_be_written_and_nothing_of_chains() -> None:
 
 def test_an_audit_says_whether_the_chain_holds() -> None:
     audit = Verification("net/e/v1", events=2, partitions=2, rows=1998, bytes=1234, first=0, last=1999, head=HEAD)
-    assert list(audit_lines(audit)) == [
+    assert list(verification_lines(audit)) == [
         "chain net/e/v1: HOLDS",
         "  2 events, 2 partitions, ledgers 0-1999, 1,998 rows, 1.2 KB",
         f"  head {HEAD}",
     ]
     audit.gaps.append(Partition(10, 19))
     audit.problems += ["first", "second"]
-    assert next(audit_lines(audit)) == "chain net/e/v1: DOES NOT HOLD: 2 problems"
-    assert list(audit_lines(audit))[-3:] == ["  gap: ledgers 10-19 have no partition", "  first", "  second"]
+    assert next(verification_lines(audit)) == "chain net/e/v1: DOES NOT HOLD: 2 problems"
+    assert list(verification_lines(audit))[-3:] == ["  gap: ledgers 10-19 have no partition", "  first", "  second"]
 
 
 @pytest.mark.parametrize(
@@ -152,4 +152,4 @@ def test_an_audit_says_whether_the_chain_holds() -> None:
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (1_500_000, "1.5 MB"), (2e9, "2.0 GB"), (3.2e15, "3200.0 TB")],
 )
 def test_sizes(count: float, text: str) -> None:
-    assert _size(count) == text
+    assert format_size(count) == text

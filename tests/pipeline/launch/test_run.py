@@ -53,7 +53,7 @@ def test_every_wave_is_committed_before_the_next_begins(copy: Copier, monkeypatc
     spy.copy = copy
     finished = run_copy(*prepared_of(copy))
     assert spy.committed == [0, 3, 6]
-    assert (finished.totals.partitions, finished.totals.commits, finished.totals.new_events) == (8, 8, 8)
+    assert (finished.totals.partitions, len(copy.committed())) == (8, 8)
 
 
 @pytest.mark.parametrize(

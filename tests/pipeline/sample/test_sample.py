@@ -441,7 +441,7 @@ def test_command_makes_a_lake_and_says_what_it_is(tmp_path: Path, capsys: pytest
     config = json.loads((tmp_path / "lake" / ".config.json").read_text())
     assert config["networkPassphrase"] == "Test SDF Network ; September 2015"
     assert run_command(*words) == 0
-    assert "was there already, identical" in capsys.readouterr().out
+    assert "already there, identical" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -598,8 +598,8 @@ def test_each_era_has_its_own_keys(load_text: Load) -> None:
 def test_eras_win_over_era_as_they_did_in_the_go_copier(load_text: Load) -> None:
     settings = load_text(TWO + "era: {era_id: x}")
     assert [era.era_id for era in settings.era_table()] == ["a", "b"]
-    assert settings.notes == ["the settings give both `eras` and `era`: `era` is not used"]
-    assert load_text(TWO).notes == []
+    assert settings.warnings == ["the settings give both `eras` and `era`: `era` is not used"]
+    assert load_text(TWO).warnings == []
 
 
 def test_workers(load_text: Load) -> None:

@@ -31,6 +31,7 @@ SUMMARY = PartitionSummary(
 )
 FAILURE = PartitionFailure.of("net/e/v1", Partition(10, 19), FrameError("object x: empty"))
 REFUSED = PartitionFailure.of("net/e/v1", Partition(0, 9), VerificationError("does not link"), published=True)
+COMMITTED = CommittedPartition(chain="net/e/v1", partition=Partition(0, 9), event_hash="sha256:1", is_new=True)
 PENDING = PendingPartition(chain="net/e/v1", partition=Partition(20, 29), blocked_at=10, reason="")
 
 
@@ -77,13 +78,8 @@ def test_a_run_is_complete_when_nothing_failed_and_nothing_waits(
     assert (total.is_complete, total.reported) == (complete, reported)
 
 
-def test_commits_are_counted_and_events_when_they_are_new() -> None:
-    total = totals(
-        CommittedPartition(chain="net/e/v1", partition=Partition(0, 9), event_hash="sha256:1", is_new=True),
-        CommittedPartition(chain="net/e/v1", partition=Partition(10, 19), event_hash="sha256:2", is_new=False),
-        CommittedPartition(chain="net/e/v1", partition=Partition(20, 29), event_hash="", is_new=True),
-    )
-    assert (total.commits, total.new_events) == (3, 1)
+def test_commits_do_not_change_totals() -> None:
+    assert totals(SUMMARY, COMMITTED) == totals(SUMMARY)
 
 
 def test_a_partition_that_waits_in_two_waves_waits_once() -> None:

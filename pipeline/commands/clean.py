@@ -1,0 +1,37 @@
+"""The command ``bronze-copier clean``: remove what killed runs left unfinished."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.commands.configured import add_config_arguments, chosen_eras, load_settings
+from pipeline.exit_status import DONE
+
+DESCRIPTION = """\
+Removes the leftovers of killed runs: temporary files and directories, and unfinished uploads. On object stores, where a
+dead run cannot be told from a live one, only leftovers more than a day old are removed. Needs no lake; removes nothing
+that is published.
+"""
+EXIT_STATUS = """\
+  0  done, or there is nothing to remove
+  1  a leftover cannot be removed
+  2  the configuration or the command line is wrong
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_config_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Remove the leftovers and print what was removed."""
+    settings = load_settings(options, needs_lake=False)
+    from pipeline.commands.text import print_lines
+    from pipeline.launch.prepare import clean_leftovers, prepare_state
+    from pipeline.launch.scratch import remove_dead_scratch
+
+    job = prepare_state(settings, chosen_eras(options))
+    removed = [*clean_leftovers(job), *map(str, remove_dead_scratch())]
+    print_lines([f"removed {what}" for what in removed] or ["there is nothing to remove"])
+    return DONE

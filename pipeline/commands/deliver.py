@@ -1,0 +1,39 @@
+"""The command ``bronze-copier deliver``: send the audit events that are not yet delivered."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.commands.configured import add_config_arguments, chosen_eras, load_settings
+from pipeline.exit_status import DONE, UNDONE
+
+DESCRIPTION = """\
+Sends the audit events that are not yet delivered to the endpoint of the audit stream, in the order of each chain.
+Needs no lake. A run does the same before it ends; this command is for an endpoint that was away meanwhile.
+"""
+EXIT_STATUS = """\
+  0  every event is delivered, or no endpoint is configured
+  1  events are not yet delivered; the last lines say why
+  2  the configuration or the command line is wrong
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_config_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Deliver the events of each era and print how many were sent, and what is left."""
+    settings = load_settings(options, needs_lake=False)
+    from pipeline.commands.text import outstanding_lines, print_lines
+    from pipeline.launch.prepare import prepare_state
+    from pipeline.launch.session import deliver_all
+
+    job = prepare_state(settings, chosen_eras(options))
+    if not job.delivers:
+        print_lines(["there is no endpoint to deliver to: pas.enabled is false, or pas.endpoint is empty"])
+        return DONE
+    sent, outstanding = deliver_all(job)
+    print_lines([f"delivered    {sent:,} events", *outstanding_lines(outstanding)])
+    return UNDONE if outstanding else DONE

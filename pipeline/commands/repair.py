@@ -1,0 +1,37 @@
+"""The command ``bronze-copier repair``: rebuild checkpoint, chain heads and delivery record from the event files."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.commands.configured import add_config_arguments, chosen_eras, load_settings
+from pipeline.exit_status import DONE
+
+DESCRIPTION = """\
+Rebuilds what is derived from the event files of each chain when it is lost, damaged or behind: the checkpoint, the
+chain head, and the record of what was delivered. Damaged files are set aside. Needs no lake; changes no event and no
+partition.
+"""
+EXIT_STATUS = """\
+  0  done, or nothing needed repair
+  1  the event files themselves are damaged or contradict each other
+  2  the configuration or the command line is wrong
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_config_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Repair the chain of each era and print what was changed."""
+    settings = load_settings(options, needs_lake=False)
+    from bronze.commit.recovery import repair
+    from pipeline.commands.text import print_lines
+    from pipeline.launch.prepare import prepare_state
+
+    job = prepare_state(settings, chosen_eras(options))
+    repaired = [sentence for era in job.eras for sentence in repair(job, era)]
+    print_lines(repaired or ["nothing needed repair"])
+    return DONE

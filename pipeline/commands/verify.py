@@ -1,0 +1,40 @@
+"""The command ``bronze-copier verify``: check what was published against its chain."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.commands.configured import add_config_arguments, chosen_eras, load_settings
+from pipeline.exit_status import DONE, UNDONE
+
+DESCRIPTION = """\
+Checks what was published against its chain: the hash and the links of every audit event, the ledger links between
+partitions, every manifest, and the size and checksum of every parquet file. Names the ledgers that have no partition.
+Needs no lake, and writes nothing.
+"""
+EXIT_STATUS = """\
+  0  every chain holds
+  1  a chain does not hold, or cannot be read; the last lines say what and why
+  2  the configuration or the command line is wrong
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_config_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Verify the chain of each era and print what was found."""
+    settings = load_settings(options, needs_lake=False)
+    from bronze.verify.verifier import verify_chain
+    from pipeline.commands.text import print_lines, verification_lines
+    from pipeline.launch.prepare import prepare_state
+
+    job = prepare_state(settings, chosen_eras(options))
+    dataset = job.dataset()
+    verifications = [
+        verify_chain(era, dataset, log=job.events(era), checkpoint=job.checkpoint(era)) for era in job.eras
+    ]
+    print_lines(line for verification in verifications for line in verification_lines(verification))
+    return UNDONE if any(verification.problems for verification in verifications) else DONE
