@@ -121,7 +121,9 @@ def plan(spec: dict[str, Any]) -> int:
     from pipeline.launch.waves import cut_waves
     from transforms.key_by_partition import batch_files
 
-    era = Era("all", "v1", "pubnet", 0, 64_999_999, 10_000)
+    era = Era(
+        era_id="all", version_label="v1", network="pubnet", ledger_start=0, ledger_end=64_999_999, partition_size=10_000
+    )
     planned = plan_era(era, 0, None, Dataset(LocalStore(spec["out"]), "bronze", PRIMARY_TABLE), partial=False)
     layout = LakeLayout(1, 64000, "zst")
     waves = list(cut_waves([planned], frozenset(), workers=2))

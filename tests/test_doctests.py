@@ -11,7 +11,11 @@ import pytest
 import bronze
 
 #: Modules whose format or arithmetic an example shows best; each must have one.
-WITH_EXAMPLES: set[str] = {"bronze.lake.layout"}
+WITH_EXAMPLES: set[str] = {
+    "bronze.lake.layout",
+    "bronze.partitioning.partition",
+    "bronze.partitioning.path_names",
+}
 MODULES = sorted(found.name for found in pkgutil.walk_packages(bronze.__path__, "bronze."))
 
 

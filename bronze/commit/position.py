@@ -61,7 +61,7 @@ def published_prefix(era: Era, published: Iterable[tuple[Partition, LedgerLinks]
         if partition.end < at:
             continue
         is_linked = last is None or partition.start != at or ledgers.previous_hash == last_hash
-        if partition.start > min(at, era.last) or not is_linked:
+        if partition.start > min(at, era.last_ledger) or not is_linked:
             break
         at, last, last_hash = partition.end + 1, partition, ledgers.last_hash
     return last

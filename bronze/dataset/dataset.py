@@ -17,8 +17,7 @@ from bronze.dataset import manifest as manifests
 from bronze.dataset.manifest import LedgerLinks, Manifest, parse_ledgers, parse_manifest
 from bronze.errors import ObjectNotFoundError, StateError
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition
-from bronze.stellar import FIRST_LEDGER
+from bronze.partitioning.partition import Partition, uncovered_ranges
 from bronze.storage.store import Store, join
 
 _CHUNK = 1 << 20
@@ -80,7 +79,7 @@ class Dataset:
         expected = (era.network, era.era_id, era.version_label, partition)
         if stated != expected:
             raise StateError(f"manifest {self.object_url(key)} is of {_words(stated)}, expected {_words(expected)}")
-        rows = partition.end - max(partition.start, FIRST_LEDGER) + 1
+        rows = partition.ledger_count
         if found.row_count != rows:
             raise StateError(
                 f"manifest {self.object_url(key)} is of a short partition: it says {found.row_count} rows, {partition}"
@@ -129,7 +128,7 @@ class Dataset:
             )
         except (pa.ArrowException, ObjectNotFoundError, OSError, ValueError, TypeError, IndexError, KeyError) as error:
             raise StateError(f"{self.object_url(key)} cannot be read to link its partition: {error}") from error
-        if (found.first, found.last) != (max(partition.start, FIRST_LEDGER), partition.end):
+        if (found.first, found.last) != (partition.first_ledger, partition.end):
             raise StateError(
                 f"{self.object_url(key)} begins with ledger {found.first} and ends with ledger {found.last}, but its"
                 f" partition is {partition}: restore the file, or remove the manifest to have the partition made again"
@@ -150,6 +149,18 @@ class Dataset:
         finally:
             file.close()
         return f"sha256:{digest.hexdigest()}"
+
+    def uncovered_ranges(self, era: Era, next_ledger: int) -> list[Partition]:
+        """The ranges of the era's ledgers before `next_ledger` that no published partition covers; one listing.
+
+        They come from a checkpoint that was set forward by hand, and stay until it is set back.
+        """
+        published = [
+            partition
+            for partition in self.list_partitions(era)
+            if partition.start < next_ledger and self.store.size(self.manifest_key(era, partition)) is not None
+        ]
+        return uncovered_ranges(published, era.ledger_start, next_ledger - 1)
 
     def list_partitions(self, era: Era) -> list[Partition]:
         """The partitions of the era that have a directory, published or not, in ledger order; one listing."""

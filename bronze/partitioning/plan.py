@@ -1,26 +1,41 @@
-"""What a run has to do: eras, ranges and partitions. Pure but for one listing of the destination."""
+"""The partitions that a run copies, derived from an era, its chain's position, the lake's end and existing partitions.
+
+Pure, except that `plan_era` asks an `ExistingPartitions` for one listing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from bronze.dataset.dataset import Dataset
 from bronze.errors import ConfigError, StateError
-from bronze.lake.layout import LakeLayout
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition, last_complete_ledger, partitions
+from bronze.partitioning.partition import Partition, grid_partitions, last_complete_ledger
 from bronze.stellar import FIRST_LEDGER
 
 
-@dataclass(frozen=True, slots=True)
+class ExistingPartitions(Protocol):
+    """Finds the partitions that exist; `bronze.dataset.dataset.Dataset` is one."""
+
+    def list_partitions(self, era: Era) -> Sequence[Partition]:
+        """The partitions of the era that have a directory, published or not, in ledger order."""
+        ...
+
+    def find_manifest(self, era: Era, partition: Partition) -> object | None:
+        """The manifest of the partition, or None when it is not published. Raises `StateError` for a damaged one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EraPlan:
-    """The partitions of one era that a run goes through, in ledger order.
+    """The partitions of one era that a run copies, in ledger order.
 
     Attributes:
-        start: where the chain goes on, or where the era begins.
-        end: last ledger (inclusive) that is wanted; below `start` when there is nothing to do.
-        tail: ledgers behind `end` that the lake has, but that make no whole partition yet.
+        start: the first ledger that is wanted: where the chain resumes, or where the era starts.
+        end: the last ledger (inclusive) that is wanted; below `start` when there is nothing to do.
+        incomplete_tail: number of ledgers after `end` that the lake has, but that make no complete partition yet.
+        partitions: they cover `start`..`end`; an existing one may reach beyond either end.
     """
 
     era: Era
@@ -30,68 +45,67 @@ class EraPlan:
     partitions: Sequence[Partition]
 
     @property
-    def ledgers(self) -> int:
-        """Ledgers in all partitions; ledgers 0 and 1 do not exist."""
-        return sum(part.end - max(part.start, FIRST_LEDGER) + 1 for part in self.partitions)
+    def ledger_count(self) -> int:
+        """Number of ledgers in all partitions; ledgers 0 and 1 do not count."""
+        return sum(partition.ledger_count for partition in self.partitions)
 
-    def files(self, layout: LakeLayout) -> int:
-        """Lake files that the partitions are read from; one that straddles a boundary counts for both."""
-        k = layout.ledgers_per_file
-        return sum(part.end // k - max(part.start, FIRST_LEDGER) // k + 1 for part in self.partitions)
+    def file_count(self, ledgers_per_file: int) -> int:
+        """Number of lake files to read, of `ledgers_per_file` ledgers each.
+
+        A file that straddles the boundary of two partitions counts for both.
+        """
+        return sum(
+            partition.end // ledgers_per_file - partition.first_ledger // ledgers_per_file + 1
+            for partition in self.partitions
+        )
 
 
-def plan_era(era: Era, next_ledger: int, newest: int | None, dataset: Dataset, *, partial: bool) -> EraPlan:
-    """Plan the era from `next_ledger` on.
+def plan_era(era: Era, next_ledger: int, newest: int | None, existing: ExistingPartitions, *, partial: bool) -> EraPlan:
+    """Plan which partitions of the era to copy.
 
     Args:
-        next_ledger: where its chain goes on.
-        newest: last ledger (inclusive) of the lake; None when it is empty or was not asked for.
-        partial: with an era that has no end, publish the incomplete last partition too.
+        next_ledger: where its chain resumes.
+        newest: last ledger (inclusive) of the lake; None when it is empty, or when no era needs it.
+        partial: publish the incomplete last partition of an open-ended era too.
 
     Raises:
-        ConfigError: a partition would hold no ledger, or there is no end to go to.
-        StateError: partitions that are published already overlap each other.
+        ConfigError: the first partition would be empty, or the era is open-ended and the lake is empty.
+        StateError: published partitions overlap each other, or one of them is damaged.
     """
     start = era.ledger_start if era.allow_overwrite else max(era.ledger_start, next_ledger)
     incomplete_tail = 0
     if era.ledger_end:
         end = era.ledger_end
     elif newest is None:
-        raise ConfigError(f"era {era.era_id!r} has no ledger_end and the lake is empty: there is nothing to go up to")
+        raise ConfigError(f"era {era.era_id!r} has no ledger_end and the lake is empty: there is no ledger to copy")
     else:
         end = newest if partial else last_complete_ledger(era, newest)
         incomplete_tail = max(0, newest - max(end, start - 1))
-    if start > end:
-        return EraPlan(era, start, end, incomplete_tail, ())
-    planned = tuple(_plan_around_existing(era, start, end, dataset))
-    if planned[0].end < FIRST_LEDGER:
+    planned = tuple(_plan_around_existing(era, Partition(start, end), existing)) if start <= end else ()
+    if planned and planned[0].end < FIRST_LEDGER:
         raise ConfigError(
-            f"the first partition {planned[0]} of era {era.era_id!r} would be empty: ledgers 0 and 1 have no close"
-            " meta. Let ledger_start be 2, or partition_size 3 or more"
+            f"the first partition {planned[0]} of era {era.era_id!r} would be empty, because ledgers 0 and 1 have no"
+            " close meta: set ledger_start to 2, or partition_size to 3 or more"
         )
-    return EraPlan(era, start, end, incomplete_tail, planned)
+    return EraPlan(era=era, start=start, end=end, incomplete_tail=incomplete_tail, partitions=planned)
 
 
-def _plan_around_existing(era: Era, start: int, end: int, dataset: Dataset) -> Iterator[Partition]:
-    """The grid from `start` to `end`, but partitions that exist stay as they are and are not cut again."""
-    on_grid = set(partitions(era, start, end))
-    ranges = [found for found in dataset.list_partitions(era) if _overlap(found, start, end)]
-    odd = [found for found in ranges if found not in on_grid and dataset.find_manifest(era, found) is not None]
-    # Those on the grid that an odd one overlaps: when both are published, they contradict each other.
-    doubtful = [found for found in ranges if found in on_grid and any(_overlap(found, o.start, o.end) for o in odd)]
-    beside = [found for found in doubtful if dataset.find_manifest(era, found) is not None]
-    at = start
-    for found in sorted(odd + beside):
-        if found.start < at and at != start:
+def _plan_around_existing(era: Era, wanted: Partition, existing: ExistingPartitions) -> Iterator[Partition]:
+    """Cut `wanted` along the grid, except that published off-grid partitions stay as they are."""
+    grid = set(grid_partitions(era, wanted.start, wanted.end))
+    found = [partition for partition in existing.list_partitions(era) if partition.overlaps(wanted)]
+    off_grid = [one for one in found if one not in grid and existing.find_manifest(era, one) is not None]
+    # An on-grid partition that is published too contradicts the off-grid one that it overlaps.
+    overlapped = [one for one in found if one in grid and any(one.overlaps(other) for other in off_grid)]
+    conflicting = [one for one in overlapped if existing.find_manifest(era, one) is not None]
+    next_ledger = wanted.start
+    for partition in sorted(off_grid + conflicting):
+        if partition.start < next_ledger and next_ledger != wanted.start:
             raise StateError(
-                f"the published partition {found} of {era.chain} overlaps the one before it, which ends at {at - 1}:"
-                " remove one of them"
+                f"the published partition {partition} of {era.chain} overlaps the one before it, which ends at"
+                f" {next_ledger - 1}: remove one of them"
             )
-        yield from partitions(era, at, found.start - 1)
-        yield found
-        at = found.end + 1
-    yield from partitions(era, at, end)
-
-
-def _overlap(partition: Partition, start: int, end: int) -> bool:
-    return partition.start <= end and start <= partition.end
+        yield from grid_partitions(era, next_ledger, partition.start - 1)
+        yield partition
+        next_ledger = partition.end + 1
+    yield from grid_partitions(era, next_ledger, wanted.end)

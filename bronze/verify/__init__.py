@@ -11,7 +11,9 @@ Begin at `verifier.verify_chain`. In a notebook::
     from bronze.storage.local import LocalStore
     from bronze.verify import verify_chain
 
-    era = Era("pre_p23", "v1", "pubnet", ledger_start=2, ledger_end=0, partition_size=10_000)
+    era = Era(
+        era_id="pre_p23", version_label="v1", network="pubnet", ledger_start=2, ledger_end=0, partition_size=10_000
+    )
     dataset = Dataset(LocalStore("/data"), "bronze", "ledgers_lcm_raw")
     verify_chain(era, dataset, log=EventLog(LocalStore("/data/pas"), era)).problems
 """

@@ -55,7 +55,6 @@ def run(options: argparse.Namespace) -> int:
     era_ids = chosen_eras(options)
     if options.validate:
         return _validate(settings, era_ids)
-    from bronze.partitioning.coverage import gaps
     from pipeline.commands.text import plan_lines, print_lines, run_lines
     from pipeline.launch.prepare import prepare, ready_stores
     from pipeline.launch.scratch import remove_dead_scratch
@@ -69,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     finished = _copy(settings, prepared, options.beam_options)
     positions = [prepared.job.sequencer(plan.era).position() for plan in prepared.plans]
     missing = {
-        plan.era.chain: gaps(prepared.job.dataset(), plan.era, position.next_ledger)
+        plan.era.chain: prepared.job.dataset().uncovered_ranges(plan.era, position.next_ledger)
         for plan, position in zip(prepared.plans, positions, strict=True)
     }
     print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, missing))

@@ -40,9 +40,9 @@ def plan_lines(prepared: Prepared) -> Iterator[str]:
             yield f"  nothing to do: the next ledger is {plan.start}, {_end_words(plan)}"
         else:
             first, last = plan.partitions[0], plan.partitions[-1]
-            yield f"  ledgers     {first.start}-{last.end}: {plan.ledgers:,}"
+            yield f"  ledgers     {first.start}-{last.end}: {plan.ledger_count:,}"
             yield f"  partitions  {len(plan.partitions):,} of up to {plan.era.partition_size:,} ledgers"
-            yield f"  files       {plan.files(prepared.lake.layout):,}"
+            yield f"  files       {plan.file_count(prepared.lake.layout.ledgers_per_file):,}"
         if plan.incomplete_tail:
             yield (
                 f"  unpublished {plan.incomplete_tail} ledgers of an incomplete partition, up to ledger"

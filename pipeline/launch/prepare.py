@@ -144,7 +144,7 @@ def _export_secrets(settings: Settings) -> None:
 def _job(settings: Settings, eras: tuple[Era, ...], lake: Lake | None, *, dry_run: bool) -> CopyJob:
     return CopyJob(
         eras=eras,
-        single_era=len(settings.era_table().eras) == 1,
+        single_era=len(settings.all_eras()) == 1,
         copier_id=settings.copier_id,
         lake_location=lake_location(settings) if lake else None,
         layout=lake.layout if lake else None,

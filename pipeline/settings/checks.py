@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from bronze.partitioning.era import overlap_problems
+from bronze.partitioning.era import era_conflicts
 from pipeline.settings.document import KeyPath, key_name
 from pipeline.settings.model import EraSettings, Settings, unknown_era
 
@@ -48,7 +48,7 @@ def _era_problems(settings: Settings, broken: Collection[KeyPath]) -> Iterator[P
         yield from problems
         if not problems and not any(key[: len(path)] == path for key in broken):
             sound.append(era.era())
-    for sentence in overlap_problems(sound):
+    for sentence in era_conflicts(sound):
         yield Problem((("eras",),), sentence)
     named = [era.era_id for era in eras.values() if not listed or "era_id" in era.model_fields_set]
     for index, name in enumerate(settings.active_eras):

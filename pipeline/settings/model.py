@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, model_val
 
 from bronze.dataset.schema import COMPRESSIONS, PRIMARY_TABLE
 from bronze.errors import ConfigError
-from bronze.partitioning.era import Era, EraTable
+from bronze.partitioning.era import Era, ordered_eras
 from bronze.redact import redact, secrets_in
 from pipeline.settings.types import (
     Address,
@@ -214,13 +214,13 @@ class Settings(Section):
     metrics: MetricsSettings = MetricsSettings()
     bronze: BronzeSettings = BronzeSettings()
 
-    def era_table(self) -> EraTable:
-        """All eras: those of `eras`, or the single `era` when there are none.
+    def all_eras(self) -> tuple[Era, ...]:
+        """All eras in ledger order: those of `eras`, or the single `era` when there are none.
 
         Raises:
             ConfigError: they overlap or contradict themselves (not when loaded by `pipeline.settings.load`).
         """
-        return EraTable(era.era() for era in self.eras or (self.era,))
+        return ordered_eras(era.era() for era in self.eras or (self.era,))
 
     def active(self, chosen: Sequence[str] | None = None) -> list[Era]:
         """The eras to copy, in ledger order: those that `chosen` (else `active_eras`) names by era_id, or all.
@@ -228,12 +228,12 @@ class Settings(Section):
         Raises:
             ConfigError: a name is that of no era.
         """
-        table = self.era_table()
+        eras = self.all_eras()
         names = self.active_eras if chosen is None else chosen
-        known = [era.era_id for era in table]
+        known = [era.era_id for era in eras]
         if problems := [unknown_era(name, known) for name in names if name not in known]:
             raise ConfigError("\n".join(problems))
-        return [era for era in table if not names or era.era_id in names]
+        return [era for era in eras if not names or era.era_id in names]
 
     @property
     def workers(self) -> int:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, SecretStr
 
-from bronze.partitioning.path_names import ALLOWED, is_plain_segment
+from bronze.partitioning.path_names import SEGMENT_RULE, is_plain_segment
 from bronze.stellar import MAX_LEDGER
 
 _TRUE = frozenset(("true", "yes", "on", "y", "1"))
@@ -76,7 +76,7 @@ def _text(value: object) -> str:
 def _name(value: object) -> str:
     text = _text(value)
     if not is_plain_segment(text):
-        raise ValueError(f"must be a plain path segment: {ALLOWED}")
+        raise ValueError(f"must be a plain path segment: {SEGMENT_RULE}")
     return text
 
 

@@ -47,7 +47,7 @@ SHARED = Path(__file__).parents[2].parent / "shared"
 PRODUCER = Producer("bronze-copier", "v1.2.3", "abc123")
 #: Ledgers 2 to 63: one whole file when K is 64.
 OPTIONS = SampleOptions(first=2, ledgers=62, transactions=3)
-ERA = Era("e1", "v1", "standalone", 2, 0, 10)
+ERA = Era(era_id="e1", version_label="v1", network="standalone", ledger_start=2, ledger_end=0, partition_size=10)
 #: The era's whole partitions in the sample lake.
 GRID = [Partition(start, start + 9) for start in range(2, 62, 10)]
 

@@ -148,7 +148,9 @@ class OneLedger:
         stored = pack(meta if bare else batch(ledger, [meta]))
         self._held = self._layout.key(ledger), memoryview(stored)
         out = io.BytesIO()
-        era = Era("one", "v1", "net", ledger, ledger, 1)
+        era = Era(
+            era_id="one", version_label="v1", network="net", ledger_start=ledger, ledger_end=ledger, partition_size=1
+        )
         self._encoder.encode(era, Partition(ledger, ledger), [ledger], HashingSink(out))
         rows: list[dict[str, Any]] = pq.ParquetFile(out).read().to_pylist()
         return rows

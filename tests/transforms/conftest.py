@@ -31,8 +31,8 @@ from bronze.producer import Producer
 from bronze.retry import RetryPolicy
 from bronze.storage.location import StorageLocation
 
-ERA = Era("e1", "v1", "net", 100, 999, 10)
-OTHER = Era("e2", "v1", "net", 1000, 1999, 10)
+ERA = Era(era_id="e1", version_label="v1", network="net", ledger_start=100, ledger_end=999, partition_size=10)
+OTHER = Era(era_id="e2", version_label="v1", network="net", ledger_start=1000, ledger_end=1999, partition_size=10)
 PRODUCER = Producer("test", "v0", "unknown")
 
 

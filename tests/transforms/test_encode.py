@@ -27,8 +27,10 @@ from transforms.encode import FAILED, EncodePartition
 
 __all__ = ["gcs_bucket", "gcs_server"]
 
-ERA = Era("e1", "v1", "standalone", 8, 23, 8)
-ERA_OF_FOUR = Era("e1", "v1", "standalone", 8, 23, 4)
+ERA = Era(era_id="e1", version_label="v1", network="standalone", ledger_start=8, ledger_end=23, partition_size=8)
+ERA_OF_FOUR = Era(
+    era_id="e1", version_label="v1", network="standalone", ledger_start=8, ledger_end=23, partition_size=4
+)
 
 
 @pytest.fixture

@@ -9,16 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition, grid_cell_end, last_complete_ledger, partitions, uncovered_ranges
+from bronze.partitioning.partition import (
+    Partition,
+    grid_cell_end,
+    grid_partitions,
+    last_complete_ledger,
+    uncovered_ranges,
+)
 from bronze.stellar import MAX_LEDGER
 
 
 def era(start: int, end: int, size: int) -> Era:
-    return Era("e", "v1", "pubnet", start, end, size)
+    return Era(
+        era_id="e", version_label="v1", network="pubnet", ledger_start=start, ledger_end=end, partition_size=size
+    )
 
 
 @st.composite
-def stretches(draw: st.DrawFn) -> tuple[Era, int, int]:
+def eras_with_range(draw: st.DrawFn) -> tuple[Era, int, int]:
     """An era and a range (inclusive) inside it; near the highest ledger too."""
     base = draw(st.sampled_from([0, 1, 2, 1_000_003, MAX_LEDGER - 400]))
     start = base + draw(st.integers(0, 40))
@@ -32,12 +40,12 @@ def stretches(draw: st.DrawFn) -> tuple[Era, int, int]:
 @pytest.mark.parametrize(
     ("one", "start", "end", "expected"),
     [
-        # whole cells, counted from the era's start
+        # complete cells, counted from the era's start
         (era(0, 0, 10), 0, 29, ["0-9", "10-19", "20-29"]),
         (era(1, 0, 10), 1, 20, ["1-10", "11-20"]),
-        # the last one of a run may be short
+        # the last partition of a run may be incomplete
         (era(0, 0, 10), 0, 23, ["0-9", "10-19", "20-23"]),
-        # going on from there meets the grid again
+        # resuming from there meets the grid again
         (era(0, 0, 10), 24, 39, ["24-29", "30-39"]),
         # the era's end cuts a cell
         (era(5, 17, 10), 5, 17, ["5-14", "15-17"]),
@@ -46,101 +54,125 @@ def stretches(draw: st.DrawFn) -> tuple[Era, int, int]:
         (era(0, 0, 1), 3, 5, ["3-3", "4-4", "5-5"]),
         # a cell larger than the era
         (era(2, 9, 1000), 2, 9, ["2-9"]),
-        # nothing is asked for
+        # an empty range
         (era(0, 0, 10), 5, 4, []),
-        # the last ledger there can be
+        # the highest ledger number
         (era(MAX_LEDGER - 4, 0, 10), MAX_LEDGER - 4, MAX_LEDGER, [f"{MAX_LEDGER - 4}-{MAX_LEDGER}"]),
     ],
 )
 def test_partitions(one: Era, start: int, end: int, expected: list[str]) -> None:
-    assert [str(partition) for partition in partitions(one, start, end)] == expected
+    assert [str(partition) for partition in grid_partitions(one, start, end)] == expected
 
 
 @pytest.mark.parametrize(("start", "end"), [(4, 10), (5, 21), (0, 3), (21, 22)])
-def test_a_range_outside_the_era_is_refused(start: int, end: int) -> None:
+def test_range_outside_the_era_is_refused(start: int, end: int) -> None:
     with pytest.raises(ValueError, match="not inside era"):
-        list(partitions(era(5, 20, 10), start, end))
+        list(grid_partitions(era(5, 20, 10), start, end))
 
 
-@given(stretches())
-def test_partitions_are_complete_disjoint_and_in_order(stretch: tuple[Era, int, int]) -> None:
-    one, start, end = stretch
-    found = list(partitions(one, start, end))
+@given(eras_with_range())
+def test_partitions_are_complete_disjoint_and_in_order(era_with_range: tuple[Era, int, int]) -> None:
+    one, start, end = era_with_range
+    found = list(grid_partitions(one, start, end))
     assert found[0].start == start
     assert found[-1].end == end
     assert all(before.end + 1 == after.start for before, after in itertools.pairwise(found))
     assert sum(map(len, found)) == end - start + 1
 
 
-@given(stretches())
-def test_partitions_end_on_the_grid_or_with_the_range(stretch: tuple[Era, int, int]) -> None:
-    one, start, end = stretch
-    for partition in partitions(one, start, end):
+@given(eras_with_range())
+def test_partitions_end_on_the_grid_or_with_the_range(era_with_range: tuple[Era, int, int]) -> None:
+    one, start, end = era_with_range
+    for partition in grid_partitions(one, start, end):
         assert len(partition) <= one.partition_size
         assert (partition.end + 1 - one.ledger_start) % one.partition_size == 0 or partition.end == end
 
 
-@given(stretches(), st.data())
-def test_resuming_after_any_partition_gives_the_same_ones(stretch: tuple[Era, int, int], data: st.DataObject) -> None:
-    one, start, end = stretch
-    found = list(partitions(one, start, end))
+@given(eras_with_range(), st.data())
+def test_resuming_after_any_partition_gives_the_rest(era_with_range: tuple[Era, int, int], data: st.DataObject) -> None:
+    one, start, end = era_with_range
+    found = list(grid_partitions(one, start, end))
     done = data.draw(st.integers(0, len(found)))
     resumed_at = found[done - 1].end + 1 if done else start
-    assert list(partitions(one, resumed_at, end)) == found[done:]
+    assert list(grid_partitions(one, resumed_at, end)) == found[done:]
 
 
-@given(stretches(), st.data())
-def test_a_run_that_ended_early_costs_one_odd_partition(stretch: tuple[Era, int, int], data: st.DataObject) -> None:
-    one, start, end = stretch
+@given(eras_with_range(), st.data())
+def test_incomplete_tail_costs_one_off_grid_partition(
+    era_with_range: tuple[Era, int, int], data: st.DataObject
+) -> None:
+    one, start, end = era_with_range
     stopped = data.draw(st.integers(start, end))
-    whole = set(partitions(one, start, end))
-    later = list(partitions(one, stopped + 1, end))
+    whole = set(grid_partitions(one, start, end))
+    later = list(grid_partitions(one, stopped + 1, end))
     assert set(later[1:]) <= whole
 
 
-@given(stretches(), st.data())
-def test_cell_end_is_that_of_the_partition(stretch: tuple[Era, int, int], data: st.DataObject) -> None:
-    one, start, end = stretch
+@given(eras_with_range(), st.data())
+def test_grid_cell_end_is_the_partition_end(era_with_range: tuple[Era, int, int], data: st.DataObject) -> None:
+    one, start, end = era_with_range
     ledger = data.draw(st.integers(start, end))
-    holder = next(part for part in partitions(one, start, end) if part.start <= ledger <= part.end)
+    holder = next(part for part in grid_partitions(one, start, end) if part.start <= ledger <= part.end)
     assert min(grid_cell_end(one, ledger), end) == holder.end
 
 
 @pytest.mark.parametrize(
     ("one", "end", "expected"),
     [
-        (era(1, 0, 10), 0, 0),  # no data of the era yet
+        (era(1, 0, 10), 0, 0),  # no ledger of the era yet
         (era(1, 0, 10), 9, 0),  # the first partition is not complete
         (era(1, 0, 10), 10, 10),
         (era(1, 0, 10), 19, 10),
         (era(1, 0, 10), 20, 20),
         (era(1, 15, 10), 14, 10),
-        (era(1, 15, 10), 15, 15),  # the era's own end completes its last partition
-        (era(1, 15, 10), 99, 15),  # data goes on in another era
-        (era(100, 0, 10), 50, 99),  # data ends before the era
+        (era(1, 15, 10), 15, 15),  # the era's end completes its last partition
+        (era(1, 15, 10), 99, 15),  # the lake continues after the era
+        (era(100, 0, 10), 50, 99),  # the lake ends before the era
     ],
 )
-def test_last_whole(one: Era, end: int, expected: int) -> None:
+def test_last_complete_ledger(one: Era, end: int, expected: int) -> None:
     assert last_complete_ledger(one, end) == expected
 
 
-@given(stretches())
-def test_up_to_last_whole_every_partition_is_complete(stretch: tuple[Era, int, int]) -> None:
-    one, _, end = stretch
+@given(eras_with_range())
+def test_partitions_up_to_last_complete_ledger_are_complete(era_with_range: tuple[Era, int, int]) -> None:
+    one, _, end = era_with_range
     last = last_complete_ledger(one, end)
-    assert last <= min(end, one.last)
+    assert last <= min(end, one.last_ledger)
     assert one.ledger_start - 1 <= last
-    for partition in partitions(one, one.ledger_start, last):
-        assert len(partition) == one.partition_size or partition.end == one.last
+    for partition in grid_partitions(one, one.ledger_start, last):
+        assert len(partition) == one.partition_size or partition.end == one.last_ledger
     # and the next one is not
-    if last < one.last:
-        assert min(grid_cell_end(one, last + 1), one.last) > end
+    if last < one.last_ledger:
+        assert min(grid_cell_end(one, last + 1), one.last_ledger) > end
 
 
 @pytest.mark.parametrize(("start", "end"), [(5, 4), (-1, 4)])
-def test_a_partition_is_a_range(start: int, end: int) -> None:
+def test_inverted_or_negative_partition_is_refused(start: int, end: int) -> None:
     with pytest.raises(ValueError, match="is not a range"):
         Partition(start, end)
+
+
+@pytest.mark.parametrize(
+    ("partition", "first", "count"),
+    [
+        (Partition(0, 9), 2, 8),
+        (Partition(1, 2), 2, 1),
+        (Partition(2, 2), 2, 1),
+        (Partition(7, 9), 7, 3),
+        (Partition(0, 1), 2, 0),
+        (Partition(0, 0), 2, 0),
+    ],
+)
+def test_ledgers_0_and_1_do_not_count(partition: Partition, first: int, count: int) -> None:
+    assert (partition.first_ledger, partition.ledger_count) == (first, count)
+
+
+@given(st.tuples(*[st.integers(0, 30)] * 4))
+def test_partitions_overlap_exactly_when_sharing_a_ledger(ends: tuple[int, int, int, int]) -> None:
+    one, other = Partition(*sorted(ends[:2])), Partition(*sorted(ends[2:]))
+    shared = set(range(one.start, one.end + 1)) & set(range(other.start, other.end + 1))
+    assert one.overlaps(other) == other.overlaps(one) == bool(shared)
 
 
 def test_partitions_sort_by_ledger() -> None:
@@ -167,10 +199,10 @@ def test_uncovered_ranges(published: list[str], start: int, end: int, expected: 
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 8)), max_size=8), st.integers(0, 40), st.integers(-1, 50))
-def test_uncovered_ranges_are_the_ledgers_in_none(ranges: list[tuple[int, int]], start: int, end: int) -> None:
+def test_uncovered_ranges_hold_exactly_the_missing_ledgers(ranges: list[tuple[int, int]], start: int, end: int) -> None:
     parts = [Partition(low, low + more) for low, more in ranges]
     covered = {ledger for part in parts for ledger in range(part.start, part.end + 1)}
     found = uncovered_ranges(parts, start, end)
     missing = [ledger for ledger in range(start, end + 1) if ledger not in covered]
     assert [ledger for gap in found for ledger in range(gap.start, gap.end + 1)] == missing
-    assert all(one.end + 1 < two.start for one, two in itertools.pairwise(found))  # none is cut in two
+    assert all(one.end + 1 < two.start for one, two in itertools.pairwise(found))  # each gap is one range

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from bronze.errors import ConfigError
-from bronze.partitioning.path_names import is_plain_segment, plain_segment
+from bronze.partitioning.path_names import checked_segment, is_plain_segment
 
 
 @pytest.mark.parametrize("name", ["pre_p23", "v1", "pubnet", "1", "v1.2-rc", "A", "x" * 128])
-def test_plain(name: str) -> None:
+def test_plain_segment_is_returned(name: str) -> None:
     assert is_plain_segment(name)
-    assert plain_segment(name, "era_id") == name
+    assert checked_segment(name, "era_id") == name
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_plain(name: str) -> None:
         "x" * 129,
     ],
 )
-def test_not_plain(name: str) -> None:
+def test_other_names_are_refused(name: str) -> None:
     assert not is_plain_segment(name)
     with pytest.raises(ConfigError, match=r"era_id .* is not a plain path segment"):
-        plain_segment(name, "era_id")
+        checked_segment(name, "era_id")

@@ -1,63 +1,37 @@
-"""What a run has to do: examples, and what holds for every era, position, newest ledger and published partition."""
+"""Plans of an era: examples, and what holds for every era, position, newest ledger and published partition."""
 
 from __future__ import annotations
 
 import itertools
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import mkdtemp
+from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from bronze.dataset.dataset import Dataset
-from bronze.dataset.manifest import LedgerLinks, Manifest, file_name
-from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import ConfigError, StateError
 from bronze.lake.layout import LakeLayout
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition, last_complete_ledger, partitions
+from bronze.partitioning.partition import Partition, grid_partitions, last_complete_ledger
 from bronze.partitioning.plan import EraPlan, plan_era
-from bronze.stellar import FIRST_LEDGER
-from bronze.storage.local import LocalStore
-from tests.bronze.conftest import PRODUCER, era, hex_hash
+from tests.bronze.conftest import GRID, Workspace, copy, era
 
 
-def publish(dataset: Dataset, era: Era, published: Iterable[Partition]) -> None:
-    """Make partitions that count as published, with parquet files of one byte."""
-    for one in published:
-        first = max(one.start, FIRST_LEDGER)
-        folder = Path(dataset.store.url) / dataset.directory(era, one)
-        folder.mkdir(parents=True)
-        (folder / file_name(one)).write_bytes(b"x")
-        manifest = Manifest(
-            one, era.network, era.era_id, era.version_label, PRIMARY_TABLE, file_name(one), f"sha256:{hex_hash(one)}",
-            one.end - first + 1, 1, PRODUCER, "",
-            LedgerLinks(first, one.end, *map(hex_hash, (first - 1, first, one.end))),
-        )  # fmt: skip
-        (folder / "_manifest.json").write_bytes(manifest.to_bytes())
+class Published(set[Partition]):
+    """Existing partitions in memory; all of them are published."""
 
+    def list_partitions(self, era: Era) -> list[Partition]:
+        return sorted(self)
 
-@contextmanager
-def destination_with(era: Era, published: Iterable[Partition] = ()) -> Iterator[Dataset]:
-    root = mkdtemp()
-    try:
-        dataset = Dataset(LocalStore(root), "bronze", PRIMARY_TABLE)
-        publish(dataset, era, published)
-        yield dataset
-    finally:
-        shutil.rmtree(root)
+    def find_manifest(self, era: Era, partition: Partition) -> Partition | None:
+        return partition if partition in self else None
 
 
 def plan(
     one: Era, next_ledger: int, newest: int | None, published: Iterable[str] = (), *, partial: bool = False
 ) -> EraPlan:
-    parts = [Partition(*map(int, name.split("-"))) for name in published]
-    with destination_with(one, parts) as dataset:
-        return plan_era(one, next_ledger, newest, dataset, partial=partial)
+    existing = Published(Partition(*map(int, name.split("-"))) for name in published)
+    return plan_era(one, next_ledger, newest, existing, partial=partial)
 
 
 @pytest.mark.parametrize(
@@ -66,14 +40,14 @@ def plan(
         # an era with an end goes to it, whatever the lake holds
         (era(ledger_end=25), 2, None, False, [], "2-11 12-21 22-25", 0),
         (era(ledger_end=25), 2, 13, False, [], "2-11 12-21 22-25", 0),
-        # without one, to the last whole partition of the lake
+        # an open-ended era goes to the last complete partition of the lake
         (era(), 2, 25, False, [], "2-11 12-21", 4),
         (era(), 2, 21, False, [], "2-11 12-21", 0),
-        (era(), 2, 10, False, [], "", 9),  # not one is whole
+        (era(), 2, 10, False, [], "", 9),  # no partition is complete
         (era(), 2, 1, False, [], "", 0),  # the lake ends before the era
-        # or to the newest ledger, when that is asked for
+        # or to the newest ledger, with --publish-partial
         (era(), 2, 25, True, [], "2-11 12-21 22-25", 0),
-        # resumed on the grid, off it, at the end, behind it
+        # resumed on the grid, off the grid, at the end, after the end
         (era(), 12, 25, False, [], "12-21", 4),
         (era(), 15, 35, False, [], "15-21 22-31", 4),
         (era(), 22, 25, False, [], "", 4),
@@ -87,17 +61,17 @@ def plan(
         (era(ledger_start=1, ledger_end=2), 1, None, False, [], "1-2", 0),
         # published partitions on the grid change nothing
         (era(), 2, 31, False, ["2-11", "12-21"], "2-11 12-21 22-31", 0),
-        # odd ones stay as they are, the grid goes on after them
+        # off-grid ones stay as they are, the grid continues after them
         (era(), 2, 41, False, ["12-14"], "2-11 12-14 15-21 22-31 32-41", 0),
         (era(), 2, 41, False, ["5-25"], "2-4 5-25 26-31 32-41", 0),
         (era(), 15, 41, False, ["12-20"], "12-20 21-21 22-31 32-41", 0),  # the position lies in it
-        (era(), 2, 31, False, ["30-35"], "2-11 12-21 22-29 30-35", 0),  # it ends behind the last whole one
-        (era(), 2, 31, False, ["32-33"], "2-11 12-21 22-31", 0),  # it lies behind the plan
-        # corrections go through everything again
+        (era(), 2, 31, False, ["30-35"], "2-11 12-21 22-29 30-35", 0),  # it ends after the last complete one
+        (era(), 2, 31, False, ["32-33"], "2-11 12-21 22-31", 0),  # it comes after the plan
+        # with allow_overwrite everything is copied again
         (era(allow_overwrite=True), 22, 31, False, ["12-14"], "2-11 12-14 15-21 22-31", 0),
     ],
 )
-def test_plan(
+def test_plan_of_era(
     one: Era, next_ledger: int, newest: int | None, partial: bool, published: list[str], expected: str, tail: int
 ) -> None:
     found = plan(one, next_ledger, newest, published, partial=partial)
@@ -105,10 +79,16 @@ def test_plan(
     assert found.incomplete_tail == tail
 
 
-def test_a_directory_without_manifest_is_not_kept() -> None:
-    with destination_with(era(), [Partition(5, 8)]) as dataset:
-        next(Path(dataset.store.url).rglob("_manifest.json")).unlink()
-        assert plan_era(era(), 2, 11, dataset, partial=False).partitions == (Partition(2, 11),)
+def test_dataset_keeps_published_off_grid_partition(workspace: Workspace) -> None:
+    copy(workspace, [Partition(2, 8)])
+    (workspace.data / workspace.dataset.directory(workspace.era, GRID[1])).mkdir()  # a directory without manifest
+    found = plan_era(workspace.era, 2, 31, workspace.dataset, partial=False)
+    assert " ".join(map(str, found.partitions)) == "2-8 9-11 12-21 22-31"
+
+
+def test_directory_without_manifest_is_not_kept(workspace: Workspace) -> None:
+    (workspace.data / workspace.dataset.directory(workspace.era, Partition(5, 8))).mkdir(parents=True)
+    assert plan_era(workspace.era, 2, 11, workspace.dataset, partial=False).partitions == (Partition(2, 11),)
 
 
 @pytest.mark.parametrize(
@@ -124,16 +104,16 @@ def test_a_directory_without_manifest_is_not_kept() -> None:
         (["5-14", "12-21"], "published partition 12-21 of standalone/e1/v1 overlaps"),
     ],
 )
-def test_published_partitions_that_overlap_are_refused(published: list[str], message: str) -> None:
+def test_overlapping_published_partitions_are_refused(published: list[str], message: str) -> None:
     with pytest.raises(StateError, match=message):
         plan(era(), 2, 41, published)
 
 
-def test_a_damaged_odd_partition_is_refused() -> None:
-    with destination_with(era(), [Partition(5, 8)]) as dataset:
-        next(Path(dataset.store.url).rglob("*.parquet")).unlink()
-        with pytest.raises(StateError, match=r"range=5-8/_manifest\.json stands without its parquet file"):
-            plan_era(era(), 2, 41, dataset, partial=False)
+def test_damaged_off_grid_partition_is_refused(workspace: Workspace) -> None:
+    copy(workspace, [Partition(2, 8)])
+    workspace.parquet(Partition(2, 8)).unlink()
+    with pytest.raises(StateError, match=r"range=2-8/_manifest\.json"):
+        plan_era(workspace.era, 2, 41, workspace.dataset, partial=False)
 
 
 @pytest.mark.parametrize(
@@ -144,34 +124,32 @@ def test_a_damaged_odd_partition_is_refused() -> None:
         (era(ledger_start=1, partition_size=1), "first partition 1-1 of era 'e1' would be empty"),
     ],
 )
-def test_a_partition_of_ledgers_that_do_not_exist_is_refused(one: Era, message: str) -> None:
+def test_empty_first_partition_is_refused(one: Era, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         plan(one, 0, 50)
 
 
-def test_an_empty_lake_is_no_end() -> None:
+def test_open_ended_era_needs_a_newest_ledger() -> None:
     with pytest.raises(ConfigError, match="'e1' has no ledger_end and the lake is empty"):
         plan(era(), 2, None)
 
 
 @st.composite
 def situations(draw: st.DrawFn) -> tuple[Era, int, int, bool, list[Partition]]:
-    """An era, where its chain stands, the newest ledger, whether partial, and published odd partitions."""
+    """An era, where its chain stands, the newest ledger, whether partial, and published off-grid partitions."""
     start, size = draw(st.integers(0, 30)), draw(st.integers(3, 20))
     end = draw(st.just(0) | st.integers(max(start, 2), start + 100))
     one = era(ledger_start=start, ledger_end=end, partition_size=size, allow_overwrite=draw(st.booleans()))
     cuts = sorted(draw(st.sets(st.integers(max(start, 2), start + 110), max_size=6)))
     pairs = [Partition(low, high - 1) for low, high in itertools.pairwise(cuts)]
-    published = [pair for pair in pairs if pair.end <= one.last and draw(st.booleans())]
+    published = [pair for pair in pairs if pair.end <= one.last_ledger and draw(st.booleans())]
     return one, draw(st.integers(0, start + 120)), draw(st.integers(2, start + 120)), draw(st.booleans()), published
 
 
-@settings(deadline=None)
 @given(situations())
-def test_every_plan(situation: tuple[Era, int, int, bool, list[Partition]]) -> None:
+def test_every_plan_covers_exactly_its_range(situation: tuple[Era, int, int, bool, list[Partition]]) -> None:
     one, next_ledger, newest, partial, published = situation
-    with destination_with(one, published) as dataset:
-        found = plan_era(one, next_ledger, newest, dataset, partial=partial)
+    found = plan_era(one, next_ledger, newest, Published(published), partial=partial)
     start = one.ledger_start if one.allow_overwrite else max(one.ledger_start, next_ledger)
     end = one.ledger_end or (newest if partial else last_complete_ledger(one, newest))
     assert (found.start, found.end) == (start, end)
@@ -193,34 +171,33 @@ def test_every_plan(situation: tuple[Era, int, int, bool, list[Partition]]) -> N
             for edge in (part.start, part.end + 1):
                 assert edge in edges or (edge - one.ledger_start) % one.partition_size == 0
             assert len(part) <= one.partition_size
-    # without an end, what is new is whole unless asked otherwise
+    # new partitions of an open-ended era are complete unless --publish-partial is given
     if not one.ledger_end and not partial and not published and start == one.ledger_start:
         assert all(len(part) == one.partition_size for part in parts)
     if not one.ledger_end:
         assert found.incomplete_tail == max(0, newest - max(end, start - 1))
-    assert found.ledgers == sum(1 for part in parts for ledger in range(part.start, part.end + 1) if ledger >= 2)
+    assert found.ledger_count == sum(1 for part in parts for ledger in range(part.start, part.end + 1) if ledger >= 2)
 
 
-@settings(deadline=None)
 @given(situations(), st.data())
-def test_resumed_after_any_partition_the_plan_is_the_rest(
+def test_plan_resumed_after_any_partition_is_the_rest(
     situation: tuple[Era, int, int, bool, list[Partition]], data: st.DataObject
 ) -> None:
     one, _, newest, partial, published = situation
     one = era(ledger_start=one.ledger_start, ledger_end=one.ledger_end, partition_size=one.partition_size)
-    with destination_with(one, published) as dataset:
-        whole = plan_era(one, 0, newest, dataset, partial=partial).partitions
-        done = data.draw(st.integers(0, len(whole)))
-        next_ledger = whole[done - 1].end + 1 if done else one.ledger_start
-        # what was done is published meanwhile
-        publish(dataset, one, [part for part in whole[:done] if part not in published])
-        assert plan_era(one, next_ledger, newest, dataset, partial=partial).partitions == whole[done:]
+    whole = plan_era(one, 0, newest, Published(published), partial=partial).partitions
+    done = data.draw(st.integers(0, len(whole)))
+    next_ledger = whole[done - 1].end + 1 if done else one.ledger_start
+    # what was copied is published meanwhile
+    existing = Published([*published, *whole[:done]])
+    assert plan_era(one, next_ledger, newest, existing, partial=partial).partitions == whole[done:]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 40), st.integers(3, 30), st.integers(40, 120), st.sampled_from([1, 2, 7, 64]))
-def test_files_are_counted_as_they_are_read(start: int, size: int, end: int, k: int) -> None:
+def test_files_are_counted_once_per_partition(start: int, size: int, end: int, k: int) -> None:
     one, layout = era(ledger_start=start, ledger_end=end, partition_size=size), LakeLayout(k, 10)
-    parts = tuple(partitions(one, start, end))
+    parts = tuple(grid_partitions(one, start, end))
     read = [{layout.key(ledger) for ledger in range(max(part.start, 2), part.end + 1)} for part in parts]
-    assert EraPlan(one, start, end, 0, parts).files(layout) == sum(map(len, read))
+    assert EraPlan(era=one, start=start, end=end, incomplete_tail=0, partitions=parts).file_count(k) == sum(
+        map(len, read)
+    )

@@ -19,7 +19,9 @@ from bronze.partitioning.era import Era
 from bronze.storage.local import LocalStore
 
 data, events, state = map(LocalStore, sys.argv[1:])
-era = Era("e1", "v1", "standalone", ledger_start=2, ledger_end=0, partition_size=10)
+era = Era(
+    era_id="e1", version_label="v1", network="standalone", ledger_start=2, ledger_end=0, partition_size=10
+)
 found = verify_chain(
     era,
     Dataset(data, "bronze", "ledgers_lcm_raw"),

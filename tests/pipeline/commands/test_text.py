@@ -24,7 +24,7 @@ from pipeline.telemetry.totals import Totals
 from tests.pipeline.telemetry.test_totals import SUMMARY
 from tests.transforms.conftest import make_job
 
-ERA = Era("e", "v1", "net", 0, 0, 1000)
+ERA = Era(era_id="e", version_label="v1", network="net", ledger_start=0, ledger_end=0, partition_size=1000)
 HEAD = "sha256:" + "ab" * 32
 
 
@@ -33,7 +33,7 @@ def prepared(
 ) -> Prepared:
     layout = LakeLayout(4, 64000)
     end = parts[-1].end if parts else -1
-    plan = EraPlan(ERA, 0, end, tail, parts)
+    plan = EraPlan(era=ERA, start=0, end=end, incomplete_tail=tail, partitions=parts)
     store = LocalStore("/lake")
     made = make_job(Path("/out"), eras=(ERA,), layout=layout, prefix="bronze", **job)
     return Prepared(

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import partitions
+from bronze.partitioning.partition import grid_partitions
 from bronze.partitioning.plan import EraPlan
 from pipeline.launch.waves import _LEDGERS, _MOST, _PER_WORKER, _PER_WORKER_REMOTE, cut_waves
 from transforms.elements import PartitionKey
 
 
 def plan(era_id: str, start: int, end: int, size: int) -> EraPlan:
-    era = Era(era_id, "v1", "net", start, end, size)
-    return EraPlan(era, start, end, 0, tuple(partitions(era, start, end)))
+    era = Era(era_id=era_id, version_label="v1", network="net", ledger_start=start, ledger_end=end, partition_size=size)
+    return EraPlan(era=era, start=start, end=end, incomplete_tail=0, partitions=tuple(grid_partitions(era, start, end)))
 
 
 def keys_of(plans: list[EraPlan]) -> list[PartitionKey]:

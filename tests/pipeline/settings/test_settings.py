@@ -421,7 +421,7 @@ sauce: {mode: local}
         ),
         (
             f"{LOCAL}eras: [{{era_id: a}}, {{era_id: b, ledger_start: 9}}]",
-            "era 'a' has no end (ledger_end 0) and stands before era 'b'",
+            "era 'a' has no end (ledger_end 0) and comes before era 'b'",
         ),
         (
             f"{LOCAL}active_eras: [pre_p24]",
@@ -590,14 +590,14 @@ def test_choosing_an_era_that_is_none(load_text: Load) -> None:
 
 
 def test_each_era_has_its_own_keys(load_text: Load) -> None:
-    first, second = load_text(TWO).era_table()
+    first, second = load_text(TWO).all_eras()
     assert (first.allow_overwrite, first.protocol_max) == (False, 22)
     assert (second.allow_overwrite, second.protocol_max) == (True, None)
 
 
 def test_eras_win_over_era_as_they_did_in_the_go_copier(load_text: Load) -> None:
     settings = load_text(TWO + "era: {era_id: x}")
-    assert [era.era_id for era in settings.era_table()] == ["a", "b"]
+    assert [era.era_id for era in settings.all_eras()] == ["a", "b"]
     assert settings.warnings == ["the settings give both `eras` and `era`: `era` is not used"]
     assert load_text(TWO).warnings == []
 
