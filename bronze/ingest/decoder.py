@@ -37,13 +37,13 @@ class FileDecoder:
         max_object: most bytes that one file may decode to.
     """
 
-    def __init__(self, lake: Lake, verify: VerifyLevel, *, capacity: int = _FILE_BYTES, max_object: int) -> None:
+    def __init__(self, lake: Lake, verify: VerifyLevel, *, capacity: int = 0, max_object: int) -> None:
         self._lake = lake
         self._verify = verify
-        self._capacity = capacity
+        self._capacity = capacity or _FILE_BYTES
         self._max_object = max_object
         self._single_ledger_files = False
-        self.arena = DecodeBuffer(capacity, max_object)
+        self.arena = DecodeBuffer(self._capacity, max_object)
 
     def decode(self, start: int, at: int = BATCH_HEADER_BYTES, read: Read | None = None) -> Sequence[CloseMeta]:
         """Decode the file named from `start` so that its first close meta comes to lie at `at`.
@@ -124,7 +124,8 @@ class ParallelDecoder:
                 if not waiting:
                     return
                 decoder, decoded = waiting.popleft()
-                yield decoder.arena.view, decoded.result()
+                metas = decoded.result()  # before its view is taken: the buffer may grow until then
+                yield decoder.arena.view, metas
                 decoder.shrink()
                 free.append(decoder)
         finally:

@@ -142,6 +142,17 @@ def test_the_same_bytes_and_errors_with_files_decoded_ahead(
     encoder.close()
 
 
+@pytest.mark.parametrize("k", [1, 4, 64])
+def test_parallel_decoding_survives_growing_buffers(
+    lake_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, k: int
+) -> None:
+    # the reader waits for a file whose buffer grows meanwhile: what it is given must be the buffer's memory afterwards
+    monkeypatch.setattr("bronze.ingest.decoder._FILE_BYTES", 16)
+    lake = lake_at(lake_of(k), k)
+    made = bytes_of(lake, threads=3)
+    assert sha256(made) == sha256(bytes_of(lake_at(lake_of())))
+
+
 def test_an_encoder_used_again_and_after_a_failure(lake_of: Callable[..., Path]) -> None:
     lake = lake_at(lake_of(4), 4)
     encoder = PartitionEncoder(lake, verify=VerifyLevel.FULL, compression="zstd", max_object=1 << 26)
