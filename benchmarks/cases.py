@@ -182,8 +182,8 @@ def main() -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         count = work()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    list_children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu += list_children.ru_utime + list_children.ru_stime - before.ru_utime - before.ru_stime
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu += children.ru_utime + children.ru_stime - before.ru_utime - before.ru_stime
     figures = {"count": count, "wall": wall, "cpu": cpu, "peak_rss": _peak_rss()}
     print(json.dumps(figures | ({"steady": wall * speed.mean} if speed else {})))
 

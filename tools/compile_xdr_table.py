@@ -468,7 +468,7 @@ def compile_program(root: str) -> tuple[list[int], dict[int, Label]]:
         tables.append(at)
         at += len(entry)
 
-    def location(word: object) -> int:
+    def place(word: object) -> int:
         if isinstance(word, TableRef):
             return tables[word.index]
         return starts[id(word)] if isinstance(word, Routine) else int(word)  # type: ignore[call-overload]
@@ -477,9 +477,9 @@ def compile_program(root: str) -> tuple[list[int], dict[int, Label]]:
     for routine in compiler.routines.values():
         for words, label in routine.code:
             labels[len(program)] = label
-            program.extend(map(location, words))
+            program.extend(map(place, words))
     for entry in compiler.tables:
-        program.extend(map(location, entry))
+        program.extend(map(place, entry))
     return program, labels
 
 

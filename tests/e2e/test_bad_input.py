@@ -403,7 +403,7 @@ def damaged(
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
-def test_a_damaged_object_stops_its_partition_and_no_other(
+def test_damaged_object_fails_only_its_partition(
     damage: Damage, damaged: Callable[[Damage], tuple[Objects, Copier, dict[str, Any]]]
 ) -> None:
     lake, copy, values = damaged(damage)
@@ -455,7 +455,7 @@ STRADDLING = {"ledger_start": 8, "ledger_end": 25, "partition_size": 6}
         pytest.param(of_another_chain, 14, [(14, 19)], id="a broken link on the boundary hits the one behind it"),
     ],
 )
-def test_a_damaged_file_of_two_partitions_hits_those_that_need_what_is_wrong(
+def test_file_across_partitions_fails_those_needing_it(
     harm: Callable[[Objects, int], Any],
     at: int,
     hit: list[tuple[int, int]],
@@ -472,9 +472,7 @@ def test_a_damaged_file_of_two_partitions_hits_those_that_need_what_is_wrong(
     assert copy.verified()
 
 
-def test_ledgers_behind_the_end_of_the_lake_are_missing(
-    sample: Callable[..., Objects], copier: Callable[..., Copier]
-) -> None:
+def test_ledgers_beyond_lake_end_are_missing(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
     lake = sample(first=8, ledgers=12)
     copy = copier(lake.root, ledger_start=8, ledger_end=31, partition_size=8)
 
@@ -490,7 +488,7 @@ def test_ledgers_behind_the_end_of_the_lake_are_missing(
     ]
 
 
-def test_many_damaged_partitions_are_all_named(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
+def test_all_damaged_partitions_are_reported(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
     """With several workers too, and nothing of what failed gets into what is published."""
     lake = sample(first=8, ledgers=40)
     copy = copier(lake.root, ledger_start=8, ledger_end=47, partition_size=2, settings={"perf": {"workers": 4}})
@@ -508,7 +506,7 @@ def test_many_damaged_partitions_are_all_named(sample: Callable[..., Objects], c
     assert copy.verified()
 
 
-def test_what_failed_writes_into_no_other_file(
+def test_failed_partition_closes_its_file(
     sample: Callable[..., Objects], copier: Callable[..., Copier], tmp_path: Path
 ) -> None:
     """Arrow ends a file when its writer is let go of, be it long after the partition's temporary file is closed.
@@ -534,7 +532,7 @@ def test_what_failed_writes_into_no_other_file(
     assert (tmp_path / "other").read_bytes() == b"mine"
 
 
-def test_what_no_hash_covers_is_checked_for_form_only(
+def test_unhashed_bytes_are_checked_for_form_only(
     sample: Callable[..., Objects], copier: Callable[..., Copier]
 ) -> None:
     """No hash covers transaction meta: a flip that leaves it well-formed cannot be noticed.
@@ -565,7 +563,7 @@ def _well_formed_flips(meta: bytes, start: int, size: int) -> Any:
             continue
 
 
-def test_merged_load_test_ledgers_are_copied_when_only_headers_are_verified(
+def test_load_test_ledgers_pass_header_verification(
     damaged: Callable[[Damage], tuple[Objects, Copier, dict[str, Any]]],
 ) -> None:
     """``source.verify: header`` lets a wrong transaction set pass, and nothing else."""
@@ -580,7 +578,7 @@ def test_merged_load_test_ledgers_are_copied_when_only_headers_are_verified(
     assert "ledger 36: ledger hash does not hold" in ran.out
 
 
-def test_a_lake_of_bare_ledgers_is_copied(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
+def test_lake_of_bare_ledgers_is_copied(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
     """Some private archives hold one bare LedgerCloseMeta in each object, and their names are held to it."""
     lake = sample(first=8, ledgers=16)
     metas = {ledger: lake.meta(ledger) for ledger in range(8, 24)}
@@ -612,7 +610,7 @@ def test_a_lake_of_bare_ledgers_is_copied(sample: Callable[..., Objects], copier
         pytest.param({"compression": "gzip"}, 1, "compression is 'gzip', only 'zstd' is supported", id="compression"),
     ],
 )
-def test_a_lake_that_contradicts_itself_is_not_read(
+def test_contradictory_lake_is_refused(
     config: Any, status: int, says: str, sample: Callable[..., Objects], copier: Callable[..., Copier]
 ) -> None:
     lake = sample(first=8, ledgers=8)
@@ -628,7 +626,7 @@ def test_a_lake_that_contradicts_itself_is_not_read(
     assert not (copy.root / "data").exists()
 
 
-def test_the_lake_is_never_written_to(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
+def test_lake_is_never_written(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
     lake = sample(first=8, ledgers=8)
     before = {path: path.stat().st_mtime_ns for path in lake.root.rglob("*")}
     assert call("--config", copier(lake.root, ledger_start=8, ledger_end=15).config).status == 0

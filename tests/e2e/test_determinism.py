@@ -97,7 +97,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__.replace("_", " "))
-def test_every_way_to_copy_a_lake_ends_with_the_same_files(
+def test_every_way_of_copying_gives_same_files(
     way: Callable[[Copier], Copier], once: Copier, copier: Callable[..., Copier]
 ) -> None:
     other = way(copier(once.lake, name="other", eras=ERAS))
@@ -114,7 +114,7 @@ def test_every_way_to_copy_a_lake_ends_with_the_same_files(
     "compression",
     ["zstd", "snappy", "none"],
 )
-def test_a_second_run_changes_no_byte(
+def test_second_run_changes_no_byte(
     compression: str, sample: Callable[..., Objects], copier: Callable[..., Copier]
 ) -> None:
     copy = copier(
@@ -144,7 +144,7 @@ def files_of(copy: Copier) -> list[Any]:
         pytest.param(54, 2, id="in the last partition"),
     ],
 )
-def test_a_run_that_was_killed_is_completed_by_the_next(
+def test_run_killed_while_reading_is_resumed(
     stuck_at: int, workers: int, once: Copier, sample: Callable[..., Objects], copier: Callable[..., Copier]
 ) -> None:
     """The lake's object is a pipe that nobody writes to: the run hangs in it until it is killed."""
@@ -194,9 +194,7 @@ def _close_pipes() -> Any:
 
 
 @pytest.mark.parametrize("nth", [1, 3, 6])
-def test_a_run_that_was_killed_anywhere_is_completed_by_the_next(
-    nth: int, once: Copier, copier: Callable[..., Copier]
-) -> None:
+def test_run_killed_after_publishing_is_resumed(nth: int, once: Copier, copier: Callable[..., Copier]) -> None:
     """Killed as soon as the n-th parquet file is seen: with its manifest or without, committed or not."""
     copy = copier(once.lake, name="killed", eras=ERAS, settings={"perf": {"workers": 2, "wave_partitions": 2}})
 
@@ -227,7 +225,7 @@ def test_a_run_that_was_killed_anywhere_is_completed_by_the_next(
         ),
     ],
 )
-def test_both_readers_give_the_same_bytes(
+def test_both_readers_give_same_bytes(
     reader: str, workers: str, sample: Callable[..., Objects], copier: Callable[..., Copier]
 ) -> None:
     lake, keys = sample(first=8, ledgers=16).root, {"ledger_start": 8, "ledger_end": 23, "partition_size": 4}

@@ -33,7 +33,7 @@ def eras_of(copy: Copier) -> dict[str, list[tuple[int, int]]]:
     return {name: parts for name, parts in found.items() if parts}
 
 
-def test_one_run_makes_three_directories_without_a_ledger_twice_or_missing(three: Copier) -> None:
+def test_three_eras_cover_every_ledger_once(three: Copier) -> None:
     assert three.run().status == 0
 
     assert eras_of(three) == PARTITIONS
@@ -41,7 +41,7 @@ def test_one_run_makes_three_directories_without_a_ledger_twice_or_missing(three
     assert {row["era_id"] for row in three.rows("b")} == {"b"}
 
 
-def test_one_run_makes_three_chains(three: Copier) -> None:
+def test_each_era_has_its_chain(three: Copier) -> None:
     three.run()
 
     assert {name: three.committed(name) for name in PARTITIONS} == PARTITIONS
@@ -53,7 +53,7 @@ def test_one_run_makes_three_chains(three: Copier) -> None:
     assert three.verified()
 
 
-def test_a_boundary_between_eras_is_linked_like_any_other(three: Copier) -> None:
+def test_ledgers_link_across_era_boundary(three: Copier) -> None:
     """The first ledger of an era states the hash of the last one of the era before."""
     three.run()
     first, last = three.manifests("b")[22, 29]["ledgers"], three.manifests("a")[20, 21]["ledgers"]
@@ -71,7 +71,7 @@ def test_a_boundary_between_eras_is_linked_like_any_other(three: Copier) -> None
         pytest.param([], ["--eras", " b , c "], "bc", id="--eras with spaces"),
     ],
 )
-def test_only_the_chosen_eras_are_copied(active: list[str], arguments: list[str], copied: str, three: Copier) -> None:
+def test_only_chosen_eras_are_copied(active: list[str], arguments: list[str], copied: str, three: Copier) -> None:
     three.settings["active_eras"] = active
 
     ran = three.run(*arguments)
@@ -81,7 +81,7 @@ def test_only_the_chosen_eras_are_copied(active: list[str], arguments: list[str]
     assert len(ran.lines("chain")) == len(copied)
 
 
-def test_an_era_without_an_end_stands_last_and_goes_up_to_the_last_whole_partition(three: Copier) -> None:
+def test_open_era_ends_at_last_complete_partition(three: Copier) -> None:
     three.settings["eras"] = [*ERAS[:2], {**ERAS[2], "ledger_end": 0}]
 
     ran = three.run()
@@ -109,7 +109,7 @@ TWO_PROTOCOLS = {"first": 8, "ledgers": 32, "protocols": (20, 22)}
         pytest.param({"protocol_min": 21, "protocol_max": 21}, 0, "era 'e1' allows 21 to 21", id="no ledger is of it"),
     ],
 )
-def test_every_ledger_is_of_a_protocol_that_the_era_allows(
+def test_protocol_outside_era_bounds_is_refused(
     bounds: dict[str, Any],
     published: int,
     complaint: str,

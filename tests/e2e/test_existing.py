@@ -49,7 +49,7 @@ def edit_manifest(copy: Copier, part: tuple[int, int], edit: Callable[[dict[str,
     path.write_text(json.dumps(document, indent=2))
 
 
-def test_a_partition_is_skipped_by_its_manifest(lake: Objects, copied: Copier) -> None:
+def test_existing_partition_is_skipped(lake: Objects, copied: Copier) -> None:
     """Nothing of the lake is needed for it, nothing of it is touched, and the chain takes it up."""
     for ledger in range(16, 24):
         lake.remove(ledger)
@@ -119,9 +119,7 @@ def empty_manifest(copy: Copier) -> None:
         pytest.param(empty_manifest, "cannot be used", id="it is empty"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_an_error_not_a_skip(
-    harm: Callable[[Copier], None], says: str, copied: Copier
-) -> None:
+def test_mismatched_manifest_fails_partition(harm: Callable[[Copier], None], says: str, copied: Copier) -> None:
     harm(copied)
 
     ran = copied.run()
@@ -148,7 +146,7 @@ def test_a_manifest_that_does_not_fit_is_an_error_not_a_skip(
         pytest.param(None, id="the whole file"),
     ],
 )
-def test_a_parquet_file_without_a_manifest_is_not_trusted(left: bytes | None, copied: Copier) -> None:
+def test_orphaned_parquet_file_is_not_trusted(left: bytes | None, copied: Copier) -> None:
     whole = copied.parquet(MIDDLE).read_bytes()
     manifest_path(copied, MIDDLE).unlink()
     copied.parquet(MIDDLE).write_bytes(whole if left is None else left)
@@ -160,7 +158,7 @@ def test_a_parquet_file_without_a_manifest_is_not_trusted(left: bytes | None, co
     assert copied.verified()
 
 
-def test_temporary_files_of_a_dead_run_are_removed(copied: Copier) -> None:
+def test_dead_run_leftovers_are_removed(copied: Copier) -> None:
     for folder in ("data", "pas", "state"):
         left = copied.root / folder / "_temporary" / "part-8-15.parquet.0123456789abcdef"
         left.parent.mkdir(parents=True)
@@ -174,7 +172,7 @@ def test_temporary_files_of_a_dead_run_are_removed(copied: Copier) -> None:
 # ---------------------------------------------------------------------------------------- allow_overwrite
 
 
-def test_what_exists_is_left_alone_when_the_copier_would_make_other_bytes(copied: Copier) -> None:
+def test_differing_existing_partition_is_kept(copied: Copier) -> None:
     before = copied.published()
     copied.settings["bronze"] = {"compression": "none"}
 
@@ -184,9 +182,7 @@ def test_what_exists_is_left_alone_when_the_copier_would_make_other_bytes(copied
     assert copied.published() == before
 
 
-def test_allow_overwrite_replaces_what_differs_and_the_chain_says_so(
-    lake: Objects, copier: Callable[..., Copier]
-) -> None:
+def test_allow_overwrite_replaces_and_records_differing_partition(lake: Objects, copier: Callable[..., Copier]) -> None:
     copy = copier(lake.root, ledger_start=8, ledger_end=31, partition_size=8)
     copy.run()
     before, first_events = copy.published(), copy.events()
@@ -204,7 +200,7 @@ def test_allow_overwrite_replaces_what_differs_and_the_chain_says_so(
     assert copy.verified()
 
 
-def test_allow_overwrite_leaves_alone_what_is_the_same(lake: Objects, copier: Callable[..., Copier]) -> None:
+def test_allow_overwrite_keeps_equal_partition(lake: Objects, copier: Callable[..., Copier]) -> None:
     copy = copier(lake.root, ledger_start=8, ledger_end=31, partition_size=8, allow_overwrite=True)
     copy.run()
     before = {path: path.stat().st_mtime_ns for path in (copy.root / "data").rglob("*")}
@@ -219,7 +215,7 @@ def test_allow_overwrite_leaves_alone_what_is_the_same(lake: Objects, copier: Ca
 # --------------------------------------------------------------------------------------- the older copier
 
 
-def test_partitions_of_the_older_copier_are_skipped_and_linked(copied: Copier, lake: Objects) -> None:
+def test_go_partitions_are_skipped_and_linked(copied: Copier, lake: Objects) -> None:
     """Its manifests have no key `ledgers`: the hashes that link them are read from its parquet files."""
     for part in PARTITIONS[:2]:
         edit_manifest(copied, part, lambda manifest: manifest.pop("ledgers"))
@@ -233,7 +229,7 @@ def test_partitions_of_the_older_copier_are_skipped_and_linked(copied: Copier, l
     assert copied.verified()
 
 
-def test_a_partition_of_the_older_copier_that_links_to_another_ledger_is_refused(copied: Copier) -> None:
+def test_unlinked_go_partition_is_refused(copied: Copier) -> None:
     """Its file is that of another chain: it is whole, but does not follow the partition before."""
     edit_manifest(copied, MIDDLE, lambda manifest: manifest.pop("ledgers"))
     table = pq.ParquetFile(copied.parquet(MIDDLE)).read()
@@ -288,7 +284,7 @@ def of_older_copier_with_its_chain(copy: Copier, part: tuple[int, int]) -> None:
         (8, of_older_copier_with_its_chain),
     ],
 )
-def test_new_partition_behind_older_one_must_link(
+def test_new_partition_must_link_to_go_partition(
     sample: Callable[..., Objects],
     copier: Callable[..., Copier],
     start: int,
@@ -367,7 +363,7 @@ def prune_old_events(copy: Copier) -> None:
 
 @pytest.mark.ledgers
 @pytest.mark.parametrize("having", [keep_everything, lose_the_checkpoint, lose_the_head, prune_old_events])
-def test_a_chain_that_the_older_copier_began_is_continued(having: Callable[[Copier], None], continued: Copier) -> None:
+def test_go_chain_is_continued(having: Callable[[Copier], None], continued: Copier) -> None:
     having(continued)
     head = json.loads((OLD_CHAIN / "pas-chain-heads.json").read_bytes())["pubnet/pre_p23/v1"]
 

@@ -80,7 +80,7 @@ def named(out: str) -> list[str]:
         (removed, ["16-23"]),
     ],
 )
-def test_run_and_verify_name_the_same_gaps(
+def test_run_and_verify_report_same_gaps(
     copy: Copier, make: Callable[[Copier], None], gaps: list[str], pas: bool
 ) -> None:
     copy.settings["pas"]["enabled"] = pas
@@ -90,7 +90,7 @@ def test_run_and_verify_name_the_same_gaps(
     assert named(copy.run("verify").out) == gaps
 
 
-def test_leading_gap_is_filled_after_the_checkpoint_is_lost(copy: Copier) -> None:
+def test_lost_checkpoint_fills_leading_gap(copy: Copier) -> None:
     """The chain's events do not reach back to the era's start; `repair` before the run changes nothing of that."""
     leading(copy)
     assert copy.run().status == 0

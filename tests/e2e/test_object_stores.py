@@ -148,8 +148,8 @@ def finished(copy: Copier, cloud: Cloud, expected: Copier) -> None:
 @pytest.mark.parametrize(
     ("source", "destination"), [("s3", "s3"), ("gcs", "gcs"), ("gcs", "local"), ("local", "s3"), ("s3", "gcs")]
 )
-def test_from_and_to(
-    source: str, dataset: str, lake: Path, expected: Copier, tmp_path: Path, request: pytest.FixtureRequest
+def test_copy_between_stores_gives_same_bytes(
+    source: str, destination: str, lake: Path, expected: Copier, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     copy = new_copier(tmp_path / "copy", lake, **ERA)
     copy.settings["perf"]["workers"] = 2
@@ -157,13 +157,13 @@ def test_from_and_to(
         cloud = request.getfixturevalue(source)
         cloud.fill(lake)
         copy.settings["source"] = cloud.source()
-    if dataset == "local":
+    if destination == "local":
         ran = copy.run()
         assert ran.status == 0, ran
         same(copy, expected)
         assert copy.run("verify").status == 0
         return
-    cloud = request.getfixturevalue(dataset)
+    cloud = request.getfixturevalue(destination)
     cloud.write_to(copy)
     ran = copy.run()
     assert ran.status == 0, ran
@@ -171,7 +171,7 @@ def test_from_and_to(
 
 
 @pytest.mark.parametrize(("far", "expected_waves"), [(False, 4), (True, 2)])
-def test_waves_are_longer_where_publishing_takes_long(
+def test_remote_destination_gets_longer_waves(
     far: bool, expected_waves: int, s3: Cloud, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, number in (("_PER_WORKER", 2), ("_PER_WORKER_REMOTE", 4), ("_LEDGERS", 1)):
@@ -191,7 +191,7 @@ def test_waves_are_longer_where_publishing_takes_long(
     assert len(found) == expected_waves
 
 
-def test_workers_that_are_processes(s3: Cloud, lake: Path, expected: Copier, tmp_path: Path) -> None:
+def test_worker_processes_copy_between_buckets(s3: Cloud, lake: Path, expected: Copier, tmp_path: Path) -> None:
     copy = new_copier(tmp_path / "copy", lake, **ERA)
     copy.settings["perf"]["workers"] = 2
     s3.fill(lake)
@@ -203,7 +203,7 @@ def test_workers_that_are_processes(s3: Cloud, lake: Path, expected: Copier, tmp
 
 
 @pytest.mark.parametrize("which", ["s3", "gcs"])
-def test_killed_and_resumed(
+def test_killed_run_is_resumed_in_bucket(
     which: str, lake: Path, expected: Copier, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     cloud: Cloud = request.getfixturevalue(which)
@@ -230,7 +230,7 @@ def test_killed_and_resumed(
 
 
 @pytest.mark.parametrize("which", ["s3", "gcs"])
-def test_two_copiers_make_one_chain(
+def test_concurrent_copiers_make_one_chain(
     which: str, lake: Path, expected: Copier, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     cloud: Cloud = request.getfixturevalue(which)
@@ -267,7 +267,7 @@ FAULTS = {
     # Small files go to Google in one piece, and their copies are one request.
     [(which, fault) for which in ("s3", "gcs") for fault in FAULTS if (which, fault) != ("gcs", UPLOADS)],
 )
-def test_between_client_and_server(
+def test_network_faults_change_no_byte(
     fault: str,
     which: str,
     lake: Path,
@@ -306,7 +306,7 @@ def test_between_client_and_server(
 # ------------------------------------------------------------------------------------------------- what goes wrong
 
 
-def test_a_missing_bucket_and_a_missing_object_are_named(s3: Cloud, lake: Path, tmp_path: Path) -> None:
+def test_missing_bucket_and_object_are_named(s3: Cloud, lake: Path, tmp_path: Path) -> None:
     copy = new_copier(tmp_path / "copy", lake, **ERA)
     s3.fill(lake)
     copy.settings["source"] = s3.source() | {"s3_bucket": "no-such-bucket"}
@@ -323,7 +323,7 @@ def test_a_missing_bucket_and_a_missing_object_are_named(s3: Cloud, lake: Path, 
 
 
 @pytest.mark.parametrize("number", [0, -1])
-def test_a_damaged_object_fails_its_partition_and_no_other(
+def test_damaged_bucket_object_fails_only_its_partition(
     number: int, gcs: Cloud, lake: Path, expected: Copier, tmp_path: Path
 ) -> None:
     copy = new_copier(tmp_path / "copy", lake, **ERA)
@@ -344,7 +344,7 @@ def test_a_damaged_object_fails_its_partition_and_no_other(
     finished(copy, gcs, expected)
 
 
-def test_secrets_are_in_nothing_that_is_shown_or_sent(
+def test_credentials_are_never_shown_or_sent(
     s3: Cloud, s3_server: S3Server, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither of the right credentials nor of wrong ones, whatever fails."""
@@ -376,7 +376,7 @@ def test_secrets_are_in_nothing_that_is_shown_or_sent(
     assert not [text[:2000] for text in shown if re.search("StringToSign|Signature=", text)]
 
 
-def test_a_service_that_ignores_conditions_is_refused(gcs_heedless: str, lake: Path, tmp_path: Path) -> None:
+def test_service_ignoring_conditions_is_refused(gcs_heedless: str, lake: Path, tmp_path: Path) -> None:
     copy = new_copier(tmp_path / "copy", lake, **ERA)
     Cloud("gs", gcs_heedless).write_to(copy)
     ran = copy.run()
@@ -408,9 +408,7 @@ def gcs_heedless(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ],
     ids=json.dumps,
 )
-def test_what_a_directory_has_no_option_for_is_refused(
-    section: str, keys: dict[str, Any], lake: Path, tmp_path: Path
-) -> None:
+def test_s3_options_of_directories_are_refused(section: str, keys: dict[str, Any], lake: Path, tmp_path: Path) -> None:
     copy = new_copier(tmp_path / "copy", lake, **ERA)
     copy.settings[section] = {**copy.settings.get(section, {}), **keys}
     ran = copy.run()

@@ -69,7 +69,7 @@ def as_published(copy: Copier) -> list[tuple[Any, ...]]:
     return told
 
 
-def test_everything_reaches_catalog_and_endpoint(copy: Copier, database: str, endpoint: EventEndpoint) -> None:
+def test_commits_reach_catalog_and_endpoint(copy: Copier, database: str, endpoint: EventEndpoint) -> None:
     copy.settings["catalog"] = {"postgres_dsn": with_password(database), "strict": True}
     copy.settings["pas"] |= {"endpoint": endpoint.url, "strict": True}
     ran = copy.run()
@@ -88,9 +88,7 @@ def test_everything_reaches_catalog_and_endpoint(copy: Copier, database: str, en
     assert PASSWORD not in ran.out + ran.err + again.out + again.err
 
 
-def test_a_catalog_that_is_away_for_a_run_is_complete_after_the_next(
-    copy: Copier, database: str, postgres: PostgresServer
-) -> None:
+def test_unreachable_catalog_is_backfilled_by_next_run(copy: Copier, database: str, postgres: PostgresServer) -> None:
     copy.settings["catalog"] = {"postgres_dsn": with_password(database)}
     postgres.stop()
     ran = copy.run()
@@ -104,9 +102,7 @@ def test_a_catalog_that_is_away_for_a_run_is_complete_after_the_next(
     assert lineage(database) == as_published(copy)
 
 
-def test_a_strict_catalog_stops_the_run_before_anything_is_committed_past_it(
-    copy: Copier, database: str, postgres: PostgresServer
-) -> None:
+def test_unreachable_strict_catalog_stops_before_commit(copy: Copier, database: str, postgres: PostgresServer) -> None:
     copy.settings["catalog"] = {"postgres_dsn": database, "strict": True}
     postgres.stop()
     ran = copy.run()
@@ -119,7 +115,7 @@ def test_a_strict_catalog_stops_the_run_before_anything_is_committed_past_it(
     assert copy.committed() == PARTS
 
 
-def test_a_failed_partition_has_a_quality_row_with_the_reason(
+def test_failed_partition_gets_quality_row(
     copier: Callable[..., Copier], sample: Callable[..., Objects], database: str
 ) -> None:
     lake = sample(first=8, ledgers=32)
@@ -139,9 +135,7 @@ def test_a_failed_partition_has_a_quality_row_with_the_reason(
 
 
 @pytest.mark.parametrize("fault", [500, "close", 404])
-def test_an_endpoint_that_is_away_for_a_run_has_every_event_after_the_next(
-    copy: Copier, endpoint: EventEndpoint, fault: str | int
-) -> None:
+def test_unreachable_endpoint_gets_events_next_run(copy: Copier, endpoint: EventEndpoint, fault: str | int) -> None:
     copy.settings["pas"]["endpoint"] = endpoint.url
     endpoint.behaviour = lambda _: fault
     ran = copy.run()
@@ -153,7 +147,7 @@ def test_an_endpoint_that_is_away_for_a_run_has_every_event_after_the_next(
     assert endpoint.event_ids() == [event["event_id"] for event in copy.events()]
 
 
-def test_events_are_kept_for_the_command_deliver(copy: Copier, endpoint: EventEndpoint) -> None:
+def test_deliver_sends_undelivered_events(copy: Copier, endpoint: EventEndpoint) -> None:
     assert copy.run().status == 0
     copy.settings["pas"]["endpoint"] = endpoint.url
     assert copy.run("deliver").out.split() == ["delivered", "4", "events"]
@@ -161,7 +155,7 @@ def test_events_are_kept_for_the_command_deliver(copy: Copier, endpoint: EventEn
     assert copy.run("deliver").out.split() == ["delivered", "0", "events"]
 
 
-def test_a_strict_endpoint_stops_the_run(copy: Copier, endpoint: EventEndpoint) -> None:
+def test_failing_strict_endpoint_stops_run(copy: Copier, endpoint: EventEndpoint) -> None:
     copy.settings["pas"] |= {"endpoint": endpoint.url, "strict": True}
     endpoint.behaviour = lambda number: "ok" if number == 0 else 503
     ran = copy.run()
@@ -174,7 +168,7 @@ def test_a_strict_endpoint_stops_the_run(copy: Copier, endpoint: EventEndpoint) 
     assert endpoint.event_ids() == [event["event_id"] for event in copy.events()]
 
 
-def test_the_chain_goes_on_from_the_catalog_when_events_and_heads_are_gone(copy: Copier, database: str) -> None:
+def test_chain_resumes_from_catalog_without_event_files(copy: Copier, database: str) -> None:
     copy.settings["catalog"] = {"postgres_dsn": database}
     copy.settings["era"]["ledger_end"] = 31
     assert copy.run().status == 0
@@ -188,7 +182,7 @@ def test_the_chain_goes_on_from_the_catalog_when_events_and_heads_are_gone(copy:
     assert copy.committed() == PARTS[3:]
 
 
-def test_repair_resumes_from_the_catalog_as_run_does(copy: Copier, database: str) -> None:
+def test_repair_resumes_from_catalog_like_run(copy: Copier, database: str) -> None:
     """Events, head and checkpoint are gone: where the catalog says the chain ends, a gap before it stays named."""
     copy.settings["catalog"] = {"postgres_dsn": database}
     copy.settings["era"]["ledger_end"] = 15
@@ -212,7 +206,7 @@ def test_repair_resumes_from_the_catalog_as_run_does(copy: Copier, database: str
     assert copy.committed() == []
 
 
-def test_a_correction_is_on_record(copy: Copier, database: str) -> None:
+def test_correction_is_recorded(copy: Copier, database: str) -> None:
     copy.settings["catalog"] = {"postgres_dsn": database}
     assert copy.run().status == 0
     copy.settings["era"]["allow_overwrite"] = True
@@ -224,7 +218,7 @@ def test_a_correction_is_on_record(copy: Copier, database: str) -> None:
     assert copy.verified()
 
 
-def test_a_checkpoint_set_forward_leaves_a_gap_that_is_named_until_it_is_filled(copy: Copier) -> None:
+def test_advanced_checkpoint_gap_is_reported_until_filled(copy: Copier) -> None:
     copy.settings["era"]["ledger_end"] = 15
     assert copy.run().status == 0
     copy.settings["era"]["ledger_end"] = 39
@@ -241,7 +235,7 @@ def test_a_checkpoint_set_forward_leaves_a_gap_that_is_named_until_it_is_filled(
 
 
 @pytest.mark.parametrize("content", ["{", '{"network": "pubnet", "era_id": "x", "version_label": "v1"}', ""])
-def test_a_corrupt_checkpoint_names_its_remedy_which_helps(copy: Copier, content: str) -> None:
+def test_corrupt_checkpoint_error_names_working_remedy(copy: Copier, content: str) -> None:
     assert copy.run().status == 0
     path = copy.root / "state" / "checkpoint.json"
     path.write_text(content)
@@ -256,7 +250,7 @@ def test_a_corrupt_checkpoint_names_its_remedy_which_helps(copy: Copier, content
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_stops_a_run_in_order(
+def test_signal_stops_run_after_commit(
     copier: Callable[..., Copier], sample: Callable[..., Objects], number: signal.Signals, status: int
 ) -> None:
     """A named pipe in the lake holds the run where it is known to be encoding until the signal has been sent."""

@@ -21,7 +21,7 @@ from bronze.lake.layout import LakeLayout
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
-from tests.e2e.conftest import Copier, LedgerLinks, batch, make_lake, pack
+from tests.e2e.conftest import Copier, RealLedgers, batch, make_lake, pack
 
 pytestmark = pytest.mark.ledgers
 
@@ -59,12 +59,12 @@ def expected_row(line: dict[str, Any], meta: bytes, era_id: str, network: str) -
 @pytest.mark.parametrize("extension", ["zst", "zstd"])
 @pytest.mark.parametrize("k", [1, 4])
 @pytest.mark.parametrize("chain", CHAINS)
-def test_a_chain_is_copied_value_for_value(
+def test_real_chain_is_copied_exactly(
     chain: int,
     k: int,
     extension: str,
     configured: bool,
-    ledgers: LedgerLinks,
+    ledgers: RealLedgers,
     real_lake: Callable[..., Path],
     copier: Callable[..., Copier],
 ) -> None:
@@ -108,12 +108,12 @@ def test_a_chain_is_copied_value_for_value(
         ),
     ],
 )
-def test_a_ledger_that_a_file_lacks_though_its_name_says_so_is_missed(
+def test_ledger_absent_from_named_file_is_refused(
     chain: int,
     first: int,
     last: int,
     message: str,
-    ledgers: LedgerLinks,
+    ledgers: RealLedgers,
     real_lake: Callable[..., Path],
     copier: Callable[..., Copier],
 ) -> None:
@@ -157,7 +157,7 @@ class OneLedger:
 
 
 @pytest.mark.parametrize("bare", [True, False], ids=["bare archives", "lakes of one"])
-def test_every_ledger_of_the_sample_reads_with_its_values(bare: bool, ledgers: LedgerLinks) -> None:
+def test_real_ledgers_have_indexed_values(bare: bool, ledgers: RealLedgers) -> None:
     different, lake = [], OneLedger(VerifyLevel.HEADER)
     for line in ledgers.lines:
         meta = ledgers.load(line)
@@ -170,7 +170,7 @@ def test_every_ledger_of_the_sample_reads_with_its_values(bare: bool, ledgers: L
 VERDICTS = {"transaction set hash": "txset", "result hash": "results", "ledger hash": "header"}
 
 
-def test_every_ledger_of_the_sample_has_its_hash_verdicts(ledgers: LedgerLinks) -> None:
+def test_real_ledgers_have_indexed_hash_verdicts(ledgers: RealLedgers) -> None:
     """With ``verify: full`` a ledger fails exactly when a check of the index is false."""
     wrong, lake = [], OneLedger(VerifyLevel.FULL)
     for line in ledgers.lines:
@@ -187,5 +187,5 @@ def test_every_ledger_of_the_sample_has_its_hash_verdicts(ledgers: LedgerLinks) 
     assert wrong == []
 
 
-def test_the_bytes_that_are_copied_are_those_of_the_lake(ledgers: LedgerLinks) -> None:
+def test_real_ledgers_have_indexed_checksums(ledgers: RealLedgers) -> None:
     assert all(sha256(ledgers.load(line)).hexdigest() == line["sha256"] for line in ledgers.lines)

@@ -106,8 +106,8 @@ def chain_of(event: dict[str, Any]) -> str:
 
 def check_hash_and_id(event: dict[str, Any], chain: str, before: str) -> None:
     unhashed = {**event, "chain": {**event["chain"], "event_hash": ""}}
-    delivery_body = json.dumps(unhashed, separators=(",", ":"), ensure_ascii=False).translate(ESCAPED)
-    assert event["chain"]["event_hash"] == f"sha256:{hashlib.sha256(delivery_body.encode()).hexdigest()}"
+    hashed_form = json.dumps(unhashed, separators=(",", ":"), ensure_ascii=False).translate(ESCAPED)
+    assert event["chain"]["event_hash"] == f"sha256:{hashlib.sha256(hashed_form.encode()).hexdigest()}"
     ((table, entry),) = event["tables"].items()
     part = f"{event['partition']['ledger_start']}-{event['partition']['ledger_end']}"
     seed = "\n".join((chain, part, table, entry["checksum"], before))

@@ -70,27 +70,27 @@ def goes_on(copy: Copier, bed: Bed) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize(
-    ("location", "size"),
+    ("folder", "size"),
     [
         pytest.param("data", "160k", id="under the partitions"),
         pytest.param("pas", "28k", id="under the events"),
         pytest.param("state", "4k", id="under the checkpoint"),
     ],
 )
-def test_the_disk_is_full(location: str, size: str, bed: Bed, mount: Callable[..., None]) -> None:
+def test_full_disk_fails_cleanly_and_resumes(folder: str, size: str, bed: Bed, mount: Callable[..., None]) -> None:
     copy = bed.copy()
-    mount(copy.root / location, f"size={size}")
-    if location == "state":  # a checkpoint is replaced and never grows: something else fills the disk
-        (copy.root / location / "filler").write_bytes(bytes(4096))
+    mount(copy.root / folder, f"size={size}")
+    if folder == "state":  # a checkpoint is replaced and never grows: something else fills the disk
+        (copy.root / folder / "filler").write_bytes(bytes(4096))
 
     fails(copy, "No space left on device")
 
-    mount(copy.root / location, "size=20m")
-    (copy.root / location / "filler").unlink(missing_ok=True)
+    mount(copy.root / folder, "size=20m")
+    (copy.root / folder / "filler").unlink(missing_ok=True)
     goes_on(copy, bed)
 
 
-def test_a_file_may_not_grow_so_large(bed: Bed) -> None:
+def test_file_size_limit_fails_cleanly(bed: Bed) -> None:
     copy = bed.copy()
     ran = fails(copy, "File too large", under=["prlimit", "--fsize=4096"])
     assert ran.lines("failed")
@@ -98,19 +98,19 @@ def test_a_file_may_not_grow_so_large(bed: Bed) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-@pytest.mark.parametrize("location", ["data", "pas", "state"])
-def test_the_disk_is_read_only(location: str, bed: Bed, mount: Callable[..., None]) -> None:
+@pytest.mark.parametrize("folder", ["data", "pas", "state"])
+def test_read_only_disk_fails_cleanly(folder: str, bed: Bed, mount: Callable[..., None]) -> None:
     copy = bed.copy()
-    mount(copy.root / location, "size=20m")
-    mount(copy.root / location, "ro")
+    mount(copy.root / folder, "size=20m")
+    mount(copy.root / folder, "ro")
 
     ran = run(copy)
 
     assert ran.status in (1, 2), ran
-    assert str(copy.root / location) in ran.out + ran.err, ran
+    assert str(copy.root / folder) in ran.out + ran.err, ran
     assert "Traceback" not in ran.err, ran
     publishes_nothing_half(copy)
-    mount(copy.root / location, "rw")
+    mount(copy.root / folder, "rw")
     goes_on(copy, bed)
 
 
@@ -134,14 +134,14 @@ SAYS = {"EIO": "Input/output error", "ENOSPC": "No space left on device"}
 
 
 @pytest.mark.parametrize(("call", "error", "path"), FAULTS)
-def test_a_call_fails_always(call: str, error: str, path: Callable[[Copier], Path], bed: Bed) -> None:
+def test_failing_system_call_stops_cleanly(call: str, error: str, path: Callable[[Copier], Path], bed: Bed) -> None:
     copy = bed.copy()
     fails(copy, SAYS[error], under=fail_calls(copy, call, error, path=path(copy)))
     goes_on(copy, bed)
 
 
 @pytest.mark.parametrize(("call", "error", "path"), FAULTS[:3])
-def test_a_call_fails_once_and_is_tried_again(call: str, error: str, path: Callable[[Copier], Path], bed: Bed) -> None:
+def test_system_call_failing_once_is_retried(call: str, error: str, path: Callable[[Copier], Path], bed: Bed) -> None:
     copy = bed.copy()
     ran = run(copy, under=fail_calls(copy, call, error, path=path(copy), when="1"))
     assert ran.status == 0, ran
@@ -153,7 +153,7 @@ def test_a_call_fails_once_and_is_tried_again(call: str, error: str, path: Calla
     [("fsync", "EIO"), pytest.param("rename", "EIO", marks=FULL), pytest.param("rename", "ENOSPC", marks=FULL)],
     ids=str,
 )
-def test_a_kind_of_call_fails_always(call: str, error: str, bed: Bed) -> None:
+def test_failing_kind_of_call_stops_cleanly(call: str, error: str, bed: Bed) -> None:
     """From the tenth call of a thread on: whatever the runner itself needs fails too."""
     copy = bed.copy()
     ran = run(copy, under=fail_calls(copy, call, error, when="10+"))

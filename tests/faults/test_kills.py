@@ -32,7 +32,7 @@ CHOSEN = [
 @pytest.mark.parametrize(
     "name", [name if name in CHOSEN else pytest.param(name, marks=pytest.mark.full) for name in STEPS]
 )
-def test_killed_at(name: str, bed: Bed) -> None:
+def test_run_killed_at_step_is_resumed(name: str, bed: Bed) -> None:
     for attempt in range(ATTEMPTS):
         case = bed.case(STEPS[name], f"{name} {attempt}")
         case.check()
@@ -45,12 +45,12 @@ def test_killed_at(name: str, bed: Bed) -> None:
 @pytest.mark.parametrize(
     "name", ["manifest-link", *(pytest.param(name, marks=pytest.mark.full) for name in ("event-link", "head-rename"))]
 )
-def test_killed_again_while_it_resumes(name: str, bed: Bed) -> None:
+def test_resuming_run_killed_again_is_resumed(name: str, bed: Bed) -> None:
     case = bed.case(STEPS[name], f"{name} twice", twice=True)
     case.check()
     assert case.hit(STEPS[name])
 
 
-def test_the_lake_is_as_large_as_the_issue_asks(bed: Bed) -> None:
+def test_test_lake_has_required_size(bed: Bed) -> None:
     assert bed.undisturbed.partitions() == PARTITIONS
     assert len(PARTITIONS) >= 20

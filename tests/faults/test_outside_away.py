@@ -41,7 +41,7 @@ def _events(copy: Copier) -> int:
     "how",
     [pytest.param(signal.SIGINT, id="stopped", marks=pytest.mark.full), pytest.param(signal.SIGKILL, id="crashed")],
 )
-def test_the_catalog_is_restarted_and_the_copy_goes_on(how: signal.Signals, bed: Bed) -> None:
+def test_restarted_catalog_interrupts_no_copy(how: signal.Signals, bed: Bed) -> None:
     copy = bed.copy(tells=True, strict=False)
     process = under_way(copy, 3)
     bed.outside.postgres.stop(how)
@@ -54,7 +54,7 @@ def test_the_catalog_is_restarted_and_the_copy_goes_on(how: signal.Signals, bed:
     shutil.rmtree(copy.root)
 
 
-def test_a_strict_catalog_that_is_stopped_stops_the_run(bed: Bed) -> None:
+def test_stopped_strict_catalog_stops_run(bed: Bed) -> None:
     copy = bed.copy(tells=True)
     process = under_way(copy, 3)
     bed.outside.postgres.stop(signal.SIGQUIT)
@@ -76,7 +76,7 @@ def test_a_strict_catalog_that_is_stopped_stops_the_run(bed: Bed) -> None:
 @pytest.mark.parametrize(
     "strict", [pytest.param(True, id="strict"), pytest.param(False, id="not strict", marks=pytest.mark.full)]
 )
-def test_an_endpoint_that_stumbles_all_the_way(strict: bool, bed: Bed) -> None:
+def test_unreliable_endpoint_gets_every_event(strict: bool, bed: Bed) -> None:
     """Errors, dropped connections, answers that never come though the event was taken: tried again, in order."""
     copy = bed.copy(tells=True, strict=strict)
     # Few answers are lost, for each of them is waited for in full.
@@ -91,7 +91,7 @@ def test_an_endpoint_that_stumbles_all_the_way(strict: bool, bed: Bed) -> None:
     shutil.rmtree(copy.root)
 
 
-def test_an_endpoint_that_is_away_for_half_a_run(bed: Bed) -> None:
+def test_endpoint_lost_halfway_is_caught_up(bed: Bed) -> None:
     copy = bed.copy(tells=True, strict=False)
     seen = len(bed.outside.endpoint.requests)
     bed.outside.endpoint.behaviour = lambda number: "ok" if number - seen < 5 else "close"

@@ -9,5 +9,5 @@ from tests.faults.bed import Bed
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("number", range(4))
-def test_two_copiers_end_with_one_chain(number: int, bed: Bed) -> None:
+def test_racing_copiers_make_one_chain(number: int, bed: Bed) -> None:
     bed.race(f"race {number}").check()

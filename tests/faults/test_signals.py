@@ -50,7 +50,7 @@ def interrupt(copy: Copier, number: signal.Signals, *, published: int, committed
     ("published", "committed"),
     [pytest.param(2, 0, id="while it encodes"), pytest.param(7, 2, id="while it commits")],
 )
-def test_a_signal_ends_the_run_in_good_order(number: signal.Signals, published: int, committed: int, bed: Bed) -> None:
+def test_signal_stops_run_between_commits(number: signal.Signals, published: int, committed: int, bed: Bed) -> None:
     copy = bed.copy()
 
     ran = interrupt(copy, number, published=published, committed=committed)
@@ -72,7 +72,7 @@ def test_a_signal_ends_the_run_in_good_order(number: signal.Signals, published: 
 
 
 @pytest.mark.parametrize("number", STATUS)
-def test_a_second_signal_ends_it_at_once_and_loses_nothing(number: signal.Signals, bed: Bed) -> None:
+def test_second_signal_exits_without_loss(number: signal.Signals, bed: Bed) -> None:
     copy = bed.copy()
     ran = interrupt(copy, number, published=4, committed=0, times=2)
     assert ran.status in (STATUS[number], -number), ran
@@ -82,7 +82,7 @@ def test_a_second_signal_ends_it_at_once_and_loses_nothing(number: signal.Signal
     shutil.rmtree(copy.root)
 
 
-def test_a_signal_before_the_run_has_begun(bed: Bed) -> None:
+def test_signal_during_startup_loses_nothing(bed: Bed) -> None:
     copy = bed.copy()
     process = start(copy)
     os.kill(process.pid, signal.SIGTERM)

@@ -140,7 +140,7 @@ def last_event_lost(copy: Copier) -> None:
         last_event_lost,
     ],
 )
-def test_the_event_files_decide(spoil: Spoil, half: Copier, bed: Bed) -> None:
+def test_lost_state_is_rebuilt_from_events(spoil: Spoil, half: Copier, bed: Bed) -> None:
     spoil(half)
     before = event_bytes(half)
     ran = half.run()
@@ -150,7 +150,7 @@ def test_the_event_files_decide(spoil: Spoil, half: Copier, bed: Bed) -> None:
 
 
 @pytest.mark.parametrize("spoil", [no_checkpoint, no_heads, neither, both_older, set_back])
-def test_a_complete_copy_is_repaired(spoil: Spoil, bed: Bed) -> None:
+def test_complete_copy_is_repaired(spoil: Spoil, bed: Bed) -> None:
     """Nothing is left to copy, and the state becomes whole again."""
     copy = bed.complete()
     shutil.copytree(copy.root / "pas", copy.root / "early" / "pas")
@@ -179,7 +179,7 @@ def test_a_complete_copy_is_repaired(spoil: Spoil, bed: Bed) -> None:
     ids=["empty", "cut off", "zeros", "a list", "no number"],
 )
 @pytest.mark.parametrize("which", [checkpoint, heads])
-def test_damaged_state_is_a_clear_error(
+def test_damaged_state_error_names_remedy(
     which: Callable[[Copier], Path], content: bytes, half: Copier, bed: Bed
 ) -> None:
     which(half).write_bytes(content)
@@ -202,7 +202,7 @@ def test_damaged_state_is_a_clear_error(
     bed.check(half)
 
 
-def test_a_checkpoint_of_another_chain_is_a_clear_error(half: Copier) -> None:
+def test_checkpoint_of_another_chain_is_refused(half: Copier) -> None:
     document = json.loads(checkpoint(half).read_bytes())
     checkpoint(half).write_text(json.dumps({**document, "era_id": "e9"}))
     before = event_bytes(half)
@@ -222,7 +222,7 @@ def prune(copy: Copier, parts: list[tuple[int, int]]) -> None:
 
 
 @pytest.mark.parametrize("spoil", [None, no_checkpoint, no_heads, neither, set_back_to_the_start])
-def test_old_events_pruned(spoil: Spoil | None, half: Copier, bed: Bed) -> None:
+def test_pruned_old_events_stay_committed(spoil: Spoil | None, half: Copier, bed: Bed) -> None:
     """What lay before the oldest event left is committed, and never emitted again."""
     prune(half, PARTITIONS[:6])
     if spoil is not None:
@@ -242,7 +242,7 @@ def test_old_events_pruned(spoil: Spoil | None, half: Copier, bed: Bed) -> None:
     assert half.committed() == PARTITIONS[6:]
 
 
-def test_a_head_older_than_every_event_left_is_a_clear_error(half: Copier) -> None:
+def test_head_older_than_events_is_refused(half: Copier) -> None:
     """It may as well be another chain's: nothing tells, so nothing is guessed."""
     prune(half, PARTITIONS[:6])
     older_heads(half)
@@ -257,7 +257,7 @@ def test_a_head_older_than_every_event_left_is_a_clear_error(half: Copier) -> No
 
 
 @pytest.mark.parametrize("spoil", [None, no_checkpoint, set_back, set_back_to_the_start])
-def test_every_event_pruned_the_chain_goes_on_from_its_head(spoil: Spoil | None, half: Copier, bed: Bed) -> None:
+def test_chain_resumes_from_head_without_events(spoil: Spoil | None, half: Copier, bed: Bed) -> None:
     head = half.heads[CHAIN]
     prune(half, PARTITIONS[:10])
     if spoil is not None:
@@ -275,7 +275,7 @@ def test_every_event_pruned_the_chain_goes_on_from_its_head(spoil: Spoil | None,
 # --------------------------------------------------------------------------------------- an edited checkpoint
 
 
-def test_set_forward_the_chain_goes_on_over_the_gap_until_it_is_filled(half: Copier, bed: Bed) -> None:
+def test_advanced_checkpoint_continues_and_fills_gap(half: Copier, bed: Bed) -> None:
     set_checkpoint(half, PARTITIONS[14][1])
     gap = f"{PARTITIONS[10][0]}-{PARTITIONS[14][1]}"
 
@@ -302,14 +302,14 @@ def test_set_forward_the_chain_goes_on_over_the_gap_until_it_is_filled(half: Cop
     assert sorted(half.committed()) == PARTITIONS
 
 
-def test_set_forward_every_report_names_the_gap(half: Copier) -> None:
+def test_advanced_checkpoint_gap_is_always_reported(half: Copier) -> None:
     set_checkpoint(half, PARTITIONS[14][1])
     gap = f"{PARTITIONS[10][0]}-{PARTITIONS[14][1]}"
     for report in (half.run(), half.run(), half.run("verify")):
         assert gap in report.out, f"the report does not name the gap {gap}: {report.out}"
 
 
-def test_everything_removed_is_a_fresh_start(half: Copier, bed: Bed) -> None:
+def test_removed_copy_starts_afresh(half: Copier, bed: Bed) -> None:
     for part in ("data", "pas", "state"):
         shutil.rmtree(half.root / part)
     assert half.run().status == 0

@@ -49,7 +49,7 @@ def copy_a_lake(wheel: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_wheel_has_the_compiled_reader(tmp_path: Path) -> None:
+def test_wheel_contains_compiled_reader(tmp_path: Path) -> None:
     wheel = build(tmp_path)
     names = zipfile.ZipFile(wheel).namelist()
     assert [name for name in names if name.startswith("bronze/xdr/walker.") and name.endswith(".so")]
@@ -64,7 +64,7 @@ def test_a_wheel_has_the_compiled_reader(tmp_path: Path) -> None:
     assert "interpreted" not in ran.stderr
 
 
-def test_without_a_compiler_the_reader_is_interpreted_and_says_so_once(tmp_path: Path) -> None:
+def test_wheel_without_compiler_warns_once(tmp_path: Path) -> None:
     wheel = build(tmp_path, CC="/no/compiler", CXX="/no/compiler")
     assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
     ran = copy_a_lake(wheel, tmp_path)
