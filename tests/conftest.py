@@ -1,10 +1,10 @@
-"""What all tests share: how Hypothesis searches, and that no test works with the secrets of the one before it.
+"""Shared by all tests: settings of Hypothesis, and secrets that do not leak from one test into the next.
 
-A shared machine may stall for any time, so no example has a deadline; the same examples every run, so that a
-red run says something about the change.
+Examples have no deadline, because a shared machine may stall, and are the same in every run, so that a failure
+belongs to the change under test.
 
 Fixture:
-    no_secrets  used by every test: what runs in this process left in its environment for their workers is gone
+    no_secrets  used by every test: removes secrets that an earlier run in this process left in the environment
 """
 
 import os

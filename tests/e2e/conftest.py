@@ -1,21 +1,21 @@
-"""Shared by the end-to-end tests: real lakes, the real program, and what it left on the disk.
+"""Shared by the end-to-end tests: real lakes, the real program, and readers of its output.
 
 Fixtures:
-    own_environment  used by every test: no variable of whoever runs the tests configures the program
-    sample_lakes  makes sample lakes that several tests share
+    own_environment  used by every test: no variable of the caller's environment configures the program
+    sample_lakes  makes sample lakes that several tests share, each once
     sample      makes lakes of sample ledgers: ``sample(first=8, ledgers=32, ledgers_per_file=4)``; a copy each time
     copier      makes a `Copier` for a lake: its configuration, the program, and readers of what it wrote
     real_lake   makes lakes of the real ledgers of ../shared (needs the marker `ledgers`): ``real_lake(chain=1, k=4)``
     ledgers     the real ledgers of ../shared: the lines of their index, and `load(line)` for the bytes
 
 Helpers (plain functions and classes):
-    new_copier  what `copier` makes, in a directory of one's choice
-    small       the options of a small sample lake
-    Copier      ``run`` calls the program in this process, ``process`` starts it as one of its own
-    Ran         exit status, standard output and standard error of a run
-    Objects     the files of a lake: unpacked, changed, put back
+    new_copier  makes a `Copier` in a given directory
+    small       options of a small sample lake
+    Copier      ``run`` calls the program in this process, ``process`` starts it as a separate one
+    RunResult         exit status, standard output and standard error of a run
+    LakeFiles   the files of a lake: unpacked, changed, restored
     tree        every file below a directory with its bytes
-    wait_until  polls for what another process does
+    wait_until  polls for the effect of another process
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ REPOSITORY = Path(__file__).parents[2]
 SHARED = REPOSITORY.parent / "shared"
 TABLE = "ledgers_lcm_raw"
 READER_WARNING = "the XDR reader is interpreted"
-#: Longest that a process of the program is waited for, in seconds.
-PATIENCE = 60.0
+#: Longest wait for a process of the program, in seconds.
+TIMEOUT_S = 60.0
 
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing of the environment configures the program, and no run's logging stays."""
+    """Clear the variables that configure the program; restore logging afterwards."""
     for name in (*VARIABLES, "CONFIG_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))  # for worker processes
@@ -76,8 +76,8 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Ran:
-    """How a run of the program ended."""
+class RunResult:
+    """How a run of the program ended: its status and its output."""
 
     status: int
     out: str
@@ -94,7 +94,7 @@ class Ran:
         return [line[len(label) :].strip() for line in self.out.splitlines() if line.split(" ")[0] == label]
 
 
-def call(*arguments: str | Path) -> Ran:
+def call(*arguments: str | Path) -> RunResult:
     """Run the program in this process."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -102,7 +102,7 @@ def call(*arguments: str | Path) -> Ran:
             status = main([str(argument) for argument in arguments])
         except SystemExit as end:  # how argparse ends
             status = end.code if isinstance(end.code, int) else 1
-    return Ran(status, out.getvalue(), err.getvalue())
+    return RunResult(status, out.getvalue(), err.getvalue())
 
 
 def start(*arguments: str | Path, cwd: Path, **environ: str) -> subprocess.Popen[str]:
@@ -118,31 +118,31 @@ def start(*arguments: str | Path, cwd: Path, **environ: str) -> subprocess.Popen
     )
 
 
-def finish(process: subprocess.Popen[str]) -> Ran:
+def finish(process: subprocess.Popen[str]) -> RunResult:
     """Wait for a process of the program."""
     try:
-        out, err = process.communicate(timeout=PATIENCE)
+        out, err = process.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
         raise
-    return Ran(process.returncode, out, err)
+    return RunResult(process.returncode, out, err)
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Poll until `holds`, for at most `PATIENCE` seconds."""
-    deadline = time.monotonic() + PATIENCE
+    """Poll until `holds`, for at most `TIMEOUT_S` seconds."""
+    deadline = time.monotonic() + TIMEOUT_S
     while not holds():
-        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
+        assert time.monotonic() < deadline, f"waited {TIMEOUT_S} s for {what}"
         time.sleep(0.002)
 
 
 @dataclass
 class Copier:
-    """The program with a configuration of its own below `root`, and what it left there.
+    """The program with its own configuration below `root`, and readers of what it wrote there.
 
     Attributes:
-        settings: what the configuration file says; change it between runs.
+        settings: content of the configuration file; tests change it between runs.
     """
 
     root: Path
@@ -156,12 +156,12 @@ class Copier:
         path.write_text(yaml.safe_dump(self.settings))
         return path
 
-    def run(self, *arguments: str) -> Ran:
+    def run(self, *arguments: str) -> RunResult:
         """Run the program in this process: ``run()``, ``run("plan")``, ``run("--dry-run")``."""
         command, options = self._split(arguments)
         return call(*command, "--config", self.config, *options)
 
-    def process(self, *arguments: str, **environ: str) -> Ran:
+    def process(self, *arguments: str, **environ: str) -> RunResult:
         """Run the program as a process of its own."""
         return finish(self.start(*arguments, **environ))
 
@@ -175,7 +175,7 @@ class Copier:
         own = list(arguments)
         return (own[:1], own[1:]) if own and not own[0].startswith("-") else ([], own)
 
-    # What it left.
+    # Its output.
 
     def folder(self, era_id: str = "e1") -> Path:
         """The directory of an era's partitions."""
@@ -245,13 +245,13 @@ class Copier:
         return dict(json.loads(path.read_bytes())) if path.exists() else {}
 
     def checkpoint(self, era_id: str | None = None) -> int:
-        """The last ledger that is committed as the checkpoint has it; 0 without one."""
+        """The last committed ledger according to the checkpoint; 0 without one."""
         name = "checkpoint.json" if era_id is None else f"checkpoint_{self.network}_{era_id}_v1.json"
         path = self.root / "state" / name
         return int(json.loads(path.read_bytes())["last_committed_ledger"]) if path.exists() else 0
 
     def leftovers(self) -> list[str]:
-        """What lies where nothing may lie when no run is going on: temporary files, files without a manifest."""
+        """Files that no finished run may leave: temporary files, files without a manifest."""
         loose = [
             path
             for path in (self.root / "data").rglob("*")
@@ -263,20 +263,20 @@ class Copier:
         """The parquet files with their bytes."""
         return {name: data for name, data in tree(self.root / "data").items() if name.endswith(".parquet")}
 
-    def story(self) -> dict[str, Any]:
-        """Manifests and events but for timestamps, and what depends on them: two copies of a lake tell the same."""
-        told: dict[str, Any] = {}
+    def documents(self) -> dict[str, Any]:
+        """Manifests and events without timestamps and what depends on them: equal for two copies of a lake."""
+        found: dict[str, Any] = {}
         for name, data in [*tree(self.root / "data").items(), *tree(self.root / "pas").items()]:
             if not name.endswith(".json") or name == "pas-chain-heads.json":
                 continue
             document = json.loads(data)
             for key in ("created_at", "timestamp", "event_id", "chain"):
                 document.pop(key, None)
-            told[name] = document
-        return told
+            found[name] = document
+        return found
 
     def verified(self) -> bool:
-        """Whether the program's own audit holds."""
+        """Whether `verify` finds neither a problem nor a gap."""
         ran = self.run("verify")
         return ran.status == 0 and "DOES NOT HOLD" not in ran.out and "gap" not in ran.out
 
@@ -340,7 +340,7 @@ def _packer() -> zstandard.ZstdCompressor:
 
 
 @dataclass
-class Objects:
+class LakeFiles:
     """The files of a lake."""
 
     root: Path
@@ -427,16 +427,16 @@ def sample_lakes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[SampleOp
 
 
 @pytest.fixture
-def sample(sample_lakes: Callable[[SampleOptions], Path], tmp_path: Path) -> Callable[..., Objects]:
+def sample(sample_lakes: Callable[[SampleOptions], Path], tmp_path: Path) -> Callable[..., LakeFiles]:
     """``sample(first=8, ledgers=32, ledgers_per_file=4)``: a lake of sample ledgers, fit to be damaged."""
     made: list[Path] = []
 
-    def make(**options: Any) -> Objects:
+    def make(**options: Any) -> LakeFiles:
         chosen = small(**options)
         lake = tmp_path / f"lake{len(made)}"
         made.append(lake)
         shutil.copytree(sample_lakes(chosen), lake)
-        return Objects(lake, chosen.layout)
+        return LakeFiles(lake, chosen.layout)
 
     return make
 

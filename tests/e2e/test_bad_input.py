@@ -1,6 +1,6 @@
-"""Bad input: the partition stays unpublished, everything else is published, the message says what is wrong.
+"""Damaged lakes: the partition stays unpublished, all others are published, the message says what is wrong.
 
-After the lake is repaired a second run completes what the first left undone.
+After the lake is repaired a second run completes the copy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stellar_sdk import xdr
 from bronze.partitioning.partition import Partition
 from pipeline.launch.prepare import prepare
 from pipeline.settings import load
-from tests.e2e.conftest import Copier, Objects, batch, call, pack, small
+from tests.e2e.conftest import Copier, LakeFiles, batch, call, pack, small
 
 #: Five partitions of 8 ledgers; the second, 16-23, is damaged unless a row says otherwise.
 PARTITIONS = [(8, 15), (16, 23), (24, 31), (32, 39), (40, 47)]
@@ -29,10 +29,10 @@ DAMAGED = (16, 23)
 
 
 @dataclass
-class Damaged(Objects):
-    """A lake that is damaged; `other` is one of another chain over the same ledgers."""
+class Damaged(LakeFiles):
+    """A damaged lake; `other` holds another chain over the same ledgers."""
 
-    other: Objects | None = None
+    other: LakeFiles | None = None
 
 
 @dataclass
@@ -40,9 +40,9 @@ class Damage:
     """One way to damage a lake.
 
     Attributes:
-        harm: does it.
-        at: the ledger whose file is harmed.
-        says: what the message says beside the file's name; `{…}` stands for what `harm` returned.
+        harm: damages the file.
+        at: the ledger whose file is damaged.
+        says: part of the message beside the file's name; `{…}` stands for the values that `harm` returned.
         hits: the partitions that cannot be published.
         layout: of the lake: ledgers per file.
         settings: of the configuration.
@@ -61,51 +61,51 @@ class Damage:
 # ------------------------------------------------------------------------------------------ whole objects
 
 
-def missing(lake: Objects, at: int) -> None:
+def missing(lake: LakeFiles, at: int) -> None:
     lake.remove(at)
 
 
-def empty(lake: Objects, at: int) -> None:
+def empty(lake: LakeFiles, at: int) -> None:
     lake.put(at, b"")
 
 
-def truncated(lake: Objects, at: int) -> dict[str, Any]:
+def truncated(lake: LakeFiles, at: int) -> dict[str, Any]:
     packed = lake.path(at).read_bytes()
     lake.put(at, packed[: len(packed) * 2 // 3])
     return {"size": len(packed) * 2 // 3}
 
 
-def cut_to_the_header(lake: Objects, at: int) -> None:
+def cut_to_the_header(lake: LakeFiles, at: int) -> None:
     lake.put(at, lake.path(at).read_bytes()[:5])
 
 
-def cut_in_the_checksum(lake: Objects, at: int) -> dict[str, Any]:
+def cut_in_the_checksum(lake: LakeFiles, at: int) -> dict[str, Any]:
     packed = lake.path(at).read_bytes()
     lake.put(at, packed[:-2])
     return {"size": len(packed) - 2, "expected": len(packed)}
 
 
-def followed_by_bytes(lake: Objects, at: int) -> None:
+def followed_by_bytes(lake: LakeFiles, at: int) -> None:
     lake.put(at, lake.path(at).read_bytes() + b"\0\0\0\0")
 
 
-def two_frames(lake: Objects, at: int) -> None:
+def two_frames(lake: LakeFiles, at: int) -> None:
     lake.put(at, lake.path(at).read_bytes() * 2)
 
 
-def followed_by_bytes_within_the_frame(lake: Objects, at: int) -> None:
+def followed_by_bytes_within_the_frame(lake: LakeFiles, at: int) -> None:
     lake.put_content(at, lake.content(at) + b"\0\0\0\0")
 
 
-def cut_within_the_frame(lake: Objects, at: int) -> None:
+def cut_within_the_frame(lake: LakeFiles, at: int) -> None:
     lake.put_content(at, lake.content(at)[:-8])
 
 
-def bomb(lake: Objects, at: int) -> None:
+def bomb(lake: LakeFiles, at: int) -> None:
     lake.put_content(at, lake.content(at) + bytes(8 << 20))
 
 
-def no_frame(lake: Objects, at: int) -> None:
+def no_frame(lake: LakeFiles, at: int) -> None:
     lake.put(at, b"<html>503 Slow Down</html>")
 
 
@@ -118,25 +118,25 @@ def flip(data: bytes, at: int) -> bytes:
     return bytes(changed)
 
 
-def flip_packed(position: Callable[[bytes], int]) -> Callable[[Objects, int], None]:
-    def harm(lake: Objects, at: int) -> None:
+def flip_packed(position: Callable[[bytes], int]) -> Callable[[LakeFiles, int], None]:
+    def harm(lake: LakeFiles, at: int) -> None:
         packed = lake.path(at).read_bytes()
         lake.put(at, flip(packed, position(packed)))
 
     return harm
 
 
-def flip_content(position: int) -> Callable[[Objects, int], None]:
-    def harm(lake: Objects, at: int) -> None:
+def flip_content(position: int) -> Callable[[LakeFiles, int], None]:
+    def harm(lake: LakeFiles, at: int) -> None:
         lake.put_content(at, flip(lake.content(at), position))
 
     return harm
 
 
-def flip_part(part: Callable[[xdr.LedgerCloseMeta], Any], offset: int) -> Callable[[Objects, int], dict[str, Any]]:
+def flip_part(part: Callable[[xdr.LedgerCloseMeta], Any], offset: int) -> Callable[[LakeFiles, int], dict[str, Any]]:
     """Flip the byte `offset` of what `part` picks of the ledger, as stellar-sdk finds it."""
 
-    def harm(lake: Objects, at: int) -> dict[str, Any]:
+    def harm(lake: LakeFiles, at: int) -> dict[str, Any]:
         meta = lake.meta(at)
         decoded = xdr.LedgerCloseMeta.from_xdr_bytes(meta)
         piece = part(decoded).to_xdr_bytes()
@@ -181,17 +181,17 @@ def meta_of_a_transaction(meta: xdr.LedgerCloseMeta) -> Any:
     return body(meta).tx_processing[0].tx_apply_processing
 
 
-# ------------------------------------------------------------------------------- ledgers of somewhere else
+# ------------------------------------------------------------------------------------- misplaced ledgers
 
 
-def content_of_another(lake: Objects, at: int) -> None:
+def content_of_another(lake: LakeFiles, at: int) -> None:
     lake.put(at, lake.path(at + lake.layout.ledgers_per_file).read_bytes())
 
 
-def batch_range(start: int, end: int) -> Callable[[Objects, int], None]:
-    """The batch's range is moved, its ledgers are not."""
+def batch_range(start: int, end: int) -> Callable[[LakeFiles, int], None]:
+    """Move the batch's stated range, not its ledgers."""
 
-    def harm(lake: Objects, at: int) -> None:
+    def harm(lake: LakeFiles, at: int) -> None:
         raw = lake.content(at)
         first, last, count = struct.unpack_from(">III", raw)
         lake.put_content(at, struct.pack(">III", first + start, last + end, count) + raw[12:])
@@ -199,25 +199,25 @@ def batch_range(start: int, end: int) -> Callable[[Objects, int], None]:
     return harm
 
 
-def two_ledgers_change_places(lake: Objects, at: int) -> None:
+def two_ledgers_change_places(lake: LakeFiles, at: int) -> None:
     metas = lake.metas(at)
     metas[0], metas[1] = metas[1], metas[0]
     lake.put_content(at, batch(lake.layout.file_start(at), metas))
 
 
-def without_its_first_ledger(lake: Objects, at: int) -> None:
+def without_its_first_ledger(lake: LakeFiles, at: int) -> None:
     lake.put_content(at, batch(lake.layout.file_start(at) + 1, lake.metas(at)[1:]))
 
 
 def of_another_chain(lake: Damaged, at: int) -> dict[str, Any]:
-    """The same ledger of a lake with another seed: it is sound in itself, and follows another ledger."""
+    """The same ledger of a lake with another seed: valid in itself, but it follows another ledger."""
     other = lake.other.meta(at)
     lake.put_meta(at, other)
     before, found = (xdr.LedgerCloseMeta.from_xdr_bytes(one) for one in (lake.meta(at - 1), other))
     return {"stated": header(found).previous_ledger_hash.hash.hex(), "before": stored_hash(before).hash.hex()}
 
 
-def of_another_protocol(lake: Objects, at: int) -> None:
+def of_another_protocol(lake: LakeFiles, at: int) -> None:
     """The protocol in its header is 21; its own hash holds."""
     meta = lake.meta(at)
     decoded = xdr.LedgerCloseMeta.from_xdr_bytes(meta)
@@ -387,14 +387,14 @@ DAMAGES = [
 
 @pytest.fixture
 def damaged(
-    sample: Callable[..., Objects], sample_lakes: Callable[..., Path], copier: Callable[..., Copier]
-) -> Callable[[Damage], tuple[Objects, Copier, dict[str, Any]]]:
-    def make(damage: Damage) -> tuple[Objects, Copier, dict[str, Any]]:
+    sample: Callable[..., LakeFiles], sample_lakes: Callable[..., Path], copier: Callable[..., Copier]
+) -> Callable[[Damage], tuple[LakeFiles, Copier, dict[str, Any]]]:
+    def make(damage: Damage) -> tuple[LakeFiles, Copier, dict[str, Any]]:
         # A third each of V0, V1 and V2, or of one protocol where the era allows no other.
         protocols = (20,) if damage.era else (19, 20, 23)
         options = {"first": FIRST, "ledgers": LAST - FIRST + 1, "ledgers_per_file": damage.k, "protocols": protocols}
         made, elsewhere = sample(**options), small(**options, seed=1)
-        lake = Damaged(made.root, made.layout, other=Objects(sample_lakes(elsewhere), elsewhere.layout))
+        lake = Damaged(made.root, made.layout, other=LakeFiles(sample_lakes(elsewhere), elsewhere.layout))
         values = damage.harm(lake, damage.at) or {}
         era = {"ledger_start": FIRST, "ledger_end": LAST, "partition_size": 8, **damage.era}
         return lake, copier(lake.root, settings=damage.settings, **era), values
@@ -404,7 +404,7 @@ def damaged(
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
 def test_damaged_object_fails_only_its_partition(
-    damage: Damage, damaged: Callable[[Damage], tuple[Objects, Copier, dict[str, Any]]]
+    damage: Damage, damaged: Callable[[Damage], tuple[LakeFiles, Copier, dict[str, Any]]]
 ) -> None:
     lake, copy, values = damaged(damage)
 
@@ -456,10 +456,10 @@ STRADDLING = {"ledger_start": 8, "ledger_end": 25, "partition_size": 6}
     ],
 )
 def test_file_across_partitions_fails_those_needing_it(
-    harm: Callable[[Objects, int], Any],
+    harm: Callable[[LakeFiles, int], Any],
     at: int,
     hit: list[tuple[int, int]],
-    damaged: Callable[[Damage], tuple[Objects, Copier, dict[str, Any]]],
+    damaged: Callable[[Damage], tuple[LakeFiles, Copier, dict[str, Any]]],
 ) -> None:
     lake, copy, _ = damaged(Damage("", harm, at, "", k=4))
     copy.settings["era"].update(STRADDLING)
@@ -472,7 +472,7 @@ def test_file_across_partitions_fails_those_needing_it(
     assert copy.verified()
 
 
-def test_ledgers_beyond_lake_end_are_missing(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
+def test_ledgers_beyond_lake_end_are_missing(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:
     lake = sample(first=8, ledgers=12)
     copy = copier(lake.root, ledger_start=8, ledger_end=31, partition_size=8)
 
@@ -488,8 +488,8 @@ def test_ledgers_beyond_lake_end_are_missing(sample: Callable[..., Objects], cop
     ]
 
 
-def test_all_damaged_partitions_are_reported(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
-    """With several workers too, and nothing of what failed gets into what is published."""
+def test_all_damaged_partitions_are_reported(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:
+    """With several workers too; no failed partition affects a published one."""
     lake = sample(first=8, ledgers=40)
     copy = copier(lake.root, ledger_start=8, ledger_end=47, partition_size=2, settings={"perf": {"workers": 4}})
     for ledger in range(9, 48, 4):
@@ -507,11 +507,11 @@ def test_all_damaged_partitions_are_reported(sample: Callable[..., Objects], cop
 
 
 def test_failed_partition_closes_its_file(
-    sample: Callable[..., Objects], copier: Callable[..., Copier], tmp_path: Path
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier], tmp_path: Path
 ) -> None:
-    """Arrow ends a file when its writer is let go of, be it long after the partition's temporary file is closed.
+    """Arrow closes a file when its writer is collected, perhaps long after the temporary file was closed.
 
-    By then the number of that file may be another one's.
+    By then another open file may have the same descriptor.
     """
     lake = sample(first=8, ledgers=8)
     copy = copier(lake.root, ledger_start=8, ledger_end=15, partition_size=8)
@@ -521,7 +521,7 @@ def test_failed_partition_closes_its_file(
     try:
         job.publisher().copy(job.eras[0], Partition(8, 15), range(8, 16))
     except Exception as error:
-        raised = error  # and with it everything that the frames of its traceback hold
+        raised = error  # keeps everything that the frames of its traceback hold
 
     with (tmp_path / "other").open("wb") as other:
         assert raised is not None
@@ -533,11 +533,11 @@ def test_failed_partition_closes_its_file(
 
 
 def test_unhashed_bytes_are_checked_for_form_only(
-    sample: Callable[..., Objects], copier: Callable[..., Copier]
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     """No hash covers transaction meta: a flip that leaves it well-formed cannot be noticed.
 
-    It is copied as it lies in the lake, byte for byte, and its own SHA-256 is that of what was copied.
+    It is copied byte for byte, and its SHA-256 is that of the copied bytes.
     """
     lake = sample(first=FIRST, ledgers=8, protocols=(23,))
     original = lake.meta(12)
@@ -564,9 +564,9 @@ def _well_formed_flips(meta: bytes, start: int, size: int) -> Any:
 
 
 def test_load_test_ledgers_pass_header_verification(
-    damaged: Callable[[Damage], tuple[Objects, Copier, dict[str, Any]]],
+    damaged: Callable[[Damage], tuple[LakeFiles, Copier, dict[str, Any]]],
 ) -> None:
-    """``source.verify: header`` lets a wrong transaction set pass, and nothing else."""
+    """``source.verify: header`` accepts a wrong transaction set and nothing else."""
     lake, copy, _ = damaged(Damage("", flip_part(signature_of_a_transaction, 20), 20, ""))
     copy.settings["source"]["verify"] = "header"
     flip_part(header, -80)(lake, 36)
@@ -578,8 +578,8 @@ def test_load_test_ledgers_pass_header_verification(
     assert "ledger 36: ledger hash does not hold" in ran.out
 
 
-def test_lake_of_bare_ledgers_is_copied(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
-    """Some private archives hold one bare LedgerCloseMeta in each object, and their names are held to it."""
+def test_lake_of_bare_ledgers_is_copied(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:
+    """Some private archives hold one bare LedgerCloseMeta in each object; it must match the object's name."""
     lake = sample(first=8, ledgers=16)
     metas = {ledger: lake.meta(ledger) for ledger in range(8, 24)}
     for ledger, meta in metas.items():
@@ -611,7 +611,7 @@ def test_lake_of_bare_ledgers_is_copied(sample: Callable[..., Objects], copier: 
     ],
 )
 def test_contradictory_lake_is_refused(
-    config: Any, status: int, says: str, sample: Callable[..., Objects], copier: Callable[..., Copier]
+    config: Any, status: int, says: str, sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     lake = sample(first=8, ledgers=8)
     path = lake.root / ".config.json"
@@ -626,7 +626,7 @@ def test_contradictory_lake_is_refused(
     assert not (copy.root / "data").exists()
 
 
-def test_lake_is_never_written(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
+def test_lake_is_never_written(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:
     lake = sample(first=8, ledgers=8)
     before = {path: path.stat().st_mtime_ns for path in lake.root.rglob("*")}
     assert call("--config", copier(lake.root, ledger_start=8, ledger_end=15).config).status == 0

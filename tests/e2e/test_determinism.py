@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bronze.xdr import COMPILED
-from tests.e2e.conftest import READER_WARNING, Copier, Objects, era, new_copier, small, wait_until
+from tests.e2e.conftest import READER_WARNING, Copier, LakeFiles, era, new_copier, small, wait_until
 
 #: 48 ledgers in files of 4, in eras that begin inside files; 13 partitions.
 LAKE = {"first": 8, "ledgers": 48, "ledgers_per_file": 4}
@@ -38,7 +38,7 @@ def done(copy: Copier, *arguments: str, **settings: Any) -> Copier:
 
 @pytest.fixture(scope="module")
 def once(sample_lakes: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Copier:
-    """The lake copied by one worker in one run: what all others must come to."""
+    """The lake copied by one worker in one run: the reference for all others."""
     copy = done(new_copier(tmp_path_factory.mktemp("once") / "copy", sample_lakes(small(**LAKE)), eras=ERAS))
     assert len(copy.published()) == PARTITIONS
     return copy
@@ -59,14 +59,14 @@ def an_era_at_a_time(copy: Copier) -> Copier:
 
 
 def with_the_end_moved(copy: Copier) -> Copier:
-    """Up to a partition's end each time: where a run ends is a partition's end."""
+    """Each run ends at a partition's end."""
     for end in (41, 49):
         done(copy, eras=of_eras(ERAS, c=end))
     return done(copy, eras=ERAS)
 
 
 def sent_back_by_an_operator(copy: Copier) -> Copier:
-    """The checkpoint of the second era says an earlier ledger: its partitions are passed through again."""
+    """The checkpoint of the second era is set back, so its partitions are examined again."""
     done(copy, "--eras", "a,b")
     path = copy.root / "state" / "checkpoint_standalone_b_v1.json"
     checkpoint = json.loads(path.read_text())
@@ -78,7 +78,7 @@ def sent_back_by_an_operator(copy: Copier) -> Copier:
 
 
 def without_its_state(copy: Copier) -> Copier:
-    """Checkpoints and chain heads are caches: gone, they come again with the next partition."""
+    """Checkpoints and chain heads are caches: lost ones are rebuilt with the next partition."""
     done(copy, eras=of_eras(ERAS, a=15, b=29, c=45))
     for path in (copy.root / "state").iterdir():
         path.unlink()
@@ -103,7 +103,7 @@ def test_every_way_of_copying_gives_same_files(
     other = way(copier(once.lake, name="other", eras=ERAS))
 
     assert other.published() == once.published()
-    assert other.story() == once.story()
+    assert other.documents() == once.documents()
     assert [other.committed(name) for name in "abc"] == [once.committed(name) for name in "abc"]
     assert [other.checkpoint(name) for name in "abc"] == [21, 37, 55]
     assert other.verified()
@@ -115,7 +115,7 @@ def test_every_way_of_copying_gives_same_files(
     ["zstd", "snappy", "none"],
 )
 def test_second_run_changes_no_byte(
-    compression: str, sample: Callable[..., Objects], copier: Callable[..., Copier]
+    compression: str, sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     copy = copier(
         sample(first=8, ledgers=16).root,
@@ -145,9 +145,9 @@ def files_of(copy: Copier) -> list[Any]:
     ],
 )
 def test_run_killed_while_reading_is_resumed(
-    stuck_at: int, workers: int, once: Copier, sample: Callable[..., Objects], copier: Callable[..., Copier]
+    stuck_at: int, workers: int, once: Copier, sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
-    """The lake's object is a pipe that nobody writes to: the run hangs in it until it is killed."""
+    """One lake object is a pipe without a writer: the run blocks on it until it is killed."""
     lake = sample(**LAKE)
     copy = copier(lake.root, name="killed", eras=ERAS, settings={"perf": {"workers": workers, "wave_partitions": 2}})
     lake.remove(stuck_at)
@@ -168,7 +168,7 @@ def test_run_killed_while_reading_is_resumed(
     lake.repair()
     done(copy)
     assert copy.published() == once.published()
-    assert copy.story() == once.story()
+    assert copy.documents() == once.documents()
     assert copy.verified()
     assert copy.leftovers() == []
 
@@ -195,7 +195,7 @@ def _close_pipes() -> Any:
 
 @pytest.mark.parametrize("nth", [1, 3, 6])
 def test_run_killed_after_publishing_is_resumed(nth: int, once: Copier, copier: Callable[..., Copier]) -> None:
-    """Killed as soon as the n-th parquet file is seen: with its manifest or without, committed or not."""
+    """Killed when the n-th parquet file appears, whether or not its manifest or event exists yet."""
     copy = copier(once.lake, name="killed", eras=ERAS, settings={"perf": {"workers": 2, "wave_partitions": 2}})
 
     process = copy.start()
@@ -207,7 +207,7 @@ def test_run_killed_after_publishing_is_resumed(nth: int, once: Copier, copier: 
 
     done(copy)
     assert copy.published() == once.published()
-    assert copy.story() == once.story()
+    assert copy.documents() == once.documents()
     assert copy.verified()
     assert copy.leftovers() == []
 
@@ -226,7 +226,7 @@ def test_run_killed_after_publishing_is_resumed(nth: int, once: Copier, copier: 
     ],
 )
 def test_both_readers_give_same_bytes(
-    reader: str, workers: str, sample: Callable[..., Objects], copier: Callable[..., Copier]
+    reader: str, workers: str, sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     lake, keys = sample(first=8, ledgers=16).root, {"ledger_start": 8, "ledger_end": 23, "partition_size": 4}
     once = done(copier(lake, name="once", **keys))
@@ -237,5 +237,5 @@ def test_both_readers_give_same_bytes(
     assert ran.status == 0, ran.err
     assert (READER_WARNING in ran.log) == (reader == "interpreted")
     assert copy.published() == once.published()
-    assert copy.story() == once.story()
+    assert copy.documents() == once.documents()
     assert copy.verified()

@@ -1,4 +1,4 @@
-"""Several eras over one lake: each has a directory, a grid, a chain and a checkpoint of its own."""
+"""Several eras over one lake: each has its own directory, grid, chain and checkpoint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Copier, Objects, era
+from tests.e2e.conftest import Copier, LakeFiles, era
 
 #: Both boundaries, 21|22 and 37|38, lie inside a file of 4 ledgers.
 LAKE = {"first": 8, "ledgers": 48, "ledgers_per_file": 4}
@@ -24,7 +24,7 @@ PARTITIONS = {
 
 
 @pytest.fixture
-def three(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> Copier:
+def three(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> Copier:
     return copier(sample(**LAKE).root, eras=ERAS)
 
 
@@ -65,7 +65,7 @@ def test_ledgers_link_across_era_boundary(three: Copier) -> None:
     [
         pytest.param([], [], "abc", id="all by default"),
         pytest.param(["b"], [], "b", id="active_eras"),
-        pytest.param(["c", "a"], [], "ac", id="active_eras, in ledger order whatever theirs"),
+        pytest.param(["c", "a"], [], "ac", id="active_eras in ledger order"),
         pytest.param([], ["--eras", "a,c"], "ac", id="--eras"),
         pytest.param(["a"], ["--eras", "b"], "b", id="--eras wins over active_eras"),
         pytest.param([], ["--eras", " b , c "], "bc", id="--eras with spaces"),
@@ -113,7 +113,7 @@ def test_protocol_outside_era_bounds_is_refused(
     bounds: dict[str, Any],
     published: int,
     complaint: str,
-    sample: Callable[..., Objects],
+    sample: Callable[..., LakeFiles],
     copier: Callable[..., Copier],
 ) -> None:
     copy = copier(sample(**TWO_PROTOCOLS).root, ledger_start=8, ledger_end=39, partition_size=8, **bounds)

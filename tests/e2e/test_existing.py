@@ -1,4 +1,4 @@
-"""What exists already: skipped by its manifest when that is right, an error when it is not, never trusted blindly."""
+"""Existing partitions: skipped when their manifests are right, an error when not, never trusted unchecked."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.conftest import SHARED, Copier, Objects
+from tests.e2e.conftest import SHARED, Copier, LakeFiles
 
 PARTITIONS = [(8, 15), (16, 23), (24, 31)]
 MIDDLE = PARTITIONS[1]
 
 
 @pytest.fixture
-def lake(sample: Callable[..., Objects]) -> Objects:
+def lake(sample: Callable[..., LakeFiles]) -> LakeFiles:
     return sample(first=8, ledgers=24)
 
 
 @pytest.fixture
-def copied(lake: Objects, copier: Callable[..., Copier]) -> Copier:
-    """A destination that is complete, whose checkpoint and events are gone: every partition is looked at again."""
+def copied(lake: LakeFiles, copier: Callable[..., Copier]) -> Copier:
+    """A complete dataset whose checkpoint and events are lost, so that every partition is examined again."""
     copy = copier(lake.root, ledger_start=8, ledger_end=31, partition_size=8)
     assert copy.run().status == 0
-    forget(copy)
+    lose_chain_state(copy)
     return copy
 
 
-def forget(copy: Copier) -> None:
+def lose_chain_state(copy: Copier) -> None:
     shutil.rmtree(copy.root / "state")
     shutil.rmtree(copy.root / "pas")
 
@@ -49,8 +49,8 @@ def edit_manifest(copy: Copier, part: tuple[int, int], edit: Callable[[dict[str,
     path.write_text(json.dumps(document, indent=2))
 
 
-def test_existing_partition_is_skipped(lake: Objects, copied: Copier) -> None:
-    """Nothing of the lake is needed for it, nothing of it is touched, and the chain takes it up."""
+def test_existing_partition_is_skipped(lake: LakeFiles, copied: Copier) -> None:
+    """It needs no lake object, none of its files changes, and the chain commits it."""
     for ledger in range(16, 24):
         lake.remove(ledger)
     shutil.rmtree(copied.parquet(PARTITIONS[2]).parent)
@@ -79,7 +79,7 @@ def lengthen_parquet(copy: Copier) -> None:
 
 
 def short_by_a_row(copy: Copier) -> None:
-    """As the older copier published what its lake had, when that ended early."""
+    """As the Go copier published a partition beyond the end of its lake."""
     edit_manifest(copy, MIDDLE, lambda manifest: manifest["tables"]["ledgers_lcm_raw"].update(row_count=7))
 
 
@@ -106,7 +106,7 @@ def empty_manifest(copy: Copier) -> None:
         pytest.param(remove_parquet, "stands without its parquet file", id="its parquet file is missing"),
         pytest.param(shorten_parquet, "bytes, its manifest says", id="its parquet file is shorter"),
         pytest.param(lengthen_parquet, "bytes, its manifest says", id="its parquet file is longer"),
-        pytest.param(short_by_a_row, "it says 7 rows, 16-23 has 8 ledgers", id="a short partition of the older copier"),
+        pytest.param(short_by_a_row, "it says 7 rows, 16-23 has 8 ledgers", id="a short partition of the Go copier"),
         pytest.param(
             of_another_partition,
             "is of standalone/e1/v1 8-15, expected standalone/e1/v1 16-23",
@@ -182,7 +182,7 @@ def test_differing_existing_partition_is_kept(copied: Copier) -> None:
     assert copied.published() == before
 
 
-def test_allow_overwrite_replaces_and_records_differing_partition(lake: Objects, copier: Callable[..., Copier]) -> None:
+def test_allow_overwrite_replaces_differing_partition(lake: LakeFiles, copier: Callable[..., Copier]) -> None:
     copy = copier(lake.root, ledger_start=8, ledger_end=31, partition_size=8)
     copy.run()
     before, first_events = copy.published(), copy.events()
@@ -193,14 +193,14 @@ def test_allow_overwrite_replaces_and_records_differing_partition(lake: Objects,
 
     assert (ran.status, ran.lines("partitions")) == (0, ["0 written, 3 replaced, 0 skipped, 0 failed"])
     assert not set(copy.published().values()) & set(before.values())
-    # Corrections are appended: nothing of the chain is rewritten.
+    # Corrections are appended; the existing chain is not rewritten.
     assert copy.events()[:3] == first_events
     assert copy.committed() == [*PARTITIONS, *PARTITIONS]
     assert copy.checkpoint() == 31
     assert copy.verified()
 
 
-def test_allow_overwrite_keeps_equal_partition(lake: Objects, copier: Callable[..., Copier]) -> None:
+def test_allow_overwrite_keeps_equal_partition(lake: LakeFiles, copier: Callable[..., Copier]) -> None:
     copy = copier(lake.root, ledger_start=8, ledger_end=31, partition_size=8, allow_overwrite=True)
     copy.run()
     before = {path: path.stat().st_mtime_ns for path in (copy.root / "data").rglob("*")}
@@ -212,11 +212,11 @@ def test_allow_overwrite_keeps_equal_partition(lake: Objects, copier: Callable[.
     assert copy.committed() == PARTITIONS
 
 
-# --------------------------------------------------------------------------------------- the older copier
+# ------------------------------------------------------------------------------------------ the Go copier
 
 
-def test_go_partitions_are_skipped_and_linked(copied: Copier, lake: Objects) -> None:
-    """Its manifests have no key `ledgers`: the hashes that link them are read from its parquet files."""
+def test_go_partitions_are_skipped_and_linked(copied: Copier, lake: LakeFiles) -> None:
+    """Its manifests lack the key `ledgers`: the linking hashes are read from the parquet files."""
     for part in PARTITIONS[:2]:
         edit_manifest(copied, part, lambda manifest: manifest.pop("ledgers"))
     shutil.rmtree(copied.parquet(PARTITIONS[2]).parent)
@@ -230,7 +230,7 @@ def test_go_partitions_are_skipped_and_linked(copied: Copier, lake: Objects) -> 
 
 
 def test_unlinked_go_partition_is_refused(copied: Copier) -> None:
-    """Its file is that of another chain: it is whole, but does not follow the partition before."""
+    """Its file belongs to another chain: intact, but it does not follow the partition before it."""
     edit_manifest(copied, MIDDLE, lambda manifest: manifest.pop("ledgers"))
     table = pq.ParquetFile(copied.parquet(MIDDLE)).read()
     hashes = table.column("previous_ledger_hash").to_pylist()
@@ -249,8 +249,8 @@ def test_unlinked_go_partition_is_refused(copied: Copier) -> None:
     assert copied.checkpoint() == 15
 
 
-def as_older_copier(copy: Copier, part: tuple[int, int]) -> None:
-    """Give a partition the column types of the older copier, and its manifest no key `ledgers`."""
+def make_go_partition(copy: Copier, part: tuple[int, int]) -> None:
+    """Give a partition the column types of the Go copier, and its manifest no key `ledgers`."""
     path = copy.parquet(part)
     table = pq.ParquetFile(path).read()
     types = {"ledger_sequence": pa.uint64(), "protocol_version": pa.uint32(), "close_time": pa.timestamp("ms", "UTC")}
@@ -266,37 +266,37 @@ def as_older_copier(copy: Copier, part: tuple[int, int]) -> None:
     edit_manifest(copy, part, edit)
 
 
-def of_older_copier_whose_chain_is_lost(copy: Copier, part: tuple[int, int]) -> None:
-    as_older_copier(copy, part)
-    forget(copy)
+def go_partition_without_chain(copy: Copier, part: tuple[int, int]) -> None:
+    make_go_partition(copy, part)
+    lose_chain_state(copy)
 
 
-def of_older_copier_with_its_chain(copy: Copier, part: tuple[int, int]) -> None:
+def go_partition_with_chain(copy: Copier, part: tuple[int, int]) -> None:
     edit_manifest(copy, part, lambda manifest: manifest.pop("ledgers"))
 
 
 @pytest.mark.parametrize("seed", [1, 0], ids=["same chain", "another chain"])
 @pytest.mark.parametrize(
-    ("start", "make_older"),
+    ("start", "make_go"),
     [
-        (0, of_older_copier_whose_chain_is_lost),
-        (1, of_older_copier_whose_chain_is_lost),
-        (8, of_older_copier_with_its_chain),
+        (0, go_partition_without_chain),
+        (1, go_partition_without_chain),
+        (8, go_partition_with_chain),
     ],
 )
 def test_new_partition_must_link_to_go_partition(
-    sample: Callable[..., Objects],
+    sample: Callable[..., LakeFiles],
     copier: Callable[..., Copier],
     start: int,
-    make_older: Callable[[Copier, tuple[int, int]], None],
+    make_go: Callable[[Copier, tuple[int, int]], None],
     seed: int,
 ) -> None:
-    """The first partition is the older copier's; those behind it come from the same lake, or from another's."""
+    """The Go copier wrote the first partition; the later ones come from the same lake or from another one."""
     first, second = (start, start + 7), (start + 8, start + 15)
     options = {"first": max(start, 2), "ledgers": 30}
     copy = copier(sample(seed=1, **options).root, ledger_start=start, ledger_end=first[1], partition_size=8)
     assert copy.run().status == 0
-    make_older(copy, first)
+    make_go(copy, first)
     copy.settings["era"]["ledger_end"] = second[1]
     copy.settings["source"]["local_path"] = str(sample(seed=seed, **options).root)
 
@@ -318,13 +318,13 @@ def test_new_partition_must_link_to_go_partition(
 
 
 OLD_CHAIN = SHARED / "samples" / "pas_chain"
-#: Where the older copier's sample chain ends: five partitions of ten ledgers.
+#: Where the Go copier's sample chain ends: five partitions of ten ledgers.
 OLD_START, OLD_NEXT = 53312000, 53312050
 
 
 @pytest.fixture
-def continued(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> Copier:
-    """The older copier's chain, and a lake that goes on where it ends."""
+def continued(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> Copier:
+    """The Go copier's chain, and a lake that continues where it ends."""
     if not OLD_CHAIN.exists():
         pytest.skip(f"no sample chain at {OLD_CHAIN}")
     lake = sample(first=OLD_NEXT, ledgers=20, passphrase="Public Global Stellar Network ; September 2015")
@@ -349,7 +349,7 @@ def keep_everything(copy: Copier) -> None:
 
 
 def lose_the_checkpoint(copy: Copier) -> None:
-    """The event files say where the chain goes on."""
+    """The event files tell where the chain resumes."""
 
 
 def lose_the_head(copy: Copier) -> None:

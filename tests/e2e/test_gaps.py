@@ -1,4 +1,4 @@
-"""Gaps: `run` and `verify` name the same ones, until they are filled, wherever they lie."""
+"""Gaps: `run` and `verify` report the same ones, wherever they are, until they are filled."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.conftest import Copier, Objects
+from tests.e2e.conftest import Copier, LakeFiles
 
 PARTITIONS = [(8, 15), (16, 23), (24, 31), (32, 39)]
 
 
 @pytest.fixture
-def copy(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> Copier:
+def copy(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> Copier:
     lake = sample(first=8, ledgers=32)
     return copier(lake.root, ledger_start=8, ledger_end=39, partition_size=8)
 
@@ -52,14 +52,14 @@ def leading_and_middle(copy: Copier) -> None:
 
 
 def set_forward(copy: Copier) -> None:
-    """Beyond all that is published, and nothing is left to copy."""
+    """Beyond everything that is published, with nothing left to copy."""
     copy.settings["era"]["ledger_end"] = 23
     assert copy.run().status == 0
     set_checkpoint(copy, 31)
 
 
 def removed(copy: Copier) -> None:
-    """A partition's directory is gone, though its chain went past it."""
+    """The directory of a committed partition is missing."""
     assert copy.run().status == 0
     shutil.rmtree(copy.parquet(PARTITIONS[1]).parent)
 

@@ -1,6 +1,6 @@
-"""Lakes and destinations in buckets of S3 and GCS servers, end to end: the same bytes as between local directories.
+"""Copies between buckets of real S3 and GCS servers: the same bytes as between local directories.
 
-What a bucket holds is fetched into the directories that a local copy would have written, and compared there.
+The objects of a bucket are fetched into the directories that a local copy would have written, and compared there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.launch import run as runs
 from pipeline.launch import waves
 from pipeline.launch.prepare import prepare
 from pipeline.settings import load
-from tests.e2e.conftest import Copier, Objects, new_copier, wait_until
+from tests.e2e.conftest import Copier, LakeFiles, new_copier, wait_until
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.gcs_server import GcsServer, gcs_bucket, gcs_server
 from tests.support.s3_server import ACCESS_KEY, REGION, SECRET_KEY, S3Server, s3_bucket, s3_server
@@ -39,7 +39,7 @@ ERA = {"ledger_start": 8, "ledger_end": 39, "partition_size": 4}
 
 
 @pytest.fixture
-def lake(sample: Callable[..., Objects]) -> Path:
+def lake(sample: Callable[..., LakeFiles]) -> Path:
     return sample(first=8, ledgers=32).root
 
 
@@ -124,21 +124,21 @@ def gcs(gcs_bucket: str) -> Cloud:
     return Cloud("gs", gcs_bucket)
 
 
-def same(copy: Copier, expected: Copier) -> None:
-    """It holds what the local copy holds."""
+def assert_same(copy: Copier, expected: Copier) -> None:
+    """Assert that the fetched copy equals the local one."""
     assert copy.published() == expected.published()
-    assert copy.story() == expected.story()
+    assert copy.documents() == expected.documents()
     assert copy.committed() == PARTS
     assert copy.heads == {"standalone/e1/v1": copy.events()[-1]["chain"]["event_hash"]}
     assert copy.checkpoint() == PARTS[-1][1]
 
 
-def finished(copy: Copier, cloud: Cloud, expected: Copier) -> None:
-    """The copy in the bucket is complete and holds; a further run changes nothing."""
+def assert_complete(copy: Copier, cloud: Cloud, expected: Copier) -> None:
+    """Assert that the copy in the bucket is complete and verifies, and that a further run changes nothing."""
     before = {key: open_store(cloud.location()).read(key) for key in cloud.objects() if not key.startswith("lake/")}
     assert not [key for key in before if TEMPORARY in key]
     cloud.fetch(copy)
-    same(copy, expected)
+    assert_same(copy, expected)
     assert copy.run("verify").status == 0
     again = copy.run()
     assert again.status == 0, again
@@ -160,14 +160,14 @@ def test_copy_between_stores_gives_same_bytes(
     if destination == "local":
         ran = copy.run()
         assert ran.status == 0, ran
-        same(copy, expected)
+        assert_same(copy, expected)
         assert copy.run("verify").status == 0
         return
     cloud = request.getfixturevalue(destination)
     cloud.write_to(copy)
     ran = copy.run()
     assert ran.status == 0, ran
-    finished(copy, cloud, expected)
+    assert_complete(copy, cloud, expected)
 
 
 @pytest.mark.parametrize(("far", "expected_waves"), [(False, 4), (True, 2)])
@@ -199,7 +199,7 @@ def test_worker_processes_copy_between_buckets(s3: Cloud, lake: Path, expected: 
     s3.write_to(copy)
     ran = copy.process(BRONZE_READER="interpreted")
     assert ran.status == 0, ran
-    finished(copy, s3, expected)
+    assert_complete(copy, s3, expected)
 
 
 @pytest.mark.parametrize("which", ["s3", "gcs"])
@@ -224,9 +224,9 @@ def test_killed_run_is_resumed_in_bucket(
     assert ran.status == 0, ran
     left = [key for key in cloud.objects() if TEMPORARY in key]
     cloud_store = open_store(cloud.location())
-    for key in left:  # of the killed runs: `clean` takes them a day later
+    for key in left:  # leftovers of the killed runs, which `clean` removes after a day
         cloud_store.delete(key)
-    finished(copy, cloud, expected)
+    assert_complete(copy, cloud, expected)
 
 
 @pytest.mark.parametrize("which", ["s3", "gcs"])
@@ -247,18 +247,18 @@ def test_concurrent_copiers_make_one_chain(
         assert "Traceback" not in err
         assert process.returncode == 0 or "ConflictError" in out + err, (out, err)
     assert copies[0].run().status == 0
-    finished(copies[0], cloud, expected)
+    assert_complete(copies[0], cloud, expected)
 
 
-UPLOADS = "answers of completed uploads lost"
+UPLOADS = "lost responses of completed uploads"
 FAULTS = {
-    "a storm": [],
+    "random faults": [],
     "50 ms for each request": [Fault("slow", times=1_000_000, seconds=0.05)],
-    "answers of creates lost": [Fault("lost", r"^PUT .*(_manifest\.json|_links|standalone_)", times=4)],
-    "answers of copies lost": [Fault("lost", r"^(PUT|POST) .*/range=.*part-.*\.parquet", times=2)],
+    "lost responses of creates": [Fault("lost", r"^PUT .*(_manifest\.json|_links|standalone_)", times=4)],
+    "lost responses of copies": [Fault("lost", r"^(PUT|POST) .*/range=.*part-.*\.parquet", times=2)],
     UPLOADS: [Fault("lost", r"^POST .*uploadId=", times=2)],
-    "bodies cut off": [Fault("truncate", r"^GET .*\.xdr\.", times=5)],
-    "listings cut off": [Fault("truncate", r"^GET .*(list-type=2|prefix=)", times=2)],
+    "truncated objects": [Fault("truncate", r"^GET .*\.xdr\.", times=5)],
+    "truncated listings": [Fault("truncate", r"^GET .*(list-type=2|prefix=)", times=2)],
 }
 
 
@@ -292,18 +292,18 @@ def test_network_faults_change_no_byte(
             proxy.storm(7, 0.07, "busy", "busy", "busy", "busy", "busy", "drop", "drop")
         ran = copy.process()
         assert ran.status == 0, ran
-        assert any(kind for _, kind in proxy.log), "no fault befell"
+        assert any(kind for _, kind in proxy.log), "no fault was injected"
         if which == "gcs":
             monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
     copy.settings["source"] = cloud.source()
     cloud.write_to(copy)
     store = open_store(cloud.location())
-    for key in [key for key in cloud.objects() if TEMPORARY in key]:  # whose removal was not answered
+    for key in [key for key in cloud.objects() if TEMPORARY in key]:  # the response of their deletion was lost
         store.delete(key)
-    finished(copy, cloud, expected)
+    assert_complete(copy, cloud, expected)
 
 
-# ------------------------------------------------------------------------------------------------- what goes wrong
+# ------------------------------------------------------------------------------------------------------- failures
 
 
 def test_missing_bucket_and_object_are_named(s3: Cloud, lake: Path, tmp_path: Path) -> None:
@@ -341,13 +341,13 @@ def test_damaged_bucket_object_fails_only_its_partition(
     assert len(made) == len(PARTS) - 1
     store.replace(key, whole)
     assert copy.run().status == 0
-    finished(copy, gcs, expected)
+    assert_complete(copy, gcs, expected)
 
 
 def test_credentials_are_never_shown_or_sent(
     s3: Cloud, s3_server: S3Server, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither of the right credentials nor of wrong ones, whatever fails."""
+    """Neither valid nor invalid credentials, in success and in failure."""
     if s3_server.kind == "moto":
         pytest.skip(f"takes any credentials: {s3_server.why}")
     wrong = "AKIAWRONGWRONGWRONG1", "the/wrong+secret/0123456789abcdefghijkl"

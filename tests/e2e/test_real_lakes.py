@@ -1,4 +1,4 @@
-"""Real ledgers: what is copied of them is what ../shared/ledgers/index.jsonl says, and stellar-sdk reads."""
+"""Real ledgers: the copied rows equal ../shared/ledgers/index.jsonl and what stellar-sdk reads."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.e2e.conftest import Copier, RealLedgers, batch, make_lake, pack
 
 pytestmark = pytest.mark.ledgers
 
-#: What ../shared/ledgers says of its chains; the third holds merged load-test ledgers.
+#: First and last ledger of the chains of ../shared/ledgers; the last one holds merged load-test ledgers.
 CHAINS = {0: (1410048, 1410367), 1: (2, 305), 2: (63092982, 63092991), 3: (10048, 10053)}
 LOAD_TEST = 3
 
 
 def expected_row(line: dict[str, Any], meta: bytes, era_id: str, network: str) -> dict[str, Any]:
-    """The row of a ledger: of the index, and of its header as stellar-sdk reads it."""
+    """The expected row of a ledger, from the index and from its header as stellar-sdk reads it."""
     spots = make_lake().layout(meta)
     header = xdr.LedgerHeader.from_xdr_bytes(meta[spots["header"] : spots["header_end"]])
     return {
@@ -128,7 +128,7 @@ def test_ledger_absent_from_named_file_is_refused(
 
 
 class OneLedger:
-    """A lake that holds one ledger, another one each time; as a store, and with an encoder that reads it."""
+    """A store that holds one lake object at a time, with an encoder that reads it."""
 
     url, supports_locking, is_remote = "mem:", True, False
 
@@ -143,7 +143,7 @@ class OneLedger:
         return self._held[1]
 
     def rows(self, line: dict[str, Any], meta: bytes, *, bare: bool) -> list[dict[str, Any]]:
-        """What is copied of `meta`, stored bare or as a batch of one."""
+        """The rows that are made of `meta`, stored bare or as a batch of one."""
         ledger = line["ledger_seq"]
         stored = pack(meta if bare else batch(ledger, [meta]))
         self._held = self._layout.key(ledger), memoryview(stored)

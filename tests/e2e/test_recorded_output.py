@@ -40,7 +40,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from tests.e2e.conftest import Copier, Objects, call, era, tree
+from tests.e2e.conftest import Copier, LakeFiles, call, era, tree
 from tests.support.http_endpoint import EventEndpoint
 from tests.support.postgres_server import database, postgres
 
@@ -219,7 +219,7 @@ def endpoint() -> Iterator[EventEndpoint]:
 
 
 def test_one_era_is_as_recorded(
-    sample: Callable[..., Objects], copier: Callable[..., Copier], database: str, endpoint: EventEndpoint
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier], database: str, endpoint: EventEndpoint
 ) -> None:
     copy = copier(
         sample(first=8, ledgers=32).root,
@@ -232,7 +232,7 @@ def test_one_era_is_as_recorded(
 
 
 def test_three_eras_are_as_recorded(
-    sample: Callable[..., Objects], copier: Callable[..., Copier], database: str
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier], database: str
 ) -> None:
     """Eras and partitions begin and end inside files of four ledgers."""
     eras = [
@@ -247,7 +247,7 @@ def test_three_eras_are_as_recorded(
 
 @pytest.mark.parametrize("compression", ["snappy", "none"])
 def test_other_compressions_are_as_recorded(
-    compression: str, sample: Callable[..., Objects], copier: Callable[..., Copier]
+    compression: str, sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     """The names that can be configured are not the defaults."""
     copy = copier(
@@ -262,7 +262,7 @@ def test_other_compressions_are_as_recorded(
 
 
 def test_published_tail_and_continuation_are_as_recorded(
-    sample: Callable[..., Objects], copier: Callable[..., Copier]
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     lake = sample(first=8, ledgers=40)
     copy = copier(
@@ -276,7 +276,7 @@ def test_published_tail_and_continuation_are_as_recorded(
 
 
 def test_replaced_partitions_are_as_recorded(
-    sample: Callable[..., Objects], copier: Callable[..., Copier], database: str
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier], database: str
 ) -> None:
     copy = copier(
         sample(first=8, ledgers=24).root,

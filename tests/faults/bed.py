@@ -1,7 +1,7 @@
-"""A lake, a copy of it that nobody disturbed, and copies that are killed or raced and then compared with it.
+"""A test bed: a lake, an undisturbed copy of it, and copies that are killed or raced and then compared with it.
 
-The steps of a commit are aimed at by count in a run that starts with every partition published and no event yet, as a
-kill before the first commit leaves it: else the encoding threads come to the same count first.
+Steps of a commit that are targeted by count start from a copy with every partition published and no event, as a kill
+before the first commit leaves it; otherwise the encoding threads would reach the same count first.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.sample import write_sample_lake
-from tests.e2e.conftest import PATIENCE, Copier, Ran, new_copier, small, wait_until
+from tests.e2e.conftest import TIMEOUT_S, Copier, RunResult, new_copier, small, wait_until
 from tests.faults.compare import differences
-from tests.faults.outside import Outside
+from tests.faults.downstream_servers import DownstreamServers
 from tests.faults.program import finish, run, start, strace
 from tests.faults.steps import (
     CONTEXT,
@@ -51,14 +51,14 @@ class Kill:
 
 @dataclass
 class Bed:
-    """A lake, a copy of it that nobody disturbed, and copies to be disturbed; all below `root`.
+    """A lake, an undisturbed copy of it, and copies to be disturbed; all below `root`.
 
     Attributes:
-        outside: the catalog and the endpoint that the copies tell what they did.
+        servers: the catalog and the endpoint that the copies report to.
     """
 
     root: Path
-    outside: Outside
+    servers: DownstreamServers
     lake: Path = field(init=False)
     undisturbed: Copier = field(init=False)
     traces: dict[bool, dict[tuple[str, str], list[int]]] = field(init=False)
@@ -67,19 +67,19 @@ class Bed:
     def __post_init__(self) -> None:
         self.lake = self.root / "lake"
         write_sample_lake(self.lake, small(first=FIRST, ledgers=LEDGERS, ledgers_per_file=4))
-        self.undisturbed, self.traces = self.copy("undisturbed", tells=True), {}
+        self.undisturbed, self.traces = self.copy("undisturbed", downstream=True), {}
         for commit in (False, True):
-            copy = self.published("committed", tells=True) if commit else self.undisturbed
+            copy = self.published("committed", downstream=True) if commit else self.undisturbed
             trace = copy.root / "trace"
             ran = run(copy, under=strace(trace))
             assert ran.status == 0, f"a run that nobody disturbs fails: {ran}"
             self.traces[commit] = likely_numbers(read_trace(trace))
 
-    def copy(self, name: str = "", *, tells: bool = False, strict: bool = True, **keys: Any) -> Copier:
+    def copy(self, name: str = "", *, downstream: bool = False, strict: bool = True, **keys: Any) -> Copier:
         """A copier of the lake with an empty destination.
 
         Args:
-            tells: whether it has a catalog and an endpoint, and whether it is `strict` with them.
+            downstream: whether it has a catalog and an endpoint, and whether both are `strict`.
             keys: of its era.
         """
         self._made += 1
@@ -87,40 +87,40 @@ class Bed:
         chosen = {"ledger_start": FIRST, "ledger_end": LAST, "partition_size": SIZE, **keys}
         settings = {"perf": {"workers": 2, "wave_partitions": WAVE, "retry_backoff_ms": 1}}
         copy = new_copier(self.root / name, self.lake, settings=settings, **chosen)
-        if tells:
-            self.outside.join(copy.settings, name, strict=strict)
+        if downstream:
+            self.servers.join(copy.settings, name, strict=strict)
         return copy
 
-    def published(self, name: str = "", *, tells: bool = False) -> Copier:
+    def published(self, name: str = "", *, downstream: bool = False) -> Copier:
         """A copier whose partitions are all published, none of them committed."""
-        copy = self.copy(name, tells=tells)
+        copy = self.copy(name, downstream=downstream)
         shutil.copytree(self.undisturbed.root / "data", copy.root / "data")
         return copy
 
     def complete(self, name: str = "") -> Copier:
-        """A copier that is done: what the undisturbed one left, in a place of its own."""
+        """A finished copier: a copy of the undisturbed one's output."""
         copy = self.published(name)
         for part in ("pas", "state"):
             shutil.copytree(self.undisturbed.root / part, copy.root / part)
         return copy
 
     def differences(self, copy: Copier) -> list[str]:
-        """What tells `copy` from a run that nobody disturbed; one line each, none when nothing does."""
-        return differences(copy, self.undisturbed, self.outside)
+        """What differs between `copy` and an undisturbed run, a line each; empty when they are equal."""
+        return differences(copy, self.undisturbed, self.servers)
 
     def check(self, copy: Copier) -> None:
         """Fail with every one of the `differences`."""
         found = self.differences(copy)
         assert not found, f"{copy.root} is not as an undisturbed run leaves it:\n" + "\n".join(found)
 
-    def kill_at(self, copy: Copier, step: Step, chance: random.Random) -> Kill | None:
+    def kill_at(self, copy: Copier, step: Step, rng: random.Random) -> Kill | None:
         """Run `copy` until it comes to `step` (or, by count, close to it) and is killed; None if it ran to its end."""
         if step.request:
-            return self._kill_at_request(copy, step, chance.randrange(len(PARTITIONS)))
+            return self._kill_at_request(copy, step, rng.randrange(len(PARTITIONS)))
         trace = copy.root / "trace"
         if step.path is not None:
-            path = step.path(copy, chance.choice(PARTITIONS))
-            number = chance.choice(step.numbers)
+            path = step.path(copy, rng.choice(PARTITIONS))
+            number = rng.choice(step.numbers)
             options = ["-P", str(path), "-e", f"inject={','.join(step.calls)}:signal=SIGKILL:when={number}"]
             ran = run(copy, under=strace(trace, *options, calls=step.calls))
         else:
@@ -130,7 +130,7 @@ class Bed:
                 numbers = self.traces[step.commit].get((kind, step.name))
                 assert numbers, f"no run comes to the step {step.name}"
                 # How the encoding threads share the later partitions differs from run to run.
-                number = chance.choice(numbers if step.commit else numbers[: max(4, len(numbers) // 3)])
+                number = rng.choice(numbers if step.commit else numbers[: max(4, len(numbers) // 3)])
             calls = sorted({kind, *CONTEXT})
             ran = run(copy, under=strace(trace, "-e", f"inject={kind}:signal=SIGKILL:when={number}", calls=calls))
         if ran.status == 0:
@@ -149,103 +149,99 @@ class Bed:
 
         def kill(found: int, when: str) -> None:
             if (found, when) == (number, step.request):
-                ready.wait(PATIENCE)
+                ready.wait(TIMEOUT_S)
                 os.killpg(process.pid, signal.SIGKILL)
 
         path = "/" + copy.root.name
-        self.outside.endpoint.watchers[path] = kill
+        self.servers.endpoint.watchers[path] = kill
         process = start(copy)
         ready.set()
         ran = finish(process)
-        del self.outside.endpoint.watchers[path]
+        del self.servers.endpoint.watchers[path]
         return None if ran.status == 0 else Kill(step.name, f"request {number} at {path}")
 
     def case(self, step: Step, seed: str, *, twice: bool = False) -> Case:
         """Kill a run at `step` (`twice`: and the one that resumes it, anywhere), resume, compare."""
-        chance = random.Random(seed)
+        rng = random.Random(seed)
         by_count = step.path is None
-        copy = self.published(tells=True) if step.commit and by_count else self.copy(tells=True)
+        copy = self.published(downstream=True) if step.commit and by_count else self.copy(downstream=True)
         done = Case(copy)
         aims = [STEPS[step.after], step] if step.after else [step]
         if twice:
-            aims.append(chance.choice([other for other in STEPS.values() if not other.after]))
+            aims.append(rng.choice([other for other in STEPS.values() if not other.after]))
         try:
             for aim in aims:
-                kill = self.kill_at(copy, aim, chance)
+                kill = self.kill_at(copy, aim, rng)
                 if kill is not None:
                     done.kills.append(kill)
             ran = run(copy)
-            done.complaints += (
-                [] if ran.status == 0 else [f"the resumed run ends with {ran.status}: {ran.out}{ran.err}"]
-            )
-            done.complaints += self.differences(copy)
+            done.problems += [] if ran.status == 0 else [f"the resumed run ends with {ran.status}: {ran.out}{ran.err}"]
+            done.problems += self.differences(copy)
         except (AssertionError, subprocess.TimeoutExpired) as error:
-            done.complaints.append(f"{type(error).__name__}: {error}")
+            done.problems.append(f"{type(error).__name__}: {error}")
         return done
 
     def race(self, seed: str) -> Race:
-        """Start two copiers of one range, the second at once or when the first has come some way; compare."""
-        chance = random.Random(seed)
+        """Start two copiers of one range, the second at once or after some partitions of the first; compare."""
+        rng = random.Random(seed)
         # With a catalog its lock decides; without one the files do.
-        copy = self.copy(tells=chance.random() < 0.5)
+        copy = self.copy(downstream=rng.random() < 0.5)
         done = Race(copy)
         first = start(copy)
-        begun = chance.choice([0, 0, 1, 4, 8])
+        begun = rng.choice([0, 0, 1, 4, 8])
         try:
             wait_until(lambda: len(copy.partitions()) >= begun or first.poll() is not None, f"{begun} partitions")
             second = start(copy)
             done.ran = [finish(first), finish(second)]
             for ran in done.ran:
                 if ran.status not in (0, 1):
-                    done.complaints.append(f"a copier ends with {ran.status}: {ran.err}")
+                    done.problems.append(f"a copier ends with {ran.status}: {ran.err}")
                 if "Traceback" in ran.err or (ran.status and not (ran.err.strip() or ran.lines("failed"))):
-                    done.complaints.append(f"a copier that ends with {ran.status} does not say what happened: {ran}")
+                    done.problems.append(f"a copier that ends with {ran.status} does not say what happened: {ran}")
             if any(ran.status for ran in done.ran):
                 again = run(copy)
                 if again.status:
-                    done.complaints.append(f"the run that follows ends with {again.status}: {again}")
-            done.complaints += self.differences(copy)
+                    done.problems.append(f"the run that follows ends with {again.status}: {again}")
+            done.problems += self.differences(copy)
         except (AssertionError, subprocess.TimeoutExpired) as error:
-            done.complaints.append(f"{type(error).__name__}: {error}")
+            done.problems.append(f"{type(error).__name__}: {error}")
         return done
 
 
 @dataclass
 class Race:
-    """Two copiers of one range, how they ended, and what is wrong with the result."""
+    """Two copiers of one range, how they ended, and the problems of the result."""
 
     copy: Copier
-    ran: list[Ran] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    ran: list[RunResult] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     @property
     def ended(self) -> str:
-        """Both exit statuses, and the first line of what a failing one says."""
+        """Both exit statuses, and the first line of a failing one's message."""
         told = [line for ran in self.ran if ran.status for line in [*ran.lines("failed"), *ran.err.splitlines()]]
         return " ".join([*(str(ran.status) for ran in self.ran), *told[:1]])
 
     def check(self) -> None:
-        """Fail, saying how both ended; else remove the copy."""
-        assert not self.complaints, f"{self.copy.root}: {self.ended}\n" + "\n".join(self.complaints)
+        """Fail with how both ended and the problems; without problems remove the copy."""
+        assert not self.problems, f"{self.copy.root}: {self.ended}\n" + "\n".join(self.problems)
         shutil.rmtree(self.copy.root)
 
 
 @dataclass
 class Case:
-    """A copy that was disturbed and resumed, the kills that fell, and what is wrong with the result."""
+    """A copy that was killed and resumed, the kills, and the problems of the result."""
 
     copy: Copier
     kills: list[Kill] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def hit(self, step: Step) -> bool:
         """Whether one of the kills fell on `step`."""
         return any(kill.step == step.name for kill in self.kills)
 
     def check(self) -> None:
-        """Fail, saying where it was killed and what came of it; else remove the copy."""
+        """Fail with the kills and the problems; without problems remove the copy."""
         killed = "\n".join(f"  {kill.step or 'elsewhere'}: {kill.call}" for kill in self.kills)
-        assert not self.complaints, f"{self.copy.root} was killed at\n{killed}\nand then:\n" + "\n".join(
-            self.complaints
-        )
+        assert not self.problems, f"{self.copy.root} was killed at\n{killed}\nand then:\n" + "\n".join(self.problems)
         shutil.rmtree(self.copy.root)

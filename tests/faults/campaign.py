@@ -21,33 +21,33 @@ from pathlib import Path
 
 from pipeline.settings.load import VARIABLES
 from tests.faults.bed import Bed, Case
-from tests.faults.outside import outside
+from tests.faults.downstream_servers import downstream_servers
 from tests.faults.steps import STEPS
 
-#: Cases for each kill that is asked for, at most: one that is aimed by count may run to its end.
+#: At most so many cases for each requested kill: a run that is targeted by count may end unharmed.
 _BOUND = 3
-#: Every so many cases the run that resumes is killed as well.
+#: In every so many cases the resuming run is killed as well.
 _TWICE = 4
 
 
 @dataclass
 class Tally:
-    """What fell so far."""
+    """The kills and problems so far."""
 
     kills: Counter[str] = field(default_factory=Counter)
     bad: Counter[str] = field(default_factory=Counter)
     cases: int = 0
-    complaints: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def add(self, name: str, case: Case) -> None:
-        """Count the kills of a case; a copy that is as it should be is removed."""
+        """Count the kills of a case; remove a copy without problems."""
         self.cases += 1
         steps = [kill.step or "elsewhere" for kill in case.kills]
         self.kills.update(steps)
-        if case.complaints:
+        if case.problems:
             self.bad.update(steps or [name])
             killed = "; ".join(f"{kill.step or 'elsewhere'}: {kill.call[:160]}" for kill in case.kills)
-            self.complaints.append(f"{case.copy.root}: {killed}\n    " + "\n    ".join(case.complaints))
+            self.problems.append(f"{case.copy.root}: {killed}\n    " + "\n    ".join(case.problems))
         else:
             shutil.rmtree(case.copy.root, ignore_errors=True)
 
@@ -61,7 +61,7 @@ def _kills(bed: Bed, kills: int, each: int, seed: str, jobs: int) -> Tally:
     bound = _BOUND * max(kills, each * len(STEPS))
 
     def names() -> Iterator[str]:
-        """Those first that were hit least; then all in turn."""
+        """Steps with too few kills first, then all in turn."""
         while tally.kills.total() < kills or tally.wanted(each):
             yield from tally.wanted(each) or STEPS
 
@@ -84,15 +84,15 @@ def _kills(bed: Bed, kills: int, each: int, seed: str, jobs: int) -> Tally:
 
 def _races(bed: Bed, races: int, seed: str) -> tuple[Counter[str], list[str]]:
     ends: Counter[str] = Counter()
-    complaints = []
+    problems = []
     for number in range(races):
         race = bed.race(f"{seed} race {number}")
         ends[race.ended] += 1
-        if race.complaints:
-            complaints.append(f"{race.copy.root}: {race.ended}\n    " + "\n    ".join(race.complaints))
+        if race.problems:
+            problems.append(f"{race.copy.root}: {race.ended}\n    " + "\n    ".join(race.problems))
         else:
             shutil.rmtree(race.copy.root, ignore_errors=True)
-    return ends, complaints
+    return ends, problems
 
 
 def main() -> int:
@@ -108,23 +108,23 @@ def main() -> int:
         os.environ.pop(name, None)
     folder = Path(tempfile.mkdtemp(prefix="bronze-faults-"))
     started = time.monotonic()
-    with outside() as servers:
+    with downstream_servers() as servers:
         bed = Bed(folder, servers)
         each = options.each if options.kills else 0
         tally = _kills(bed, options.kills, each, options.seed, options.jobs)
         kill_seconds = time.monotonic() - started
-        ends, race_complaints = _races(bed, options.races, options.seed)
+        ends, race_problems = _races(bed, options.races, options.seed)
 
     print(f"{'step':24} {'kills':>5}  verdict")
     for name in [*STEPS, "elsewhere"]:
         verdict = "DOES NOT HOLD" if tally.bad[name] else "holds" if tally.kills[name] else "-"
         print(f"{name:24} {tally.kills[name]:>5}  {verdict}")
-    print(f"{'all':24} {tally.kills.total():>5}  {len(tally.complaints)} of {tally.cases} cases do not hold")
+    print(f"{'all':24} {tally.kills.total():>5}  {len(tally.problems)} of {tally.cases} cases do not hold")
     for end, count in ends.most_common():
         print(f"race: {end:40} {count:>3}")
-    print(f"races: {ends.total()}, {len(race_complaints)} do not hold")
+    print(f"races: {ends.total()}, {len(race_problems)} do not hold")
     print(f"time: {kill_seconds:.0f} s kills, {time.monotonic() - started - kill_seconds:.0f} s races")
-    problems = [*tally.complaints, *race_complaints]
+    problems = [*tally.problems, *race_problems]
     short = [] if tally.kills.total() >= options.kills else [f"only {tally.kills.total()} kills fell"]
     short += [f"{name} was hit {tally.kills[name]} times, expected {each}" for name in tally.wanted(each)]
     for problem in [*problems, *short]:

@@ -1,4 +1,4 @@
-"""Compares a copy that was disturbed with one that nobody disturbed: files, chain, state, catalog, endpoint."""
+"""Compares a disturbed copy with an undisturbed one: files, chain, state, catalog, endpoint."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from bronze.verify.verifier import verify_chain
 from pipeline.launch.prepare import prepare
 from pipeline.settings import load
 from tests.e2e.conftest import Copier
-from tests.faults.outside import Outside
+from tests.faults.downstream_servers import DownstreamServers
 from tests.faults.steps import CHAIN
 
 
-def differences(copy: Copier, undisturbed: Copier, outside: Outside) -> list[str]:
-    """What tells `copy` from a run that nobody disturbed; one line each, none when nothing does."""
+def differences(copy: Copier, undisturbed: Copier, servers: DownstreamServers) -> list[str]:
+    """What differs between `copy` and an undisturbed run, a line each; empty when they are equal."""
     return [
         *_files(copy, undisturbed),
         *_stories(copy, undisturbed),
         *_state(copy),
         *_audit(copy),
-        *outside.complaints(copy),
+        *servers.problems(copy),
     ]
 
 
-#: Python tries whether it can write to the temporary directory; killed right there, its four bytes stay.
+#: Python tests the temporary directory by writing a file; a kill at that moment leaves it.
 _PYTHONS_OWN = re.compile(r"tmp/[a-z0-9_]{8}")
 
 
 def _left(copy: Copier) -> dict[str, Path]:
-    """Everything that lies in the program's directories, its temporary one included; directories by a slash."""
+    """Everything in the program's directories, its temporary one included; directories end with a slash."""
     found = {
         f"{path.relative_to(copy.root)}{'/' if path.is_dir() else ''}": path
         for part in ("data", "pas", "state", "tmp")
@@ -55,8 +55,8 @@ def _files(copy: Copier, undisturbed: Copier) -> Iterator[str]:
 
 
 def _stories(copy: Copier, undisturbed: Copier) -> Iterator[str]:
-    ours, theirs = copy.story(), undisturbed.story()
-    for name in sorted((ours.keys() & theirs.keys()) - {DELIVERED}):  # hashes differ; `Outside` looks at them
+    ours, theirs = copy.documents(), undisturbed.documents()
+    for name in sorted((ours.keys() & theirs.keys()) - {DELIVERED}):  # compared by `DownstreamServers`
         if ours[name] != theirs[name]:
             yield f"{name} says {ours[name]}, undisturbed {theirs[name]}"
 
@@ -104,8 +104,8 @@ def _audit(copy: Copier) -> Iterator[str]:
         yield f"audit: {type(error).__name__}: {error}"
 
 
-def publishes_nothing_half(copy: Copier) -> None:
-    """After any end: each manifest's parquet file has its checksum, each event is of a published partition."""
+def assert_nothing_half_published(copy: Copier) -> None:
+    """After any exit: each parquet file has its manifest's checksum, each event names a published partition."""
     manifests = copy.manifests()
     for part, manifest in manifests.items():
         for stated in manifest["tables"].values():

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.e2e.conftest import PATIENCE, REPOSITORY, Copier, Ran
+from tests.e2e.conftest import REPOSITORY, TIMEOUT_S, Copier, RunResult
 from tests.faults.steps import TRACED
 
 
@@ -42,19 +42,19 @@ def start(copy: Copier, command: str = "run", *, under: Sequence[str] = ()) -> s
     )
 
 
-def finish(process: subprocess.Popen[str]) -> Ran:
+def finish(process: subprocess.Popen[str]) -> RunResult:
     """Wait for it; all of its group is ended when that takes too long."""
     try:
-        out, err = process.communicate(timeout=PATIENCE)
+        out, err = process.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise
-    return Ran(process.returncode, out, err)
+    return RunResult(process.returncode, out, err)
 
 
-def run(copy: Copier, command: str = "run", *, under: Sequence[str] = ()) -> Ran:
+def run(copy: Copier, command: str = "run", *, under: Sequence[str] = ()) -> RunResult:
     """Run the real command line to its end."""
     return finish(start(copy, command, under=under))
 

@@ -1,14 +1,14 @@
-"""The named steps of a run, and how a trace of its system calls is read.
+"""The named steps of a run, and the reader of a trace of its system calls.
 
-A step is aimed at in one of two ways:
+A step is targeted in one of two ways:
 
-- *by path*, where the call names a file whose name is known beforehand (the link to a partition's parquet file, say):
-  with ``-P PATH`` strace counts the calls on that file only, and the one that is meant is hit for certain;
-- *by count*, where it works on a temporary file, whose name is random, or on a socket: strace counts the calls of each
-  thread (``when=N``), and a traced run that is not killed (`likely_numbers`) tells which N is most likely which step.
-  What was really hit is read from the trace of the killed run, never assumed.
+- *by path*, where the call names a file whose name is known beforehand (such as a partition's parquet file): with
+  ``-P PATH`` strace counts the calls on that file only, so the right one is always hit;
+- *by count*, where the call works on a temporary file with a random name or on a socket: strace counts the calls of
+  each thread (``when=N``), and a traced run that is not killed (`likely_numbers`) shows which N is probably which step.
+  The step that was hit is read from the trace of the killed run, never assumed.
 
-Around a delivery it is the endpoint that kills: it knows best when a request has come, and when the event is taken.
+Around a delivery the endpoint kills the run, because it knows when a request has arrived and when its event is stored.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ FIRST, LEDGERS, SIZE, WAVE = 8, 60, 3, 7
 LAST = FIRST + LEDGERS - 1
 PARTITIONS = [(start, start + SIZE - 1) for start in range(FIRST, LAST + 1, SIZE)]
 CHAIN = "standalone/e1/v1"
-#: Calls that are traced to tell which step a call belongs to.
+#: System calls that are traced to find the step that a call belongs to.
 TRACED = ("openat", "flock", "write", "fsync", "mkdir", "link", "linkat", "rename", "unlink", "sendto")
-#: What names the call before an fsync of a directory, which says whose fsync it is.
+#: The call before an fsync of a directory tells which step the fsync belongs to.
 CONTEXT = ("link", "linkat", "rename", "mkdir")
 
 Part = tuple[int, int]
@@ -38,12 +38,12 @@ class Step:
     """A named step of a run.
 
     Attributes:
-        calls: the system calls by which it happens.
-        path: the file that is named by the call, when that is known beforehand.
+        calls: the system calls that perform it.
+        path: the file that the call names, when that is known beforehand.
         numbers: which of a thread's calls on that file it may be.
-        commit: whether it belongs to the commit: then, aimed at by count, all is published beforehand.
-        request: not a call: when the endpoint has a request, ``before`` or ``after`` it has taken the event.
-        after: a step at which a run is killed before, because only a resumed run comes to this one.
+        commit: whether it belongs to the commit; targeted by count, everything is published beforehand.
+        request: instead of a call, a request at the endpoint, ``before`` or ``after`` it stores the event.
+        after: a step at which an earlier run is killed, because only a resumed run reaches this one.
     """
 
     name: str
@@ -95,7 +95,7 @@ STEPS = {
         Step("event-link", _LINK, _event),
         Step("event-dir-fsync", ("fsync",), commit=True),
         Step("event-unlink", ("unlink",), commit=True),
-        # … and told to the world.
+        # … and reported downstream.
         Step("catalog-send", ("sendto",), commit=True),
         Step("delivery-before", (), commit=True, request="before"),
         Step("delivery-after", (), commit=True, request="after"),
@@ -177,7 +177,7 @@ class Call:
     """A system call of a traced run.
 
     Attributes:
-        number: the how many-th call of its kind in its thread, from 1.
+        number: position among the calls of its kind in its thread, from 1.
     """
 
     tid: int
@@ -188,7 +188,7 @@ class Call:
 
 
 def read_trace(trace: Path) -> list[Call]:
-    """The calls of a trace in the order in which they were entered."""
+    """The calls of a trace in the order of their entry."""
     numbers: Counter[tuple[int, str]] = Counter()
     before: dict[int, str] = {}
     calls = []
@@ -206,7 +206,7 @@ def read_trace(trace: Path) -> list[Call]:
 
 
 def likely_numbers(trace: Sequence[Call]) -> dict[tuple[str, str], list[int]]:
-    """For a kind of call and a step: the counts at which the first thread to come so far is at this step."""
+    """For a kind of call and a step: the counts at which the first thread to reach them is at this step."""
     first: dict[tuple[str, int], str] = {}
     for call in trace:
         first.setdefault((call.kind, call.number), call.step)

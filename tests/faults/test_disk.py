@@ -1,4 +1,4 @@
-"""A disk that is full, read-only or failing: exit 1 and a message, nothing half published, then it goes on."""
+"""A full, read-only or failing disk: exit 1 with a message, nothing half published; the next run resumes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Copier, Ran
+from tests.e2e.conftest import Copier, RunResult
 from tests.faults.bed import Bed
-from tests.faults.compare import publishes_nothing_half
+from tests.faults.compare import assert_nothing_half_published
 from tests.faults.program import fail_calls, run
 from tests.faults.steps import PARTITIONS
 
@@ -46,18 +46,18 @@ def mount() -> Iterator[Callable[..., None]]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def fails(copy: Copier, says: str, *, under: list[str] = ()) -> Ran:  # type: ignore[assignment]
-    """Run it: it must end with 1, say `says`, and leave nothing half published."""
+def assert_fails(copy: Copier, says: str, *, under: list[str] = ()) -> RunResult:  # type: ignore[assignment]
+    """Run it and assert exit 1, a message with `says`, and nothing half published."""
     ran = run(copy, under=under)
     assert ran.status == 1, ran
     assert says in ran.out + ran.err, ran
     assert "Traceback" not in ran.err, ran
-    publishes_nothing_half(copy)
+    assert_nothing_half_published(copy)
     return ran
 
 
-def goes_on(copy: Copier, bed: Bed) -> None:
-    """The next run completes what an undisturbed one would have left."""
+def assert_resumes(copy: Copier, bed: Bed) -> None:
+    """Assert that the next run completes the copy as an undisturbed one."""
     ran = run(copy)
     assert ran.status == 0, ran
     bed.check(copy)
@@ -83,18 +83,18 @@ def test_full_disk_fails_cleanly_and_resumes(folder: str, size: str, bed: Bed, m
     if folder == "state":  # a checkpoint is replaced and never grows: something else fills the disk
         (copy.root / folder / "filler").write_bytes(bytes(4096))
 
-    fails(copy, "No space left on device")
+    assert_fails(copy, "No space left on device")
 
     mount(copy.root / folder, "size=20m")
     (copy.root / folder / "filler").unlink(missing_ok=True)
-    goes_on(copy, bed)
+    assert_resumes(copy, bed)
 
 
 def test_file_size_limit_fails_cleanly(bed: Bed) -> None:
     copy = bed.copy()
-    ran = fails(copy, "File too large", under=["prlimit", "--fsize=4096"])
+    ran = assert_fails(copy, "File too large", under=["prlimit", "--fsize=4096"])
     assert ran.lines("failed")
-    goes_on(copy, bed)
+    assert_resumes(copy, bed)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
@@ -109,9 +109,9 @@ def test_read_only_disk_fails_cleanly(folder: str, bed: Bed, mount: Callable[...
     assert ran.status in (1, 2), ran
     assert str(copy.root / folder) in ran.out + ran.err, ran
     assert "Traceback" not in ran.err, ran
-    publishes_nothing_half(copy)
+    assert_nothing_half_published(copy)
     mount(copy.root / folder, "rw")
-    goes_on(copy, bed)
+    assert_resumes(copy, bed)
 
 
 # ------------------------------------------------------------------------------------------- a failing disk
@@ -136,8 +136,8 @@ SAYS = {"EIO": "Input/output error", "ENOSPC": "No space left on device"}
 @pytest.mark.parametrize(("call", "error", "path"), FAULTS)
 def test_failing_system_call_stops_cleanly(call: str, error: str, path: Callable[[Copier], Path], bed: Bed) -> None:
     copy = bed.copy()
-    fails(copy, SAYS[error], under=fail_calls(copy, call, error, path=path(copy)))
-    goes_on(copy, bed)
+    assert_fails(copy, SAYS[error], under=fail_calls(copy, call, error, path=path(copy)))
+    assert_resumes(copy, bed)
 
 
 @pytest.mark.parametrize(("call", "error", "path"), FAULTS[:3])
@@ -154,10 +154,10 @@ def test_system_call_failing_once_is_retried(call: str, error: str, path: Callab
     ids=str,
 )
 def test_failing_kind_of_call_stops_cleanly(call: str, error: str, bed: Bed) -> None:
-    """From the tenth call of a thread on: whatever the runner itself needs fails too."""
+    """From the tenth call of a thread on, so that calls of the runner fail too."""
     copy = bed.copy()
     ran = run(copy, under=fail_calls(copy, call, error, when="10+"))
     assert ran.status == 1, ran
     assert SAYS[error] in ran.out + ran.err, ran
-    publishes_nothing_half(copy)
-    goes_on(copy, bed)
+    assert_nothing_half_published(copy)
+    assert_resumes(copy, bed)

@@ -1,4 +1,4 @@
-"""SIGKILL at every named step: the run that follows completes the copy as if nothing had happened."""
+"""SIGKILL at every named step: the next run completes the copy as an undisturbed one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pytest
 from tests.faults.bed import Bed
 from tests.faults.steps import PARTITIONS, STEPS
 
-#: A step that is aimed at by count may be missed; each attempt is a kill too, and is compared as well.
+#: A step that is targeted by count may be missed; each attempt is a kill too and is compared as well.
 ATTEMPTS = 6
 
 
-#: Those that always run: where something becomes visible, and where the two sides of it may disagree.
+#: Steps that always run: those that make something visible, and those between two systems.
 CHOSEN = [
     "encode-write",
     "parquet-link",

@@ -1,4 +1,4 @@
-"""Two copiers of one range at the same time end with one chain, whoever wins what."""
+"""Two copiers of one range at the same time end with one chain, whichever wins."""
 
 from __future__ import annotations
 

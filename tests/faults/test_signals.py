@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT end a run between commits; the run that follows completes it."""
+"""SIGTERM and SIGINT end a run between commits; the next run completes it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Copier, Ran, wait_until
+from tests.e2e.conftest import Copier, RunResult, wait_until
 from tests.faults.bed import Bed
-from tests.faults.compare import publishes_nothing_half
+from tests.faults.compare import assert_nothing_half_published
 from tests.faults.program import finish, run, start, strace
 from tests.faults.steps import FIRST, PARTITIONS
 
@@ -20,7 +20,7 @@ STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
 def slow(copy: Copier) -> list[str]:
-    """Every link takes a tenth of a second longer: the run cannot end before the signal comes."""
+    """Delay every link by 0.1 s, so that the run cannot end before the signal arrives."""
     return strace(copy.root / "trace", "-e", "inject=link:delay_enter=100000", calls=["link"])
 
 
@@ -29,8 +29,8 @@ def child_of(process: int) -> int:
     return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
 
 
-def interrupt(copy: Copier, number: signal.Signals, *, published: int, committed: int, times: int = 1) -> Ran:
-    """Start a slow run and send it the signal when it has come so far."""
+def interrupt(copy: Copier, number: signal.Signals, *, published: int, committed: int, times: int = 1) -> RunResult:
+    """Start a slow run and signal it when it has published and committed so many partitions."""
     process = start(copy, under=slow(copy))
     wait_until(
         lambda: (
@@ -58,11 +58,11 @@ def test_signal_stops_run_between_commits(number: signal.Signals, published: int
     assert ran.status == STATUS[number], ran
     assert "Traceback" not in ran.err
     assert copy.leftovers() == []
-    publishes_nothing_half(copy)
+    assert_nothing_half_published(copy)
     assert set(copy.partitions()) < set(PARTITIONS), "it did not stop, or boundaries shifted"
     events = copy.committed()
     assert events == PARTITIONS[: len(events)]
-    # What was being committed was finished: checkpoint and head stand at the last event.
+    # The commit in progress was finished: checkpoint and head are those of the last event.
     last = events[-1][1] if events else FIRST - 1
     assert copy.checkpoint() == (last if events else 0)
     assert str(last + 1) in ran.out + ran.err or str(last) in ran.out + ran.err, "it does not say where it stopped"
@@ -76,7 +76,7 @@ def test_second_signal_exits_without_loss(number: signal.Signals, bed: Bed) -> N
     copy = bed.copy()
     ran = interrupt(copy, number, published=4, committed=0, times=2)
     assert ran.status in (STATUS[number], -number), ran
-    publishes_nothing_half(copy)
+    assert_nothing_half_published(copy)
     assert run(copy).status == 0
     bed.check(copy)
     shutil.rmtree(copy.root)

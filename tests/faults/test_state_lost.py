@@ -1,6 +1,6 @@
-"""State that is lost, old, damaged or edited: rebuilt, obeyed, or a clear error; never a second event.
+"""Lost, old, damaged or edited state is rebuilt, obeyed or refused with a remedy; no partition gets a second event.
 
-These runs are of the same program inside this process: nothing is killed here.
+These tests run the program inside this process; nothing is killed here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Spoil = Callable[[Copier], None]
 
 @pytest.fixture(scope="module")
 def halved(bed: Bed) -> Path:
-    """Half of the range, copied once for all tests, and in ``early`` what its state was earlier."""
+    """Half of the range, copied once for all tests; ``early`` keeps an earlier state of it."""
     copy = bed.copy("halved", ledger_end=EARLY[1])
     assert copy.run().status == 0
     for part in ("pas", "state"):
@@ -35,7 +35,7 @@ def halved(bed: Bed) -> Path:
 
 @pytest.fixture
 def half(bed: Bed, halved: Path) -> Iterator[Copier]:
-    """Half of the range is copied, and the next run copies the rest; what was there earlier lies in ``early``."""
+    """Half of the range is copied and the next run copies the rest; ``early`` keeps an earlier state."""
     copy = bed.copy()
     for part in ("data", "pas", "state", "early"):
         shutil.copytree(halved / part, copy.root / part)
@@ -151,7 +151,7 @@ def test_lost_state_is_rebuilt_from_events(spoil: Spoil, half: Copier, bed: Bed)
 
 @pytest.mark.parametrize("spoil", [no_checkpoint, no_heads, neither, both_older, set_back])
 def test_complete_copy_is_repaired(spoil: Spoil, bed: Bed) -> None:
-    """Nothing is left to copy, and the state becomes whole again."""
+    """Nothing is left to copy, and the state is restored."""
     copy = bed.complete()
     shutil.copytree(copy.root / "pas", copy.root / "early" / "pas")
     shutil.copytree(copy.root / "state", copy.root / "early" / "state")
@@ -193,7 +193,7 @@ def test_damaged_state_error_names_remedy(
     assert remedy in ran.err, f"it does not say what repairs it: {ran.err}"
     assert which(half).read_bytes() == content
     assert event_bytes(half) == before
-    # What the message says repairs it; the damaged file is put aside.
+    # The remedy that the message names works, and keeps the damaged file.
     assert half.run("repair").status == 0
     aside = which(half).with_name(f"{which(half).name}.damaged-1")
     assert aside.read_bytes() == content
@@ -223,7 +223,7 @@ def prune(copy: Copier, parts: list[tuple[int, int]]) -> None:
 
 @pytest.mark.parametrize("spoil", [None, no_checkpoint, no_heads, neither, set_back_to_the_start])
 def test_pruned_old_events_stay_committed(spoil: Spoil | None, half: Copier, bed: Bed) -> None:
-    """What lay before the oldest event left is committed, and never emitted again."""
+    """Partitions before the oldest remaining event count as committed and get no new event."""
     prune(half, PARTITIONS[:6])
     if spoil is not None:
         spoil(half)
@@ -243,7 +243,7 @@ def test_pruned_old_events_stay_committed(spoil: Spoil | None, half: Copier, bed
 
 
 def test_head_older_than_events_is_refused(half: Copier) -> None:
-    """It may as well be another chain's: nothing tells, so nothing is guessed."""
+    """It could belong to another chain; the program does not guess."""
     prune(half, PARTITIONS[:6])
     older_heads(half)
     before = event_bytes(half)

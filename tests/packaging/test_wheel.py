@@ -1,4 +1,4 @@
-"""What is installed elsewhere: a wheel with the compiled reader, and one made without a C compiler.
+"""The wheel: with the compiled reader, and built without a C compiler; the installed program runs.
 
 Both are built from a copy of the tree, as ``pip wheel .`` builds them.
 """
@@ -32,10 +32,11 @@ def build(folder: Path, **environment: str) -> Path:
     return wheel
 
 
-def copy_a_lake(wheel: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Unpack the wheel and copy a small lake with what was in it."""
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder / "site")
+def copy_lake(wheel: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Install the wheel into a folder and copy a small lake with the installed program."""
+    site = folder / "site"
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
     lake = write_sample_lake(folder / "lake", SampleOptions(ledgers=8, transactions=1))
     config = folder / "config.yaml"
     config.write_text(
@@ -44,8 +45,8 @@ def copy_a_lake(wheel: Path, folder: Path) -> subprocess.CompletedProcess[str]:
         f"checkpoint: {{dir: {folder}/state}}\n",
         encoding="utf-8",
     )
-    environment = os.environ | {"PYTHONPATH": str(folder / "site"), "BRONZE_READER": ""}
-    command = [sys.executable, "-m", "pipeline.main", "--config", str(config)]
+    environment = os.environ | {"PYTHONPATH": str(site), "BRONZE_READER": ""}
+    command = [sys.executable, str(site / "bin" / "bronze-copier"), "--config", str(config)]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -53,12 +54,13 @@ def test_wheel_contains_compiled_reader(tmp_path: Path) -> None:
     wheel = build(tmp_path)
     names = zipfile.ZipFile(wheel).namelist()
     assert [name for name in names if name.startswith("bronze/xdr/walker.") and name.endswith(".so")]
+    assert "bronze/catalog/schema.sql" in names
     assert {name.partition("/")[0] for name in names if not name.startswith("bronze_copier-")} == {
         "bronze",
         "transforms",
         "pipeline",
     }
-    ran = copy_a_lake(wheel, tmp_path)
+    ran = copy_lake(wheel, tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "2 written, 0 skipped, 0 failed" in ran.stdout
     assert "interpreted" not in ran.stderr
@@ -67,7 +69,7 @@ def test_wheel_contains_compiled_reader(tmp_path: Path) -> None:
 def test_wheel_without_compiler_warns_once(tmp_path: Path) -> None:
     wheel = build(tmp_path, CC="/no/compiler", CXX="/no/compiler")
     assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
-    ran = copy_a_lake(wheel, tmp_path)
+    ran = copy_lake(wheel, tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "2 written, 0 skipped, 0 failed" in ran.stdout
     (warning,) = [line for line in ran.stderr.splitlines() if "interpreted" in line]

@@ -18,7 +18,7 @@ from bronze.producer import this_producer
 from tests.e2e.conftest import (  # noqa: F401
     REPOSITORY,
     Copier,
-    Objects,
+    LakeFiles,
     call,
     copier,
     era,
@@ -32,7 +32,7 @@ from tests.e2e.conftest import (  # noqa: F401
 
 
 @pytest.fixture
-def copy(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> Copier:
+def copy(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> Copier:
     """24 ledgers in three partitions."""
     return copier(sample(first=8, ledgers=24).root, ledger_start=8, ledger_end=31, partition_size=8)
 
@@ -253,7 +253,7 @@ def test_plan_goes_on_where_the_chain_ends(copy: Copier) -> None:
 
 
 def test_plan_counts_a_file_of_two_partitions_for_both(
-    sample: Callable[..., Objects], copier: Callable[..., Copier]
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     lake = sample(first=8, ledgers=24, ledgers_per_file=4)
     ran = copier(lake.root, ledger_start=8, ledger_end=31, partition_size=6).run("plan")
@@ -318,7 +318,7 @@ def test_the_rest_is_published_when_it_is_asked_for(way: str, copy: Copier) -> N
 
 
 def test_the_grid_is_met_again_behind_a_partial_partition(
-    sample: Callable[..., Objects], copier: Callable[..., Copier]
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     """The lake has grown since the partial one was published."""
     grown = sample(first=8, ledgers=40)
@@ -356,7 +356,7 @@ def test_an_empty_lake_has_no_end_to_go_to(tmp_path: Path, copier: Callable[...,
 @pytest.mark.parametrize("k", [1, 4])
 @pytest.mark.parametrize("begin", [0, 1, 2])
 def test_a_range_that_starts_at_0_or_1_is_named_as_asked_and_holds_ledgers_from_2_on(
-    begin: int, k: int, sample: Callable[..., Objects], copier: Callable[..., Copier]
+    begin: int, k: int, sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     copy = copier(
         sample(first=2, ledgers=20, ledgers_per_file=k).root, ledger_start=begin, ledger_end=19, partition_size=10
@@ -373,7 +373,7 @@ def test_a_range_that_starts_at_0_or_1_is_named_as_asked_and_holds_ledgers_from_
 
 
 def test_a_partition_of_ledgers_that_do_not_exist_is_a_configuration_error(
-    sample: Callable[..., Objects], copier: Callable[..., Copier]
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     ran = copier(sample(first=2, ledgers=6).root, ledger_start=0, ledger_end=7, partition_size=2).run()
     assert ran.status == 2
@@ -544,7 +544,7 @@ def test_damaged_state_stops_the_run_before_it_writes(name: str, content: str, s
     assert not (copy.root / "data").exists()
 
 
-def test_several_eras_of_a_plan_are_all_shown(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> None:
+def test_several_eras_of_a_plan_are_all_shown(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:
     eras = [era("a", ledger_start=8, ledger_end=15), era("b", ledger_start=16, ledger_end=31)]
     copy = copier(sample(first=8, ledgers=24).root, eras=eras)
     assert re.findall(r"^era (\w+)", copy.run("plan").out, re.MULTILINE) == ["a", "b"]

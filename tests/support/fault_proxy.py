@@ -1,4 +1,4 @@
-"""A proxy for HTTP that misbehaves on demand. Requests pass unchanged, so their signatures stay valid."""
+"""An HTTP proxy that injects faults. Requests pass unchanged, so their signatures stay valid."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from urllib.parse import unquote
 
-#: "busy": 503 instead of asking the server.  "drop": the connection, before the server is asked.  "lost": the server
-#: does what was asked, then the connection is dropped.  "lost-busy": likewise, then 503.  "truncate": half of the
-#: answer's body, then the connection is dropped.  "slow": `seconds` before the server is asked.
+from tests.support.http_server import RequestHandler, Server
+
+#: "busy": respond 503 without forwarding.  "drop": close the connection without forwarding.  "lost": forward, then
+#: close the connection instead of responding.  "lost-busy": forward, then respond 503.  "truncate": send half of the
+#: response's body, then close the connection.  "slow": wait `seconds` before forwarding.
 Kind = Literal["busy", "drop", "lost", "lost-busy", "truncate", "slow"]
 
 
 @dataclass
 class Fault:
-    """Befalls the next `times` requests whose "METHOD target" matches `pattern`, after `skip` of them."""
+    """Applies to the next `times` requests whose "METHOD target" matches `pattern`, after the first `skip` of them."""
 
     kind: Kind
     pattern: str = ""
@@ -30,7 +31,7 @@ class Fault:
     skip: int = 0
     seconds: float = 0.0
 
-    def befalls(self, request: str) -> bool:
+    def applies_to(self, request: str) -> bool:
         if self.times == 0 or not re.search(self.pattern, request):
             return False
         if self.skip:
@@ -44,8 +45,8 @@ class FaultProxy:
     """Listens on loopback for a server there.
 
     Attributes:
-        faults: the first that befalls a request is used; may be changed at any time.
-        log: "METHOD target" of each request, with the fault that befell it.
+        faults: the first that applies to a request is used; may be changed at any time.
+        log: "METHOD target" of each request, with the fault that was injected.
     """
 
     def __init__(self, port: int) -> None:
@@ -55,7 +56,7 @@ class FaultProxy:
         self._lock = threading.Lock()
         self._storm: tuple[random.Random, float, tuple[Kind, ...]] | None = None
         handler = type("BoundHandler", (_Handler,), {"proxy": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
+        self._server = Server(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
@@ -63,19 +64,19 @@ class FaultProxy:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def storm(self, seed: int, share: float, *kinds: Kind) -> None:
-        """Let one of `kinds` befall each request with the probability `share`, as `seed` has it."""
+        """Inject one of `kinds` into each request with the probability `share`; `seed` makes it repeatable."""
         self._storm = (random.Random(seed), share, kinds)
 
     def calm(self) -> None:
-        """No faults from here on, and an empty log."""
+        """Remove all faults and clear the log."""
         self._storm = None
         self.faults.clear()
         self.log.clear()
 
     def judge(self, request: str) -> Fault | None:
-        """The fault that befalls a request."""
+        """The fault that applies to a request, if any; logs the request."""
         with self._lock:
-            fault = next((fault for fault in self.faults if fault.befalls(request)), None)
+            fault = next((fault for fault in self.faults if fault.applies_to(request)), None)
             if fault is None and self._storm is not None:
                 rng, share, kinds = self._storm
                 if rng.random() < share:
@@ -103,17 +104,14 @@ class FaultProxy:
         self._server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = 1 << 16
+class _Handler(RequestHandler):
     proxy: FaultProxy
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def handle_any(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+    def handle_request(self) -> None:
+        body = self.read_body()
+        if body is None:
+            self.close_connection = True
+            return None
         fault = self.proxy.judge(f"{self.command} {unquote(self.path)}")
         kind = fault.kind if fault else None
         if kind == "busy":
@@ -125,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(fault.seconds)
         try:
             answer, data = self.proxy.forward(self, body)
-        except OSError:  # the server refused it before it had read it all
+        except OSError:  # the server closed the connection before it had read everything
             self.close_connection = True
             return None
         if kind == "lost":
@@ -146,17 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         return None
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any
-
     def _busy(self) -> None:
         self.send_response_only(503, "Slow Down")
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-    def handle_error(self, *_: Any) -> None:
-        pass  # connections are dropped on purpose

@@ -1,7 +1,7 @@
-"""A Google Cloud Storage server for tests, of what the client sends: the XML API. Objects are kept in memory.
+"""A Google Cloud Storage server for tests: the part of the XML API that the client uses. Objects are kept in memory.
 
-It runs in a process of its own (``python gcs_server.py``), so that a client that holds the interpreter cannot stop it.
-Every request that changes something is one critical section, so conditions hold.
+It runs as a separate process, so that a client that holds the interpreter lock cannot stop it. Every request that
+changes something is one critical section, so conditions are atomic.
 
 Fixtures, to be imported by a conftest or a test module:
     gcs_server  the session's server
@@ -28,13 +28,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 import google_crc32c  # not the library that the code under test uses
+
+from tests.support.http_server import RequestHandler, Server
 
 _PAGE = 1000
 _SMALLEST_PART = 5 << 20
@@ -42,7 +43,7 @@ _NUMBERS = itertools.count()
 
 
 class Refused(Exception):
-    """An answer that is an error."""
+    """A response that is an error."""
 
     def __init__(self, status: int, code: str) -> None:
         super().__init__(code)
@@ -72,12 +73,12 @@ def _md5(data: bytes) -> str:
 
 
 class Buckets:
-    """What the server holds.
+    """The server's state.
 
     Attributes:
         heedless: ignore every condition, as some services do.
         reticent: state no checksums.
-        public: anybody may read.
+        public: allow reads without credentials.
         log: method and target of every request.
     """
 
@@ -103,7 +104,7 @@ class Buckets:
     def put(
         self, bucket: str, key: str, data: bytes, e_tag: str, attributes: dict[str, str], wanted: str | None
     ) -> Object:
-        """Write when the generation that lies there is the one `wanted` (0: none)."""
+        """Write if the current generation is the one `wanted` (0: no object)."""
         objects = self.bucket(bucket)
         lies_there = objects[key].generation if key in objects else 0
         if wanted is not None and int(wanted) != lies_there and not self.heedless:
@@ -112,23 +113,17 @@ class Buckets:
         return made
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = 1 << 16
+class Handler(RequestHandler):
     held: Buckets
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def handle_any(self) -> None:
+    def handle_request(self) -> None:
         target = urlsplit(self.path)
         asked = dict(parse_qsl(target.query, keep_blank_values=True))
         bucket, _, key = unquote(target.path).lstrip("/").partition("/")
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.read_body()
+        if body is None:
+            return None
         try:
-            if len(body) < int(self.headers.get("Content-Length", 0)):
-                return None  # the client went away
             if bucket == "-":
                 return self._control(key)
             authorization = self.headers.get("Authorization")
@@ -141,10 +136,8 @@ class Handler(BaseHTTPRequestHandler):
         except Refused as refused:
             return self._answer(refused.status, f"<Error><Code>{refused.code}</Code></Error>".encode())
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any
-
     def _control(self, what: str) -> None:
-        """What the tests ask: ``new/BUCKET``, ``log``, ``clear``."""
+        """Requests of the tests: ``new/BUCKET``, ``log``, ``clear``."""
         if what.startswith("new/"):
             self.held.buckets[what.removeprefix("new/")] = {}
         text = "\n".join(self.held.log)
@@ -234,7 +227,7 @@ class Handler(BaseHTTPRequestHandler):
         parts = [upload.parts[number] for number, _ in listed]
         if any(len(part) < _SMALLEST_PART for part in parts[:-1]):
             raise Refused(400, "EntityTooSmall")
-        e_tag = base64.urlsafe_b64encode(os.urandom(9)).decode()  # says nothing of the content, as Google's may not
+        e_tag = base64.urlsafe_b64encode(os.urandom(9)).decode()  # independent of the content, as Google's may be
         made = self.held.put(upload.bucket, upload.key, b"".join(parts), e_tag, upload.attributes, wanted)
         del self.held.uploads[name]
         self._answer(200, _xml("CompleteMultipartUploadResult", Key=upload.key, ETag=made.e_tag), self._describe(made))
@@ -281,18 +274,10 @@ def _xml(root: str, **fields: str) -> bytes:
     return f"<{root}>{inner}</{root}>".encode()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-    def handle_error(self, *_: Any) -> None:
-        pass  # clients may go away
-
-
 def serve(token: str, **kind: bool) -> None:
     """Serve on a free port, which is printed, until the parent ends."""
     handler = type("BoundHandler", (Handler,), {"held": Buckets(token, **kind)})
-    server = _Server(("127.0.0.1", 0), handler)
+    server = Server(("127.0.0.1", 0), handler)
     print(server.server_port, flush=True)
     server.serve_forever(60)
 
@@ -325,11 +310,11 @@ class GcsServer:
 def running_gcs_server(
     token: str = "emulator", *, heedless: bool = False, reticent: bool = False, public: bool = False
 ) -> Iterator[GcsServer]:
-    command = [sys.executable, __file__, token]
+    command = [sys.executable, "-m", "tests.support.gcs_server", token]
     command += [
         option for option, on in (("--heedless", heedless), ("--reticent", reticent), ("--public", public)) if on
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
     try:
         assert process.stdout is not None
         yield GcsServer(int(process.stdout.readline()))

@@ -1,4 +1,4 @@
-"""A real HTTP endpoint for audit events that misbehaves on demand."""
+"""A real HTTP endpoint for audit events that injects faults."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-#: What the endpoint does with the n-th request (from 0): "ok", a status, "hang", "close", "late" (takes the event,
-#: never answers), "trickle" (an answer's head that never ends), "trickle-body" (an error's text that never ends).
+#: What the endpoint does with the n-th request (from 0): "ok", a status, "hang", "close", "late" (stores the event and
+#: never responds), "trickle" (response headers that never end), "trickle-body" (an error body that never ends).
 Behaviour = Callable[[int], "str | int"]
 
 
@@ -21,11 +21,11 @@ def script(*steps: str | int) -> Behaviour:
 
 
 class EventEndpoint:
-    """Listens on loopback; keeps every request's headers and body in `requests`, taken events in `taken`.
+    """Listens on loopback; keeps every request's headers and body in `requests`, accepted events in `taken`.
 
     Attributes:
         behaviour: may be changed at any time.
-        headers, text: sent with every answer that has a status of its own.
+        headers, text: sent with every response whose behaviour is a status.
     """
 
     def __init__(self, behaviour: Behaviour = lambda _: "ok") -> None:
@@ -36,7 +36,7 @@ class EventEndpoint:
         self.paths: list[str] = []
         self.taken: list[dict[str, Any]] = []
         self._taken_at: list[tuple[str, dict[str, Any]]] = []
-        #: Called for each request at a path with its number there (from 0), before the event is taken and after it.
+        #: Called for each request at a path with its number there (from 0), before and after the event is stored.
         self.watchers: dict[str, Callable[[int, str], None]] = {}
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -44,7 +44,7 @@ class EventEndpoint:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                with suppress(ConnectionError):  # the client gave up
+                with suppress(ConnectionError):  # the client closed the connection
                     endpoint._handle(self)
 
             def log_message(self, *_: object) -> None:
@@ -107,12 +107,12 @@ class EventEndpoint:
             request.wfile.flush()
 
     def taken_at(self, path: str) -> list[dict[str, Any]]:
-        """The events taken at one path, in the order they came."""
+        """The events accepted at one path, in order of arrival."""
         with self._lock:
             return [event for where, event in self._taken_at if where == path]
 
     def event_ids(self) -> list[str]:
-        """The ids of the events taken, each once, in the order they were first taken."""
+        """The ids of the accepted events, each once, in order of first arrival."""
         return list(dict.fromkeys(event["event_id"] for event in self.taken))
 
     def close(self) -> None:

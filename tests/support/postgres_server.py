@@ -2,7 +2,7 @@
 
 Fixtures, to be imported by a conftest:
     postgres  the session's server, running; without PostgreSQL's programs the tests fail
-    database  connection URL of an empty database of the test's own; the server runs again when the test ends
+    database  connection URL of an empty database for the test; the server is started again after the test
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-#: A role whose password the server asks for; every other connection is trusted.
+#: A role that needs its password; all others are trusted.
 LOCKED, LOCKED_PASSWORD = "locked", "correct horse"
 _NUMBERS = itertools.count()
 
@@ -116,7 +116,7 @@ class PostgresServer:
             self._process.send_signal(how)
             self._process.wait(60)
             self._process = None
-            # One that outlives a killed server for a moment would still answer.
+            # A backend may outlive a killed server for a moment and would still respond.
             deadline = time.monotonic() + 60
             while any(_lives(backend) for backend in backends) and time.monotonic() < deadline:
                 time.sleep(0.005)  # polling, with a deadline
@@ -137,7 +137,7 @@ class PostgresServer:
 
 @contextmanager
 def running_server() -> Iterator[PostgresServer]:
-    """A running server in a temporary folder that every user can reach; gone afterwards."""
+    """A running server in a temporary folder that every user can reach; removed afterwards."""
     programs = binaries()
     if programs is None:
         pytest.fail("these tests need a PostgreSQL server: apt-get install postgresql", pytrace=False)

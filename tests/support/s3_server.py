@@ -1,4 +1,4 @@
-"""A real S3 server for tests: versitygw, built once for this user where Go is installed, else moto.
+"""A real S3 server for tests: versitygw, built once for this user where Go is installed, otherwise moto.
 
 ``python -m tests.support.s3_server`` builds it, which takes three minutes once.
 
@@ -32,7 +32,7 @@ import pytest
 from bronze.storage.location import StorageLocation
 
 GATEWAY = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
-#: Long enough that a hit in a log is no accident.
+#: Long enough that no log contains them by accident.
 ACCESS_KEY, SECRET_KEY = "AKIATESTONLYBRONZE42", "secret/of+the+test+server/0123456789abcdef"
 REGION = "us-east-1"
 _NUMBERS = itertools.count()
@@ -80,7 +80,7 @@ class S3Server:
 
     @functools.cached_property
     def client(self) -> Any:
-        """A client of Amazon's own, for what the tests look at and set up."""
+        """Amazon's client, for the tests' own set-up and checks."""
         import boto3
         from botocore.config import Config
 
@@ -114,7 +114,7 @@ def environment() -> dict[str, str]:
 
 @contextmanager
 def running_s3_server(*options: str) -> Iterator[S3Server]:
-    """A server with more command line options for versitygw; it and all it holds are gone afterwards."""
+    """A server, with further command line options for versitygw; removed with its data afterwards."""
     program, why = gateway()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -15,13 +15,13 @@ from pipeline.launch.local_runner import local_options, run_locally
 from pipeline.launch.prepare import Prepared, prepare
 from pipeline.launch.run import run_copy
 from pipeline.settings import Settings, load
-from tests.e2e.conftest import Copier, Objects, copier, own_environment, sample, sample_lakes  # noqa: F401
+from tests.e2e.conftest import Copier, LakeFiles, copier, own_environment, sample, sample_lakes  # noqa: F401
 
 # ruff: noqa: F811 - fixtures are imported by name
 
 
 @pytest.fixture
-def copy(sample: Callable[..., Objects], copier: Callable[..., Copier]) -> Copier:
+def copy(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> Copier:
     """32 ledgers in eight partitions."""
     return copier(sample(first=8, ledgers=32).root, ledger_start=8, ledger_end=39, partition_size=4)
 

@@ -14,7 +14,7 @@ import pytest
 from pipeline.launch.scratch import remove_dead_scratch, scratch
 from tests.e2e.conftest import (  # noqa: F401
     Copier,
-    Objects,
+    LakeFiles,
     copier,
     own_environment,
     sample,
@@ -34,7 +34,7 @@ def location(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def left(location: Path, sample: Callable[..., Objects], copier: Callable[..., Copier]) -> Copier:
+def left(location: Path, sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> Copier:
     """A run of three partitions that was killed as soon as it had its directory."""
     copy = copier(sample(first=8, ledgers=24).root, ledger_start=8, ledger_end=31, partition_size=8)
     run = copy.start()

@@ -1,4 +1,4 @@
-"""The catalog or the endpoint goes away in the middle of a run and comes back: nothing is lost, nothing twice."""
+"""The catalog or the endpoint fails during a run and comes back: nothing is lost, nothing is duplicated."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(autouse=True)
-def both_are_there(bed: Bed) -> Iterator[None]:
-    """Whatever a test did to the servers, the next one finds them well."""
+def running_servers(bed: Bed) -> Iterator[None]:
+    """Restore both servers after each test."""
     yield
-    bed.outside.endpoint.behaviour = lambda _: "ok"
-    bed.outside.postgres.start()
+    bed.servers.endpoint.behaviour = lambda _: "ok"
+    bed.servers.postgres.start()
 
 
-def under_way(copy: Copier, events: int) -> subprocess.Popen[str]:
-    """A run, slowed down, that has made so many events."""
+def start_slow_run(copy: Copier, events: int) -> subprocess.Popen[str]:
+    """Start a slowed-down run and wait until it has created so many events."""
     process = start(copy, under=strace(copy.root / "trace", "-e", "inject=link:delay_enter=50000", calls=["link"]))
     wait_until(lambda: _events(copy) >= events or process.poll() is not None, f"{events} events")
     assert process.poll() is None, process.communicate()
@@ -42,11 +42,11 @@ def _events(copy: Copier) -> int:
     [pytest.param(signal.SIGINT, id="stopped", marks=pytest.mark.full), pytest.param(signal.SIGKILL, id="crashed")],
 )
 def test_restarted_catalog_interrupts_no_copy(how: signal.Signals, bed: Bed) -> None:
-    copy = bed.copy(tells=True, strict=False)
-    process = under_way(copy, 3)
-    bed.outside.postgres.stop(how)
+    copy = bed.copy(downstream=True, strict=False)
+    process = start_slow_run(copy, 3)
+    bed.servers.postgres.stop(how)
     wait_until(lambda: _events(copy) >= 12 or process.poll() is not None, "the copy to go on without the catalog")
-    bed.outside.postgres.start()
+    bed.servers.postgres.start()
     ran = finish(process)
     assert ran.status == 0, ran
     assert "its rows are written later" in ran.err
@@ -55,19 +55,19 @@ def test_restarted_catalog_interrupts_no_copy(how: signal.Signals, bed: Bed) -> 
 
 
 def test_stopped_strict_catalog_stops_run(bed: Bed) -> None:
-    copy = bed.copy(tells=True)
-    process = under_way(copy, 3)
-    bed.outside.postgres.stop(signal.SIGQUIT)
+    copy = bed.copy(downstream=True)
+    process = start_slow_run(copy, 3)
+    bed.servers.postgres.stop(signal.SIGQUIT)
     ran = finish(process)
     assert ran.status == 1, ran
     assert "catalog" in ran.err + ran.out
     assert "Traceback" not in ran.err
     committed = len(copy.committed())
     assert committed < len(PARTITIONS)
-    bed.outside.postgres.start()
+    bed.servers.postgres.start()
     database = copy.settings["catalog"]["postgres_dsn"].rpartition("/")[2]
-    rows = bed.outside.postgres.execute("SELECT count(*) FROM _meta_lineage", database)[0][0]
-    assert committed - 1 <= rows <= committed, "it went on past the catalog"
+    rows = bed.servers.postgres.execute("SELECT count(*) FROM _meta_lineage", database)[0][0]
+    assert committed - 1 <= rows <= committed, "it committed past the catalog"
     assert run(copy).status == 0
     bed.check(copy)
     shutil.rmtree(copy.root)
@@ -77,30 +77,30 @@ def test_stopped_strict_catalog_stops_run(bed: Bed) -> None:
     "strict", [pytest.param(True, id="strict"), pytest.param(False, id="not strict", marks=pytest.mark.full)]
 )
 def test_unreliable_endpoint_gets_every_event(strict: bool, bed: Bed) -> None:
-    """Errors, dropped connections, answers that never come though the event was taken: tried again, in order."""
-    copy = bed.copy(tells=True, strict=strict)
-    # Few answers are lost, for each of them is waited for in full.
+    """Errors, dropped connections and lost responses of accepted events are retried in order."""
+    copy = bed.copy(downstream=True, strict=strict)
+    # Few responses are lost: each costs the full timeout.
     faults: dict[int, str | int] = {2: "late", 5: 500, 7: "close", 8: 503, 11: "late", 14: 429, 17: "close"}
-    seen = len(bed.outside.endpoint.requests)
-    bed.outside.endpoint.behaviour = lambda number: faults.get(number - seen, "ok")
+    seen = len(bed.servers.endpoint.requests)
+    bed.servers.endpoint.behaviour = lambda number: faults.get(number - seen, "ok")
     ran = run(copy)
     assert ran.status == 0, ran
     bed.check(copy)
-    taken = bed.outside.endpoint.taken_at("/" + copy.root.name)
-    assert len(taken) == len(PARTITIONS) + 2, "the events whose answers were lost came twice"
+    taken = bed.servers.endpoint.taken_at("/" + copy.root.name)
+    assert len(taken) == len(PARTITIONS) + 2, "events whose responses were lost are delivered twice"
     shutil.rmtree(copy.root)
 
 
 def test_endpoint_lost_halfway_is_caught_up(bed: Bed) -> None:
-    copy = bed.copy(tells=True, strict=False)
-    seen = len(bed.outside.endpoint.requests)
-    bed.outside.endpoint.behaviour = lambda number: "ok" if number - seen < 5 else "close"
+    copy = bed.copy(downstream=True, strict=False)
+    seen = len(bed.servers.endpoint.requests)
+    bed.servers.endpoint.behaviour = lambda number: "ok" if number - seen < 5 else "close"
     ran = run(copy)
     assert ran.status == 0, ran
     assert ran.lines("outstanding")
-    assert len(bed.outside.endpoint.taken_at("/" + copy.root.name)) == 5
+    assert len(bed.servers.endpoint.taken_at("/" + copy.root.name)) == 5
     assert copy.committed() == PARTITIONS
-    bed.outside.endpoint.behaviour = lambda _: "ok"
+    bed.servers.endpoint.behaviour = lambda _: "ok"
     again = run(copy, "deliver")
     assert again.status == 0, again
     bed.check(copy)

@@ -1,4 +1,4 @@
-"""What a copy tells the world, end to end: a real PostgreSQL, a real HTTP endpoint, either of them away for a while."""
+"""Catalog and delivery end to end: a real PostgreSQL and a real HTTP endpoint, each unreachable for a while."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tests.e2e.conftest import Copier, Objects
+from tests.e2e.conftest import Copier, LakeFiles
 from tests.support.http_endpoint import EventEndpoint
 from tests.support.postgres_server import PostgresServer, database, postgres
 
@@ -28,7 +28,7 @@ def endpoint() -> Iterator[EventEndpoint]:
 
 
 @pytest.fixture
-def copy(copier: Callable[..., Copier], sample: Callable[..., Objects]) -> Copier:
+def copy(copier: Callable[..., Copier], sample: Callable[..., LakeFiles]) -> Copier:
     lake = sample(first=8, ledgers=32)
     return copier(lake.root, ledger_start=8, ledger_end=39, partition_size=8)
 
@@ -56,7 +56,7 @@ def lineage(dsn: str) -> list[tuple[Any, ...]]:
 
 
 def as_published(copy: Copier) -> list[tuple[Any, ...]]:
-    """What lineage must say, by manifests and events."""
+    """The lineage rows that manifests and events imply."""
     hashes = {
         (event["partition"]["ledger_start"], event["partition"]["ledger_end"]): event["chain"]["event_hash"]
         for event in copy.events()
@@ -116,7 +116,7 @@ def test_unreachable_strict_catalog_stops_before_commit(copy: Copier, database: 
 
 
 def test_failed_partition_gets_quality_row(
-    copier: Callable[..., Copier], sample: Callable[..., Objects], database: str
+    copier: Callable[..., Copier], sample: Callable[..., LakeFiles], database: str
 ) -> None:
     lake = sample(first=8, ledgers=32)
     copy = copier(lake.root, ledger_start=8, ledger_end=39, partition_size=8)
@@ -251,7 +251,7 @@ def test_corrupt_checkpoint_error_names_working_remedy(copy: Copier, content: st
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signal_stops_run_after_commit(
-    copier: Callable[..., Copier], sample: Callable[..., Objects], number: signal.Signals, status: int
+    copier: Callable[..., Copier], sample: Callable[..., LakeFiles], number: signal.Signals, status: int
 ) -> None:
     """A named pipe in the lake holds the run where it is known to be encoding until the signal has been sent."""
     lake = sample(first=8, ledgers=32)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL and a real HTTP endpoint that the copies of a bed share: each has a database and a path there."""
+"""A real PostgreSQL and a real HTTP endpoint shared by the copies of a test bed, each with a database and a path."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LINEAGE = (
 )
 
 
-class Outside:
-    """An endpoint, and the server of the databases.
+class DownstreamServers:
+    """The endpoint and the database server.
 
     Args:
         postgres: runs.
@@ -29,13 +29,13 @@ class Outside:
         self.endpoint = EventEndpoint()
 
     def join(self, settings: dict[str, Any], name: str, *, strict: bool = True) -> None:
-        """Let a copy's settings name a new database and a path of its own, both called `name`."""
+        """Point a copy's settings to a new database and to its own path, both called `name`."""
         self.postgres.execute(f'CREATE DATABASE "{name}"')
         settings["catalog"] = {"postgres_dsn": self.postgres.dsn(name), "strict": strict}
         settings["pas"] |= {"endpoint": f"http://127.0.0.1:{self.endpoint.port}/{name}", "strict": strict}
 
-    def complaints(self, copy: Copier) -> Iterator[str]:
-        """What is wrong with the rows and the events of `copy`; nothing when it tells nobody."""
+    def problems(self, copy: Copier) -> Iterator[str]:
+        """Problems of the rows and the delivered events of `copy`; none without catalog and endpoint."""
         if copy.settings.get("catalog", {}).get("postgres_dsn"):
             yield from self._catalog(copy)
         if copy.settings["pas"].get("endpoint"):
@@ -80,10 +80,10 @@ class Outside:
 
 
 @contextmanager
-def outside() -> Iterator[Outside]:
+def downstream_servers() -> Iterator[DownstreamServers]:
     """Both servers, running, until the end of the block."""
     with running_server() as postgres:
-        servers = Outside(postgres)
+        servers = DownstreamServers(postgres)
         try:
             yield servers
         finally:
