@@ -1,4 +1,4 @@
-"""Times as the formats write them: RFC 3339 in UTC, trailing zeros of the fraction dropped."""
+"""Timestamps as manifests, events and checkpoints hold them: RFC 3339 in UTC."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from datetime import UTC, datetime
 
 
 def rfc3339(nanoseconds: int | None = None) -> str:
-    """Nanoseconds since 1970 as ``2026-11-20T17:25:23.958408739Z``; now when None.
+    """Format a time as Go's ``time.RFC3339Nano`` does: the fraction without trailing zeros, none when it is 0.
 
-    The fraction is what Go's time.RFC3339Nano writes: without trailing zeros, none at all when it is 0.
+    >>> rfc3339(1_500_000_000)
+    '1970-01-01T00:00:01.5Z'
+    >>> rfc3339(2_000_000_000)
+    '1970-01-01T00:00:02Z'
+
+    Args:
+        nanoseconds: since 1970-01-01T00:00:00Z; None: the present time.
     """
     seconds, fraction = divmod(time.time_ns() if nanoseconds is None else nanoseconds, 1_000_000_000)
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -105,7 +105,6 @@ KNOWN: set[str] = {
     "bronze.job has no __all__",
     "bronze.commit has no __all__",
     "bronze.ingest has no __all__",
-    "bronze.audit has no __all__",
     "bronze.dataset has no __all__",
     "bronze.lake has no __all__",
     "bronze.ledger has no __all__",

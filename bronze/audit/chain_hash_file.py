@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from bronze.errors import ObjectNotFoundError, ObjectTooLargeError, StateError
+from bronze.audit.event import EVENT_HASH
+from bronze.errors import ObjectNotFoundError
+from bronze.storage.json_object import load_json_object, read_json_object, unusable_object_error
 from bronze.storage.store import Store
 
 _MAX_BYTES = 1 << 20
-_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainHashFile:
     """The file `name` at the root of `store`: ``{"network/era/version": "sha256:…"}``.
 
     Attributes:
-        what: the file in words, and `entry` one of its hashes, for errors.
+        kind: the file in words, for errors.
+        entry: one of its hashes in words, for errors.
         remedy: what to do when it is damaged, a sentence without its full stop.
     """
 
     store: Store
     name: str
-    what: str
+    kind: str
     entry: str
     remedy: str
 
@@ -36,47 +38,42 @@ class ChainHashFile:
             StateError: the file is damaged.
         """
         try:
-            return self._parsed(self.store.read(self.name, max_bytes=_MAX_BYTES))
+            return read_json_object(
+                self.store, self.name, _MAX_BYTES, self._checked, kind=self.kind, remedy=self.remedy
+            )
         except ObjectNotFoundError:
             return {}
-        except ObjectTooLargeError as error:
-            raise self._damaged(error) from error
 
-    def put(self, chain: str, event_hash: str, expected: Collection[str | None] | None = None) -> str | None:
-        """Put the hash of `chain`; those of other chains stay, whoever puts them at the same time.
+    def set(self, chain: str, event_hash: str, expected: Collection[str | None] | None = None) -> str | None:
+        """Set the hash of `chain`; the entries of other chains stay, also those that are set at the same time.
 
         Args:
-            expected: put it only where the hash is one of these (None: there is none); None: whatever it is.
+            expected: set it only when the hash is one of these (None among them: when there is none); None: always.
 
         Returns:
-            The chain's hash as it is now.
+            The chain's hash after the call.
 
         Raises:
             StateError: the file is damaged.
         """
 
         def change(data: bytes | None) -> bytes | None:
-            hashes = {} if data is None else self._parsed(data)
-            before = hashes.get(chain)
-            if before == event_hash or (expected is not None and before not in expected):
+            hashes = {} if data is None else self._parse(data)
+            current = hashes.get(chain)
+            if current == event_hash or (expected is not None and current not in expected):
                 return None
             text = json.dumps(dict(sorted((hashes | {chain: event_hash}).items())), indent=2, ensure_ascii=False)
             return text.encode()
 
-        now = self.store.update(self.name, change)
-        return None if now is None else self._parsed(now).get(chain)
+        data = self.store.update(self.name, change)
+        return None if data is None else self._parse(data).get(chain)
 
-    def _parsed(self, data: bytes) -> dict[str, str]:
-        try:
-            if len(data) > _MAX_BYTES:
-                raise ValueError(f"{len(data)} bytes, expected at most {_MAX_BYTES}")
-            hashes = json.loads(data)
-            for chain, event_hash in hashes.items():
-                if not _HASH.fullmatch(event_hash):
-                    raise ValueError(f"the {self.entry} of {chain!r} is {event_hash!r}")
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise self._damaged(error) from error
-        return dict(hashes)
+    def _parse(self, data: bytes) -> dict[str, str]:
+        with unusable_object_error(f"{self.kind} {self.store.url}/{self.name}", remedy=self.remedy):
+            return self._checked(load_json_object(data, _MAX_BYTES))
 
-    def _damaged(self, error: Exception) -> StateError:
-        return StateError(f"{self.what} {self.store.url}/{self.name} cannot be used: {error}. {self.remedy}")
+    def _checked(self, document: dict[str, Any]) -> dict[str, str]:
+        for chain, event_hash in document.items():
+            if not EVENT_HASH.fullmatch(event_hash):
+                raise ValueError(f"the {self.entry} of {chain!r} is {event_hash!r}")
+        return document

@@ -1,26 +1,29 @@
 """Audit events (PAS 1.1): their bytes and their hash, byte-compatible with the older Go copier.
 
-The hash is taken over the compact JSON of the event with an empty ``event_hash``, as Go's
-``encoding/json`` writes it: keys in a fixed order, ``&``, ``<``, ``>``, U+2028 and U+2029 escaped.
+The hash is the SHA-256 of the event's compact JSON with an empty ``event_hash``, as Go's ``encoding/json`` writes it:
+keys in a fixed order, ``&``, ``<``, ``>``, U+2028 and U+2029 escaped. `hash_document` has an example.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from bronze.errors import StateError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
+from bronze.storage.json_object import load_json_object, unusable_object_error
 
 VERSION = "1.1"
 EVENT_TYPE = "bronze_partition"
-_MAX_BYTES = 1 << 20
-_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+#: Largest event file that is accepted, in bytes.
+MAX_EVENT_BYTES = 1 << 20
+#: What an event's hash looks like.
+EVENT_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "&<>\u2028\u2029"}
 
 #: Keys of each level in the order that the hash fixes.
@@ -56,18 +59,24 @@ class Event:
     document: dict[str, Any]
 
     def to_bytes(self) -> bytes:
-        """The backup file: 2-space JSON, escaped like the hashed form."""
+        """The event file: 2-space JSON, escaped like the hashed form."""
         return json.dumps(self.document, indent=2, ensure_ascii=False).translate(_GO_ESCAPES).encode()
 
     def delivery_body(self) -> bytes:
-        """The body it is delivered with: the hashed form with its hash in it, no spaces, keys in their order."""
-        return _compact(_canonical(self.document, self.event_hash))
+        """The body of its delivery: the hashed form, with ``event_hash`` filled in."""
+        return _compact_json(_canonical(self.document, self.event_hash))
 
 
 def make_event(summary: PartitionSummary, table: str, prev_hash: str, producer: Producer, timestamp: str) -> Event:
-    """The event of a published partition that follows the event with `prev_hash`.
+    """Make the event of a published partition.
 
-    `timestamp` is RFC 3339. The event's id depends on what it says and what it follows, not on the clock.
+    Its id depends on the partition, its checksum and `prev_hash`, not on the clock.
+
+    Args:
+        table: name of the table that the parquet file is of.
+        prev_hash: hash of the event before it in the chain; empty for the first.
+        producer: the program that makes the event.
+        timestamp: RFC 3339, as `bronze.timestamps.rfc3339` writes it.
     """
     network, era_id, version_label = summary.chain.split("/")
     seed = "\n".join((summary.chain, str(summary.partition), table, summary.checksum, prev_hash))
@@ -101,58 +110,73 @@ def make_event(summary: PartitionSummary, table: str, prev_hash: str, producer: 
 def parse_event(data: bytes, where: str) -> Event:
     """Read an event file and check its hash.
 
+    Args:
+        where: the file's name, for errors.
+
     Raises:
-        StateError: it is no event of this version, or its hash is not the hash of its content.
+        StateError: it is not an event of this version, its hash is not the hash of its content, or its bytes are not
+            those that an event with this content is written with.
     """
-    try:
-        if len(data) > _MAX_BYTES:
-            raise ValueError(f"{len(data)} bytes, expected at most {_MAX_BYTES}")
-        document = json.loads(data)
+    with unusable_object_error(f"event {where}"):
+        document = load_json_object(data, MAX_EVENT_BYTES)
         if document["version"] != VERSION:
             raise ValueError(f"version is {document['version']!r}, expected {VERSION!r}")
         stated, computed = document["chain"]["event_hash"], hash_document(document)
         if stated != computed:
             raise ValueError(f"event_hash is {stated}, but its content hashes to {computed}")
         event = _event(_canonical(document, stated))
-        # The hash is of what a file says; a reader of another kind might take other bytes for something else.
-        written = event.to_bytes()
-        if data != written:
-            at = next((at for at, pair in enumerate(zip(data, written, strict=False)) if pair[0] != pair[1]), None)
-            at = min(len(data), len(written)) if at is None else at
-            raise ValueError(f"its {len(data)} bytes differ at byte {at} from the {len(written)} it was written with")
+        # The hash covers the parsed content: other bytes, such as a key twice, might be parsed otherwise elsewhere.
+        canonical = event.to_bytes()
+        if data != canonical:
+            pairs = itertools.zip_longest(data, canonical)
+            at = next(at for at, (found, expected) in enumerate(pairs) if found != expected)
+            raise ValueError(
+                f"its {len(data)} bytes differ at byte {at} from the {len(canonical)} of its canonical form"
+            )
         return event
-    except KeyError as error:
-        raise StateError(f"event {where} lacks the key {error}") from error
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise StateError(f"event {where} cannot be used: {error}") from error
 
 
 def hash_document(document: dict[str, Any]) -> str:
     """``sha256:`` and the hex digest of the event's canonical form.
 
+    For an event without characters to escape, ``printf %s TEXT | sha256sum`` prints the same digest:
+
+    >>> text = (
+    ...     '{"version":"1.1","event_type":"bronze_partition","event_id":"pas_evt_0123456789abcdef",'
+    ...     '"timestamp":"2026-01-01T00:00:00Z","partition":{"network":"pubnet","era_id":"e1",'
+    ...     '"version_label":"v1","ledger_start":2,"ledger_end":11},"tables":{"ledgers_lcm_raw":{'
+    ...     '"checksum":"sha256:00","row_count":10,"storage_path":"p","byte_size":1000}},'
+    ...     '"producer":{"name":"bronze-copier","version":"v1.0.0","git_sha":"unknown"},'
+    ...     '"chain":{"prev_event_hash":"","event_hash":""}}'
+    ... )
+    >>> hashlib.sha256(text.encode()).hexdigest()
+    '880cdf2957010c96c4bbbfed29b27bf4f80ce218e832d4cbde5b88eda13d2a65'
+    >>> hash_document(json.loads(text))
+    'sha256:880cdf2957010c96c4bbbfed29b27bf4f80ce218e832d4cbde5b88eda13d2a65'
+
     Raises:
-        KeyError, TypeError, ValueError: it has not exactly the keys of an event.
+        KeyError, TypeError, ValueError: its keys are not exactly those of an event.
     """
-    return f"sha256:{hashlib.sha256(_compact(_canonical(document, ''))).hexdigest()}"
+    return f"sha256:{hashlib.sha256(_compact_json(_canonical(document, ''))).hexdigest()}"
 
 
-def _compact(canonical: dict[str, Any]) -> bytes:
+def _compact_json(canonical: dict[str, Any]) -> bytes:
     return json.dumps(canonical, separators=(",", ":"), ensure_ascii=False).translate(_GO_ESCAPES).encode()
 
 
 def _canonical(document: dict[str, Any], event_hash: str) -> dict[str, Any]:
-    """The event's keys in their order, with `event_hash` as its hash."""
+    """The event with its keys in the order that the hash fixes, and with `event_hash` as its hash."""
     return {
-        **_picked(document, _KEYS),
-        "partition": _picked(document["partition"], _PARTITION_KEYS),
-        "tables": {name: _picked(document["tables"][name], _TABLE_KEYS) for name in sorted(document["tables"])},
-        "producer": _picked(document["producer"], _PRODUCER_KEYS),
-        "chain": _picked(document["chain"], _CHAIN_KEYS) | {"event_hash": event_hash},
+        **_select(document, _KEYS),
+        "partition": _select(document["partition"], _PARTITION_KEYS),
+        "tables": {name: _select(document["tables"][name], _TABLE_KEYS) for name in sorted(document["tables"])},
+        "producer": _select(document["producer"], _PRODUCER_KEYS),
+        "chain": _select(document["chain"], _CHAIN_KEYS) | {"event_hash": event_hash},
     }
 
 
-def _picked(entry: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    # A key that the hash does not cover could be changed without anyone noticing: none is accepted.
+def _select(entry: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    # A key that the hash does not cover could be changed unnoticed: none is accepted.
     unknown = set(entry) - set(keys)
     if unknown:
         raise ValueError(f"unknown keys: {', '.join(sorted(unknown))}")
@@ -160,12 +184,13 @@ def _picked(entry: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _event(document: dict[str, Any]) -> Event:
+    """The event of a canonical document; `ValueError` when a value is invalid."""
     partition, chain = document["partition"], document["chain"]
     start, end = partition["ledger_start"], partition["ledger_end"]
     if type(start) is not int or type(end) is not int or not 0 <= start <= end:
         raise ValueError(f"ledger range is {start!r}-{end!r}")
     prev_hash, event_hash = str(chain["prev_event_hash"]), str(chain["event_hash"])
-    if not _HASH.fullmatch(event_hash) or (prev_hash and not _HASH.fullmatch(prev_hash)):
+    if not EVENT_HASH.fullmatch(event_hash) or (prev_hash and not EVENT_HASH.fullmatch(prev_hash)):
         raise ValueError(f"chain hashes are {prev_hash!r} and {event_hash!r}, expected sha256: and 64 hex digits")
     if len(document["tables"]) != 1:
         raise ValueError(f"it names {len(document['tables'])} tables, expected 1")
@@ -177,6 +202,6 @@ def _event(document: dict[str, Any]) -> Event:
         event_id=str(document["event_id"]),
         prev_hash=prev_hash,
         event_hash=event_hash,
-        producer=Producer(**document["producer"]),
+        producer=Producer(*(str(document["producer"][key]) for key in _PRODUCER_KEYS)),
         document=document,
     )

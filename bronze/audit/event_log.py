@@ -1,7 +1,7 @@
 """The event files of one chain, and the chain heads beside them.
 
-An event file is created once and never rewritten; the files are the truth, the chain heads
-(``pas-chain-heads.json``) say the same faster.
+An event file is created once and never rewritten. The files are authoritative; the chain heads
+(``pas-chain-heads.json``) are a cache of each chain's last hash.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from bronze.audit.chain_hash_file import ChainHashFile
-from bronze.audit.event import Event, parse_event
-from bronze.errors import ObjectExistsError, ObjectNotFoundError, StateError
+from bronze.audit.event import MAX_EVENT_BYTES, Event, parse_event
+from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError, StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.storage.json_object import unusable_object_error
 from bronze.storage.store import Store
 
 HEADS = "pas-chain-heads.json"
-#: Where events claim their places, by the hash of the event before, in stores that cannot keep others waiting.
-_LINKS = "_links"
-_LISTINGS = 3
+#: Folder of the claims, named by the hash of the event before, in stores that do not support locking.
+_CLAIMS = "_links"
+#: A claim is the event's file name and its bytes.
+_MAX_CLAIM_BYTES = MAX_EVENT_BYTES + 1024
+_MAX_LISTING_ATTEMPTS = 3
 
 
 class EventLog:
@@ -30,38 +33,41 @@ class EventLog:
         self._store = store
         self._era = era
         self._heads = ChainHashFile(
-            store,
-            HEADS,
-            what="chain heads",
+            store=store,
+            name=HEADS,
+            kind="chain heads",
             entry="head",
             remedy="Restore the file, or remove it: it is rebuilt from the event files",
         )
-        # Event files are never rewritten, so what was read once needs no second look.
-        self._seen: dict[str, Event] = {}
-        self._name = re.compile(re.escape(era.file_prefix) + r"_\d{1,10}-\d{1,10}(\.[1-9]\d{0,5})?\.json")
+        # Event files are never rewritten: each is read once.
+        self._cache: dict[str, Event] = {}
+        self._file_name = re.compile(re.escape(era.file_prefix) + r"_\d{1,10}-\d{1,10}(\.[1-9]\d{0,5})?\.json")
 
     @property
     def where(self) -> str:
-        """The directory as people look for it."""
+        """URL of the directory."""
         return self._store.url
 
     @property
     def supports_locking(self) -> bool:
-        """Whether `lock` really keeps others waiting."""
+        """Whether `lock` excludes other copiers; otherwise `append` claims the event's place in the chain."""
         return self._store.supports_locking
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep every other copier on this machine from appending, if the store can; ends with the process."""
+        """Exclude every other copier on this machine from appending, if the store supports locking.
+
+        The lock ends with the process.
+        """
         with self._store.lock():
             yield
 
     def key(self, partition: Partition, revision: int = 1) -> str:
-        """Name of the event file of a partition; corrections of it are numbered from 2 on."""
+        """Name of the event file of a partition; its corrections are numbered from 2 on."""
         return f"{self._era.file_prefix}_{partition}{'' if revision == 1 else f'.{revision}'}.json"
 
     def latest(self, partition: Partition) -> tuple[Event | None, int]:
-        """The last event of `partition` and the number of its revision; None and 0 when it has no event.
+        """The last event of `partition` and its revision number; None and 0 when the partition has no event.
 
         Raises:
             StateError: a file is damaged, or of another chain or range.
@@ -77,12 +83,13 @@ class EventLog:
     def append(self, event: Event, revision: int = 1) -> None:
         """Create the event's file.
 
-        Where the store cannot keep others waiting, the event first claims its place behind the one before it: an
-        object that can be created once, by one of several copiers. Whoever finds the place taken completes the
+        Where the store does not support locking, the event first claims its place after the event before it: an
+        object that only one of several copiers can create. Whoever finds the place taken creates the file of the
         event that took it.
 
         Raises:
-            ObjectExistsError: its range has an event of this revision, or another event follows the one before it.
+            ObjectExistsError: the partition has an event of this revision, or another event follows the one before it.
+            StateError: the claim of the event's place is damaged.
         """
         key = self.key(event.partition, revision)
         data = event.to_bytes()
@@ -92,49 +99,63 @@ class EventLog:
             self._claim(event, key)
             try:
                 self._store.create(key, data)
-            except ObjectExistsError:  # completed by another copier meanwhile, or another event
-                if self._store.read(key) != data:
+            except ObjectExistsError:  # created by another copier that found the claim, or it is another event
+                if not self._holds(key, data):
                     raise
-        self._seen[key] = event
+        self._cache[key] = event
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        try:
+            return self._store.read(key, len(data)) == data
+        except ObjectTooLargeError:
+            return False
 
     def _claim(self, event: Event, key: str) -> None:
-        location = f"{_LINKS}/{self._era.file_prefix}/{event.prev_hash.removeprefix('sha256:') or 'first'}"
-        try:
-            self._store.create(location, f"{key}\n".encode() + event.to_bytes())
+        """Claim the place after the event before `event`, or create the file of the event that has claimed it.
+
+        Raises:
+            ObjectExistsError: another event has claimed the place.
+            StateError: the claim is damaged.
+        """
+        claim = f"{_CLAIMS}/{self._era.file_prefix}/{event.prev_hash.removeprefix('sha256:') or 'first'}"
+        with suppress(ObjectExistsError):
+            self._store.create(claim, f"{key}\n".encode() + event.to_bytes())
             return
-        except ObjectExistsError:
-            name, _, data = self._store.read(location).partition(b"\n")
-        where = f"{self._store.url}/{location}"
+        where = f"{self._store.url}/{claim}"
+        with unusable_object_error(f"claim {where}"):
+            name, _, data = self._store.read(claim, _MAX_CLAIM_BYTES).partition(b"\n")
         other = parse_event(data, where)
         stem = self.key(other.partition).removesuffix("json").encode()
-        fits = self._name.fullmatch(name.decode(errors="replace")) and name.startswith(stem)
+        fits = self._file_name.fullmatch(name.decode(errors="replace")) and name.startswith(stem)
         if not fits or other.chain != self._era.chain or other.prev_hash != event.prev_hash:
-            raise StateError(f"{where} claims no place for an event of {self._era.chain} behind {event.prev_hash}")
+            raise StateError(
+                f"claim {where} is not of an event of {self._era.chain} that follows {event.prev_hash or 'nothing'}"
+            )
         if other.event_hash == event.event_hash:
             return
         with suppress(ObjectExistsError):
             self._store.create(name.decode(), data)
-        raise ObjectExistsError(f"{where} is taken by the event of {other.partition}")
+        raise ObjectExistsError(f"{where} is claimed by the event of {other.partition}")
 
     def ensure_durable(self, event: Event) -> None:
-        """Make sure that an event that was found stays: who created its file may have died before that was certain."""
+        """Make the file of an event that was found durable: its writer may have crashed before fsync."""
         self._store.ensure_durable(self.key(event.partition))
 
     def load(self) -> list[Event]:
         """All events in the order of their links.
 
-        The first may follow one whose file was pruned.
+        The first one may follow an event whose file was pruned.
 
         Raises:
-            StateError: a file is damaged, or the links fork, break or run in a circle.
+            StateError: a file is damaged, or the links fork, break or form a circle.
         """
-        for attempt in range(_LISTINGS):
-            names = [entry.name for entry in self._store.list_children("") if self._name.fullmatch(entry.name)]
+        for attempt in range(_MAX_LISTING_ATTEMPTS):
+            names = [entry.name for entry in self._store.list_children("") if self._file_name.fullmatch(entry.name)]
             try:
                 return in_link_order([self._read(name) for name in names], self.where)
             except StateError:
                 # Unlocked, a listing of several pages may show an event and not the one before, made a moment earlier.
-                if self._store.supports_locking or attempt == _LISTINGS - 1:
+                if self._store.supports_locking or attempt == _MAX_LISTING_ATTEMPTS - 1:
                     raise
         raise AssertionError
 
@@ -143,22 +164,24 @@ class EventLog:
         return self._heads.load().get(self._era.chain)
 
     def set_head(self, event_hash: str, expected: Collection[str | None] | None = None) -> None:
-        """Put the chain's head; those of other chains stay.
+        """Set the chain's head; the heads of other chains stay.
 
         Args:
-            expected: only where the head is one of these (None: there is none); None: whatever it is.
+            expected: set it only when the head is one of these (None among them: when there is none); None: always.
         """
-        self._heads.put(self._era.chain, event_hash, expected)
+        self._heads.set(self._era.chain, event_hash, expected)
 
     def _read(self, name: str) -> Event:
-        if name in self._seen:
-            return self._seen[name]
+        if name in self._cache:
+            return self._cache[name]
         where = f"{self._store.url}/{name}"
-        event = parse_event(self._store.read(name), where)
+        with unusable_object_error(f"event {where}"):
+            data = self._store.read(name, MAX_EVENT_BYTES)
+        event = parse_event(data, where)
         stem = self.key(event.partition).removesuffix("json")
         if event.chain != self._era.chain or not name.startswith(stem):
-            raise StateError(f"event {where} is of {event.chain} {event.partition}, which does not fit its name")
-        self._seen[name] = event
+            raise StateError(f"event {where} is of {event.chain} {event.partition}, which does not match its file name")
+        self._cache[name] = event
         return event
 
 

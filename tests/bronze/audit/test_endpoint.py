@@ -37,7 +37,7 @@ SECRET = "hunter2-and-more"
 RETRY = RetryPolicy(attempts=4, backoff_ms=1)
 ONCE = RetryPolicy(attempts=1, backoff_ms=1)
 #: Long enough for a stalled machine, short enough for a test.
-QUICK = Timeouts(connect=2, read=0.5, whole=1)
+QUICK = Timeouts(connect=2, read=0.5, total=1)
 
 
 def chained(count: int) -> list[Event]:
@@ -144,7 +144,7 @@ def test_slow_answers_are_given_up(server: EventEndpoint, step: str) -> None:
 
 def test_attempts_that_hang_do_not_pile_up(server: EventEndpoint) -> None:
     server.behaviour = lambda _: "trickle"
-    endpoint = DeliveryEndpoint(server.url, RetryPolicy(12, 1), Timeouts(1, 1, 0.1))
+    endpoint = DeliveryEndpoint(server.url, RetryPolicy(12, 1), Timeouts(connect=1, read=1, total=0.1))
     before = threading.active_count()
     with pytest.raises(DeliveryError, match="has not finished its answers to 8 earlier attempts"):
         endpoint.send(EVENT)
@@ -155,7 +155,7 @@ def test_the_interpreter_ends_while_an_answer_trickles(server: EventEndpoint) ->
     server.behaviour = lambda _: "trickle"
     program = (
         "import sys; from tests.bronze.audit.test_endpoint import *\n"
-        "try: DeliveryEndpoint(sys.argv[1], ONCE, Timeouts(1, 1, 0.3)).send(EVENT)\n"
+        "try: DeliveryEndpoint(sys.argv[1], ONCE, Timeouts(connect=1, read=1, total=0.3)).send(EVENT)\n"
         "except DeliveryError as error: print(error)"
     )
     done = subprocess.run(
@@ -177,7 +177,7 @@ def test_retry_after(server: EventEndpoint, header: str, least: float) -> None:
 
 
 def test_retry_after_is_honoured_up_to_a_bound(server: EventEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bronze.audit.endpoint._LONGEST_RETRY_AFTER_SECONDS", 0.2)
+    monkeypatch.setattr("bronze.audit.endpoint._MAX_RETRY_AFTER_SECONDS", 0.2)
     server.behaviour = script(503, 503)
     for header in ("999999999", formatdate(time.time() + 86400, usegmt=True)):
         server.requests.clear()
@@ -244,13 +244,13 @@ def test_credentials_of_the_url_are_sent_and_never_shown(
     ],
 )
 def test_what_is_no_address_is_a_config_error_that_shows_none_of_it(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"pas\.endpoint is no address") as caught:
+    with pytest.raises(ConfigError, match=r"pas\.endpoint is not a URL") as caught:
         DeliveryEndpoint(url, RETRY)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 def test_an_address_that_cannot_be_used_is_refused() -> None:
-    with pytest.raises(DeliveryRejectedError, match="cannot be asked to take event"):
+    with pytest.raises(DeliveryRejectedError, match=f"event {EVENT.event_id} cannot be sent to http://a"):
         DeliveryEndpoint(f"http://{'a' * 70}.invalid/", RETRY).send(EVENT)
 
 

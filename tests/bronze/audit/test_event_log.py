@@ -81,7 +81,7 @@ def test_files_of_others_are_left_alone(log: EventLog, tmp_path: Path) -> None:
 )
 def test_a_file_under_another_partitions_name_is_an_error(log: EventLog, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(event(2, 11, "").to_bytes())
-    with pytest.raises(StateError, match=f"{name} is of standalone/e1/v1 2-11, which does not fit its name"):
+    with pytest.raises(StateError, match=f"{name} is of standalone/e1/v1 2-11, which does not match its file name"):
         log.load()
 
 

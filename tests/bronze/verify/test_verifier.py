@@ -78,7 +78,7 @@ def rewrite_event(document: dict) -> None:
         (lambda at: edit(event_path(at, SECOND), rewrite_event), ["is broken", "22-31 follows sha256:"]),
         (lambda at: flip(event_path(at, SECOND), 3), ["12-21.json"]),
         (lambda at: shutil.copy(event_path(at, SECOND), event_path(at, Partition(62, 71))),
-         ["62-71.json is of standalone/e1/v1 12-21, which does not fit its name"]),
+         ["62-71.json is of standalone/e1/v1 12-21, which does not match its file name"]),
         # the head
         (lambda at: (at.events / HEADS).write_text(json.dumps({"standalone/e1/v1": f"sha256:{hex_hash(0)}"})),
          [f"the chain head of standalone/e1/v1 is sha256:{hex_hash(0)}, but the last event has sha256:"]),
