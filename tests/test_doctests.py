@@ -12,9 +12,11 @@ import bronze
 
 #: Modules whose format or arithmetic an example shows best; each must have one.
 WITH_EXAMPLES: set[str] = {
+    "bronze.audit.event",
     "bronze.lake.layout",
     "bronze.partitioning.partition",
     "bronze.partitioning.path_names",
+    "bronze.timestamps",
 }
 MODULES = sorted(found.name for found in pkgutil.walk_packages(bronze.__path__, "bronze."))
 

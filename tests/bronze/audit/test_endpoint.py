@@ -1,35 +1,25 @@
-"""Delivery to a real HTTP server: what is sent, tried again, given up, kept, and never shown."""
+"""One event sent to a real HTTP server: what is sent, retried, timed out, rejected, and never shown."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import itertools
 import json
 import logging
-import multiprocessing
 import socket
 import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from email.utils import formatdate
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bronze.audit.delivery import DELIVERED, DeliveryCursor, EventDelivery
 from bronze.audit.endpoint import DeliveryEndpoint, Timeouts
-from bronze.audit.event import Event, make_event, parse_event
-from bronze.audit.event_log import EventLog
-from bronze.dataset.schema import PRIMARY_TABLE
-from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError, StateError, is_transient
+from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError, is_transient
 from bronze.retry import RetryPolicy
-from bronze.storage.local import LocalStore
-from tests.bronze.conftest import ERA, PRODUCER, era, hex_hash, summary
+from tests.bronze.audit.conftest import chained
 from tests.support.http_endpoint import EventEndpoint, script
 
 pytestmark = pytest.mark.timeout(60)
@@ -38,31 +28,7 @@ RETRY = RetryPolicy(attempts=4, backoff_ms=1)
 ONCE = RetryPolicy(attempts=1, backoff_ms=1)
 #: Long enough for a stalled machine, short enough for a test.
 QUICK = Timeouts(connect=2, read=0.5, total=1)
-
-
-def chained(count: int) -> list[Event]:
-    events: list[Event] = []
-    for first in range(2, 2 + 10 * count, 10):
-        prev = events[-1].event_hash if events else ""
-        events.append(make_event(summary(first, first + 9), PRIMARY_TABLE, prev, PRODUCER, "2026-01-01T00:00:00Z"))
-    return events
-
-
-EVENTS = chained(6)
-EVENT = EVENTS[0]
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture
-def server() -> Iterator[EventEndpoint]:
-    with EventEndpoint() as made:
-        yield made
+(EVENT,) = chained(1)
 
 
 def closed_port() -> int:
@@ -71,10 +37,7 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-# One event
-
-
-def test_what_is_sent(server: EventEndpoint) -> None:
+def test_request_holds_body_and_idempotency_key(server: EventEndpoint) -> None:
     DeliveryEndpoint(server.url, RETRY).send(EVENT)
     ((headers, body),) = server.requests
     assert headers["Content-Type"] == "application/json"
@@ -84,17 +47,7 @@ def test_what_is_sent(server: EventEndpoint) -> None:
     assert server.paths == ["/events"]
 
 
-def test_the_body_is_the_hashed_form_with_its_hash_in_it() -> None:
-    odd = make_event(summary(2, 11, storage_path="a&b<c>\u2028ü"), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z")
-    for event in (odd, parse_event(odd.to_bytes(), "here")):
-        body = event.delivery_body()
-        assert b"a\\u0026b\\u003cc\\u003e\\u2028\xc3\xbc" in body
-        assert b": " not in body
-        caller_hashes = body.replace(b'"event_hash":"' + event.event_hash.encode(), b'"event_hash":"')
-        assert event.event_hash == f"sha256:{hashlib.sha256(caller_hashes).hexdigest()}"
-
-
-def test_the_same_bytes_on_every_attempt(server: EventEndpoint) -> None:
+def test_every_attempt_sends_the_same_bytes(server: EventEndpoint) -> None:
     server.behaviour = script(500, 503, "close")
     DeliveryEndpoint(server.url, RETRY).send(EVENT)
     assert len(server.requests) == 4
@@ -103,14 +56,14 @@ def test_the_same_bytes_on_every_attempt(server: EventEndpoint) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_any_2xx_is_success(server: EventEndpoint, status: int) -> None:
+def test_any_2xx_status_is_success(server: EventEndpoint, status: int) -> None:
     server.behaviour = script(status)
     DeliveryEndpoint(server.url, RETRY).send(EVENT)
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("step", [500, 502, 503, 504, 599, 408, 425, 429, "close"])
-def test_what_may_pass_is_tried_until_the_attempts_are_used_up(server: EventEndpoint, step: str | int) -> None:
+def test_transient_failures_use_up_all_attempts(server: EventEndpoint, step: str | int) -> None:
     server.behaviour = lambda _: step
     with pytest.raises(DeliveryError) as caught:
         DeliveryEndpoint(server.url, RETRY).send(EVENT)
@@ -121,7 +74,7 @@ def test_what_may_pass_is_tried_until_the_attempts_are_used_up(server: EventEndp
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 301, 302, 307, 308, 304])
-def test_what_will_never_pass_is_refused_at_once(server: EventEndpoint, status: int) -> None:
+def test_permanent_statuses_are_rejected_without_retry(server: EventEndpoint, status: int) -> None:
     server.behaviour = lambda _: status
     server.headers = {"Location": server.url}  # redirects are not followed
     server.text = "" if status == 304 else "no such\nthing"
@@ -133,7 +86,7 @@ def test_what_will_never_pass_is_refused_at_once(server: EventEndpoint, status: 
 
 
 @pytest.mark.parametrize("step", ["hang", "late", "trickle", "trickle-body"])
-def test_slow_answers_are_given_up(server: EventEndpoint, step: str) -> None:
+def test_slow_responses_time_out_and_are_retried(server: EventEndpoint, step: str) -> None:
     server.behaviour = script(step)
     started = time.monotonic()
     DeliveryEndpoint(server.url, RETRY, QUICK).send(EVENT)
@@ -142,7 +95,7 @@ def test_slow_answers_are_given_up(server: EventEndpoint, step: str) -> None:
     assert server.event_ids() == [EVENT.event_id]
 
 
-def test_attempts_that_hang_do_not_pile_up(server: EventEndpoint) -> None:
+def test_abandoned_attempts_are_limited(server: EventEndpoint) -> None:
     server.behaviour = lambda _: "trickle"
     endpoint = DeliveryEndpoint(server.url, RetryPolicy(12, 1), Timeouts(connect=1, read=1, total=0.1))
     before = threading.active_count()
@@ -151,7 +104,7 @@ def test_attempts_that_hang_do_not_pile_up(server: EventEndpoint) -> None:
     assert threading.active_count() - before <= 2 * 8  # ours and the server's
 
 
-def test_the_interpreter_ends_while_an_answer_trickles(server: EventEndpoint) -> None:
+def test_abandoned_attempt_does_not_delay_exit(server: EventEndpoint) -> None:
     server.behaviour = lambda _: "trickle"
     program = (
         "import sys; from tests.bronze.audit.test_endpoint import *\n"
@@ -168,7 +121,7 @@ def test_the_interpreter_ends_while_an_answer_trickles(server: EventEndpoint) ->
     ("header", "least"),
     [("1", 0.9), ("Thu, 01 Jan 1970 00:01:40 GMT", 0), ("soon", 0), ("-5", 0), ("", 0)],
 )
-def test_retry_after(server: EventEndpoint, header: str, least: float) -> None:
+def test_retry_after_delays_the_next_attempt(server: EventEndpoint, header: str, least: float) -> None:
     server.behaviour = script(429)
     server.headers = {"Retry-After": header}
     started = time.monotonic()
@@ -176,7 +129,7 @@ def test_retry_after(server: EventEndpoint, header: str, least: float) -> None:
     assert least <= time.monotonic() - started < 15
 
 
-def test_retry_after_is_honoured_up_to_a_bound(server: EventEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_retry_after_is_cut(server: EventEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bronze.audit.endpoint._MAX_RETRY_AFTER_SECONDS", 0.2)
     server.behaviour = script(503, 503)
     for header in ("999999999", formatdate(time.time() + 86400, usegmt=True)):
@@ -186,7 +139,7 @@ def test_retry_after_is_honoured_up_to_a_bound(server: EventEndpoint, monkeypatc
         assert len(server.requests) == 3
 
 
-def test_the_proxy_of_the_environment_is_used(server: EventEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_of_environment_is_used(server: EventEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
     DeliveryEndpoint("http://audit.invalid/events", RETRY).send(EVENT)
     assert server.paths == ["http://audit.invalid/events"]
@@ -195,7 +148,7 @@ def test_the_proxy_of_the_environment_is_used(server: EventEndpoint, monkeypatch
         DeliveryEndpoint("http://audit.invalid/events", ONCE).send(EVENT)
 
 
-def test_credentials_of_the_url_are_sent_and_never_shown(
+def test_url_credentials_are_sent_and_redacted(
     server: EventEndpoint, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.behaviour = script(500, 403)
@@ -243,209 +196,12 @@ def test_credentials_of_the_url_are_sent_and_never_shown(
         f"https://host/a b?{SECRET}",
     ],
 )
-def test_what_is_no_address_is_a_config_error_that_shows_none_of_it(url: str) -> None:
+def test_invalid_endpoint_url_is_redacted_config_error(url: str) -> None:
     with pytest.raises(ConfigError, match=r"pas\.endpoint is not a URL") as caught:
         DeliveryEndpoint(url, RETRY)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
-def test_an_address_that_cannot_be_used_is_refused() -> None:
+def test_unencodable_host_name_rejects_the_event() -> None:
     with pytest.raises(DeliveryRejectedError, match=f"event {EVENT.event_id} cannot be sent to http://a"):
         DeliveryEndpoint(f"http://{'a' * 70}.invalid/", RETRY).send(EVENT)
-
-
-# A chain
-
-
-class Chain:
-    """Events in files, a record and a deliverer; each one made anew, as by another run."""
-
-    def __init__(self, root: Path, server: EventEndpoint) -> None:
-        self.root, self.server = root, server
-        self.store = LocalStore(root)
-        self.log = EventLog(self.store, ERA)
-        self.record = DeliveryCursor(self.store, ERA.chain)
-
-    def append(self, *events: Event) -> None:
-        for event in events:
-            self.log.append(event)
-            with self.log.lock():
-                self.log.set_head(event.event_hash)
-
-    def deliver(self, newest: Event | None = None, retry: RetryPolicy = ONCE) -> int:
-        return EventDelivery(EventLog(self.store, ERA), self.record, DeliveryEndpoint(self.server.url, retry)).deliver(
-            newest
-        )
-
-    def sent(self) -> list[str]:
-        return [event["chain"]["event_hash"] for event in self.server.taken]
-
-    def prune(self, event: Event) -> None:
-        (self.root / self.log.key(event.partition)).unlink()
-
-
-def hashes(events: list[Event]) -> list[str]:
-    return [event.event_hash for event in events]
-
-
-@pytest.fixture
-def chain(tmp_path: Path, server: EventEndpoint) -> Chain:
-    return Chain(tmp_path, server)
-
-
-def test_without_a_record_everything_is_delivered_in_order(chain: Chain) -> None:
-    chain.append(*EVENTS)
-    assert chain.deliver() == 6
-    assert chain.sent() == hashes(EVENTS)
-    assert json.loads((chain.root / DELIVERED).read_bytes()) == {ERA.chain: EVENTS[-1].event_hash}
-    assert chain.deliver() == 0
-    assert len(chain.server.requests) == 6
-
-
-def test_nothing_to_deliver(chain: Chain) -> None:
-    assert chain.deliver() == 0
-    assert not (chain.root / DELIVERED).exists()
-
-
-def test_the_order_is_that_of_the_links_not_of_the_ledgers(chain: Chain) -> None:
-    last = EVENTS[2]
-    gap = make_event(summary(0, 1), PRIMARY_TABLE, last.event_hash, PRODUCER, "2026-01-01T00:00:00Z")
-    chain.append(*EVENTS[:3], gap)
-    correction = make_event(summary(2, 11, "b"), PRIMARY_TABLE, gap.event_hash, PRODUCER, "2026-01-01T00:00:00Z")
-    chain.log.append(correction, 2)
-    assert chain.deliver(correction) == 5
-    assert chain.sent() == hashes([*EVENTS[:3], gap, correction])
-
-
-def test_the_first_failure_ends_it_and_the_next_call_goes_on_there(chain: Chain) -> None:
-    chain.append(*EVENTS[:4])
-    chain.server.behaviour = script("ok", "ok", 500)
-    with pytest.raises(DeliveryError):
-        chain.deliver()
-    assert chain.record.last() == EVENTS[1].event_hash
-    chain.server.behaviour = lambda _: 422
-    chain.append(*EVENTS[4:])
-    with pytest.raises(DeliveryRejectedError):
-        chain.deliver()
-    chain.server.behaviour = script()
-    assert chain.deliver() == 4
-    assert chain.sent() == hashes(EVENTS)
-
-
-def test_an_event_that_was_taken_without_an_answer_is_sent_again(chain: Chain) -> None:
-    chain.append(*EVENTS[:2])
-    chain.server.behaviour = script("ok", "late")
-    endpoint = DeliveryEndpoint(chain.server.url, RETRY, QUICK)
-    assert EventDelivery(chain.log, chain.record, endpoint).deliver() == 2
-    assert chain.sent() == hashes([EVENTS[0], EVENTS[1], EVENTS[1]])
-    assert len({body for _, body in chain.server.requests}) == 2
-
-
-def test_nothing_is_read_when_the_record_is_at_the_head(chain: Chain) -> None:
-    chain.append(*EVENTS)
-    chain.deliver()
-    for event in EVENTS:  # whoever read one would complain
-        (chain.root / chain.log.key(event.partition)).write_bytes(b"damaged")
-    assert chain.deliver() == 0
-    assert chain.deliver(EVENTS[-1]) == 0
-    (following,) = chained(7)[6:]
-    assert chain.deliver(following) == 1  # nor when the new event follows the record
-    assert chain.record.last() == following.event_hash
-    with pytest.raises(StateError):
-        chain.deliver()
-
-
-def test_an_event_that_the_head_does_not_know_yet_is_delivered_when_named(chain: Chain) -> None:
-    chain.append(*EVENTS[:3])
-    chain.deliver()
-    chain.log.append(EVENTS[3])
-    assert chain.deliver() == 0
-    assert chain.deliver(EVENTS[3]) == 1
-    assert chain.deliver(EVENTS[1]) == 0  # committed and delivered long ago
-    assert chain.sent() == hashes(EVENTS[:4])
-
-
-@pytest.mark.parametrize(("delivered", "pruned"), [*itertools.product(range(7), range(7))])
-def test_pruned_events(chain: Chain, caplog: pytest.LogCaptureFixture, delivered: int, pruned: int) -> None:
-    chain.append(*EVENTS)
-    if delivered:
-        chain.record.advance(None, EVENTS[delivered - 1].event_hash)
-    for event in EVENTS[:pruned]:
-        chain.prune(event)
-    behind = hashes(EVENTS[max(delivered, pruned) :])
-    assert chain.deliver() == len(behind)
-    assert chain.sent() == behind
-    lost = delivered < pruned < 6  # with every file pruned nothing tells
-    assert ("may never have been delivered" in caplog.text) == lost
-    assert chain.deliver() == 0
-
-
-def test_chains_share_the_file(chain: Chain) -> None:
-    chain.append(EVENT)
-    other = DeliveryCursor(chain.store, era(era_id="e0").chain)
-    assert other.advance(None, f"sha256:{hex_hash(1)}") == f"sha256:{hex_hash(1)}"
-    chain.deliver()
-    stored = json.loads((chain.root / DELIVERED).read_bytes())
-    assert list(stored) == ["standalone/e0/v1", "standalone/e1/v1"]
-    assert other.last() == f"sha256:{hex_hash(1)}"
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"[]", b"null", b'{"a": 7}', b'{"a": "sha256:x"}', b"[" * 90_000, b" " * 1048577],
-    ids=lambda data: f"{data[:20]!r}",
-)  # fmt: skip
-def test_a_damaged_record_says_what_to_do(chain: Chain, data: bytes) -> None:
-    chain.append(EVENT)
-    (chain.root / DELIVERED).write_bytes(data)
-    with pytest.raises(StateError, match=rf"{DELIVERED} cannot be used: .*\. Restore the file, or remove it"):
-        chain.deliver()
-    assert chain.sent() == []
-    (chain.root / DELIVERED).unlink()
-    assert chain.deliver() == 1
-
-
-def test_a_record_that_moved_meanwhile_stays(chain: Chain) -> None:
-    one, two, three = hashes(EVENTS[:3])
-    assert chain.record.advance(None, one) == one
-    assert chain.record.advance(one, three) == three  # another process
-    assert chain.record.advance(one, two) == three
-    assert chain.record.last() == three
-
-
-def test_another_process_ahead_is_followed(chain: Chain) -> None:
-    chain.append(*EVENTS)
-    other = DeliveryCursor(chain.store, ERA.chain)
-
-    def behaviour(number: int) -> str:
-        if number == 1:  # while the second event is on its way, another process delivers up to the fourth
-            other.advance(EVENTS[0].event_hash, EVENTS[3].event_hash)
-        return "ok"
-
-    chain.server.behaviour = behaviour
-    assert chain.deliver() == 4
-    assert chain.sent() == hashes([EVENTS[0], EVENTS[1], EVENTS[4], EVENTS[5]])
-
-
-def _deliver_all(barrier: Any, root: Path, url: str) -> None:
-    store = LocalStore(root)
-    deliverer = EventDelivery(
-        EventLog(store, ERA), DeliveryCursor(store, ERA.chain), DeliveryEndpoint(url, RetryPolicy(8, 1))
-    )
-    barrier.wait(30)
-    deliverer.deliver()
-
-
-def test_several_processes_at_once(chain: Chain) -> None:
-    events = chained(30)
-    chain.append(*events)
-    chain.server.behaviour = lambda number: 503 if number % 7 == 3 else "ok"
-    context = multiprocessing.get_context("fork")
-    barrier = context.Barrier(4)
-    processes = [context.Process(target=_deliver_all, args=(barrier, chain.root, chain.server.url)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(40)
-    assert [process.exitcode for process in processes] == [0] * 4
-    assert list(dict.fromkeys(chain.sent())) == hashes(events)  # first arrivals in order, none missing
-    assert chain.record.last() == events[-1].event_hash

@@ -31,7 +31,7 @@ def parse(data: bytes) -> Event:
     return parse_event(data, "/events/x.json")
 
 
-def test_the_older_copiers_chain_byte_for_byte(shared: Path) -> None:
+def test_older_copiers_chain_is_parsed_byte_for_byte(shared: Path) -> None:
     folder = shared / "samples" / "pas_chain"
     files = sorted(folder.glob("pubnet_*.json"))
     assert len(files) == 5
@@ -46,7 +46,7 @@ def test_the_older_copiers_chain_byte_for_byte(shared: Path) -> None:
     assert json.loads((folder / "pas-chain-heads.json").read_bytes()) == {"pubnet/pre_p23/v1": prev}
 
 
-def test_the_older_copiers_event_is_what_ours_would_be(shared: Path) -> None:
+def test_event_equals_the_older_copiers(shared: Path) -> None:
     theirs = parse((shared / "samples" / "event.json").read_bytes())
     entry, partition = theirs.document["tables"][PRIMARY_TABLE], theirs.document["partition"]
     of = era(network=partition["network"], era_id=partition["era_id"], version_label=partition["version_label"])
@@ -64,7 +64,7 @@ def test_the_older_copiers_event_is_what_ours_would_be(shared: Path) -> None:
     assert made.to_bytes() == theirs.to_bytes()
 
 
-def test_the_hash_is_over_the_compact_json_worked_out_by_hand() -> None:
+def test_event_hash_is_sha256_of_compact_json() -> None:
     made = event(prev="")
     entry = made.document["tables"][PRIMARY_TABLE]
     text = (
@@ -88,19 +88,18 @@ def test_the_hash_is_over_the_compact_json_worked_out_by_hand() -> None:
         ("Ünïcode 漢字 😀", "Ünïcode 漢字 😀"),  # other than these as it is
     ],
 )
-def test_escaped_as_go_does(text: str, escaped: str) -> None:
+def test_characters_are_escaped_as_in_go(text: str, escaped: str) -> None:
     made = event(producer=Producer(text, "v1", "x"))
     assert f'"name": "{escaped}"' in made.to_bytes().decode()
     assert parse(made.to_bytes()) == made
     unhashed = made.document | {"chain": {"prev_event_hash": HASH, "event_hash": ""}}
-    delivery_body = json.dumps(unhashed, ensure_ascii=False,
-                         separators=(",", ":"))  # fmt: skip
-    expected = delivery_body.replace(json.dumps(text, ensure_ascii=False)[1:-1], escaped)
+    compact = json.dumps(unhashed, ensure_ascii=False, separators=(",", ":"))
+    expected = compact.replace(json.dumps(text, ensure_ascii=False)[1:-1], escaped)
     assert made.event_hash == f"sha256:{hashlib.sha256(expected.encode()).hexdigest()}"
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_what_is_made_can_be_read(name: str, version: str) -> None:
+def test_made_events_can_be_parsed(name: str, version: str) -> None:
     try:
         (name + version).encode()
     except UnicodeEncodeError:
@@ -109,7 +108,7 @@ def test_what_is_made_can_be_read(name: str, version: str) -> None:
     assert parse(made.to_bytes()) == made
 
 
-def test_the_same_event_has_the_same_id_whatever_the_clock_says() -> None:
+def test_event_id_does_not_depend_on_time() -> None:
     assert event().event_id == event(time="2030-01-01T00:00:00Z").event_id
     assert event().event_hash != event(time="2030-01-01T00:00:00Z").event_hash
     ids = {event().event_id, event("other").event_id, event(prev="").event_id}
@@ -117,7 +116,7 @@ def test_the_same_event_has_the_same_id_whatever_the_clock_says() -> None:
     assert all(len(one) == len("pas_evt_96dbe855e81e62da") and one.startswith("pas_evt_") for one in ids)
 
 
-def test_every_changed_byte_is_found() -> None:
+def test_every_changed_byte_is_detected() -> None:
     data = event().to_bytes()
     for at in range(len(data)):
         for value in {data[at] ^ 1, data[at] ^ 0x20, ord(" "), ord("\n"), ord("0"), ord('"')} - {data[at]}:
@@ -126,7 +125,7 @@ def test_every_changed_byte_is_found() -> None:
                 parse(changed)
 
 
-def test_every_truncation_and_addition_is_found() -> None:
+def test_every_truncation_and_addition_is_detected() -> None:
     data = event().to_bytes()
     for at in range(len(data)):
         with pytest.raises(StateError):
@@ -179,14 +178,14 @@ def rehashed(change: dict[str, Any], *path: str) -> bytes:
         (json.dumps(dict(reversed(json.loads(event().to_bytes()).items())), indent=2).encode(), "differ at byte"),
     ],
 )  # fmt: skip
-def test_refused(data: bytes, message: str) -> None:
+def test_invalid_event_is_a_state_error(data: bytes, message: str) -> None:
     with pytest.raises(StateError, match=message) as caught:
         parse(data)
     assert "/events/x.json" in str(caught.value)
 
 
 @pytest.mark.parametrize("level", [(), ("partition",), ("tables", PRIMARY_TABLE), ("producer",), ("chain",)])
-def test_each_key_is_needed(level: tuple[str, ...]) -> None:
+def test_missing_event_key_is_named(level: tuple[str, ...]) -> None:
     document = json.loads(event().to_bytes())
     holder = document
     for name in level:
@@ -198,10 +197,20 @@ def test_each_key_is_needed(level: tuple[str, ...]) -> None:
         holder[key] = value
 
 
-def test_both_hashes_are_named() -> None:
+def test_wrong_event_hash_error_names_both_hashes() -> None:
     changed = event().to_bytes().replace(b'"row_count": 10', b'"row_count": 11')
     document = json.loads(changed)
     with pytest.raises(StateError) as caught:
         parse(changed)
     assert event().event_hash in str(caught.value)
     assert hash_document(document) in str(caught.value)
+
+
+def test_delivery_body_is_hashed_form_with_hash() -> None:
+    odd = make_event(summary(2, 11, storage_path="a&b<c>\u2028ü"), PRIMARY_TABLE, "", PRODUCER, TIME)
+    for made in (odd, parse(odd.to_bytes())):
+        body = made.delivery_body()
+        assert b"a\\u0026b\\u003cc\\u003e\\u2028\xc3\xbc" in body
+        assert b": " not in body
+        hashed = body.replace(b'"event_hash":"' + made.event_hash.encode(), b'"event_hash":"')
+        assert made.event_hash == f"sha256:{hashlib.sha256(hashed).hexdigest()}"

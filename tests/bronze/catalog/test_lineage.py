@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from bronze.catalog.lineage import LineageContext
@@ -26,3 +29,8 @@ def test_lineage_combines_summary_and_context(event_hash: str) -> None:
     assert (row.checksum, row.event_hash) == (published.checksum, event_hash)
     assert (row.storage_path, row.storage_uri) == ("path", CONTEXT.uri("path", Partition(2, 11)))
     assert (row.producer, row.source_type, row.source_location) == (PRODUCER, "archive", "s3://lake")
+
+
+def test_lineage_imports_without_postgres_driver() -> None:
+    program = "import sys; sys.modules['psycopg2'] = None; import bronze.catalog, bronze.catalog.lineage"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
