@@ -12,6 +12,7 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import GlobalWindow
 
+from bronze.commit.position import ChainPosition
 from bronze.commit.sequencer import Sequencer
 from bronze.errors import BronzeError, DeliveryError, is_transient
 from bronze.job.spec import CopyJob
@@ -63,18 +64,21 @@ class SequencePartitions(beam.DoFn):
             waiting.add(summary)
             return
         sequencer = self._sequencer(chain)
-        # Right behind the last commit: each commit reads the position itself, which on object stores is four requests.
-        at = known if known == summary.partition.start else sequencer.position().next_ledger
+        # The first commit takes the position that is read here, any later one reads it: on object stores it costs four
+        # requests.
+        position = None if known == summary.partition.start else sequencer.position()
+        at = known if position is None else position.next_ledger
         queue = sorted([*waiting.read(), summary], key=lambda waits: waits.partition)
         while queue and queue[0].partition.start <= at:
             try:
-                commit = self._commit(sequencer, queue[0])
+                commit = self._commit(sequencer, queue[0], position)
             except (BronzeError, OSError) as error:
                 first = queue.pop(0)
                 blocked.write(str(error))
                 failure = PartitionFailure.of(chain, first.partition, error, published=True)
                 yield beam.pvalue.TaggedOutput(REFUSED, failure)
                 break
+            position = None
             at = max(at, queue.pop(0).partition.end + 1)
             yield commit
         waiting.clear()
@@ -97,9 +101,14 @@ class SequencePartitions(beam.DoFn):
             )
             yield beam.pvalue.TaggedOutput(PENDING, pending)
 
-    def _commit(self, sequencer: Sequencer, summary: PartitionSummary) -> Any:
-        what = f"commit of {summary.chain} {summary.partition}"
-        return self._job.retry.call(what, lambda: sequencer.commit(summary), _passes)
+    def _commit(self, sequencer: Sequencer, summary: PartitionSummary, position: ChainPosition | None) -> Any:
+        """Commit `summary`; `position` serves the first attempt, any other one reads it anew."""
+        positions = [position]
+        return self._job.retry.call(
+            f"commit of {summary.chain} {summary.partition}",
+            lambda: sequencer.commit(summary, positions.pop() if positions else None),
+            _passes,
+        )
 
     def _sequencer(self, chain: str) -> Sequencer:
         if chain not in self._sequencers:

@@ -44,6 +44,11 @@ class EventLog:
         self._file_name = re.compile(re.escape(era.file_prefix) + r"_\d{1,10}-\d{1,10}(\.[1-9]\d{0,5})?\.json")
 
     @property
+    def store(self) -> Store:
+        """The store that the event files are in, at its root."""
+        return self._store
+
+    @property
     def where(self) -> str:
         """URL of the directory."""
         return self._store.url

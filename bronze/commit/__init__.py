@@ -1,1 +1,26 @@
-"""Room commit."""
+"""The commit of published partitions to their chain: its protocol, its position, its caches, and their recovery.
+
+What lives here decides what is committed and in which order. How events, manifests and catalog rows look is decided
+below (`bronze.audit`, `bronze.dataset`, `bronze.catalog`); nothing here reads a lake or knows of jobs or workers.
+
+Begin at `sequencer.Sequencer.commit`. `position` is the one place that decides where a chain resumes, `recovery` the
+one that rebuilds lost caches, `reconcile` backfills the catalog.
+"""
+
+from bronze.commit.checkpoint import Checkpoint, CheckpointFile
+from bronze.commit.downstream import Downstream
+from bronze.commit.position import ChainPosition
+from bronze.commit.reconcile import reconcile
+from bronze.commit.recovery import recover, restore
+from bronze.commit.sequencer import Sequencer
+
+__all__ = [
+    "ChainPosition",
+    "Checkpoint",
+    "CheckpointFile",
+    "Downstream",
+    "Sequencer",
+    "reconcile",
+    "recover",
+    "restore",
+]

@@ -52,9 +52,9 @@ class CheckpointFile:
         self._other = f"checkpoint_{era.file_prefix}.json" if single else SINGLE
 
     @property
-    def where(self) -> str:
-        """The file as people look for it."""
-        return f"{self._store.url}/{self._own}"
+    def store(self) -> Store:
+        """The store that the file is in."""
+        return self._store
 
     def load(self) -> Checkpoint | None:
         """The checkpoint, or None when there is none yet.

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from bronze.audit.delivery import EventDelivery
 from bronze.audit.event import Event
-from bronze.catalog.catalog import Catalog
-from bronze.catalog.lineage import LineageContext
 from bronze.errors import CatalogError, DeliveryError, DeliveryRejectedError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+
+if TYPE_CHECKING:  # psycopg2 and requests are loaded by who opens a catalog and an endpoint
+    from bronze.audit.delivery import EventDelivery
+    from bronze.catalog.catalog import Catalog
+    from bronze.catalog.lineage import LineageContext
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,18 +1,100 @@
-"""How far a chain is committed, by its checkpoint, its events or its published partitions. Pure: nothing is read here.
+"""The position of a chain: the next ledger to commit, decided from what is recorded. Pure: nothing is read here.
 
-The rule is written once, because every command that asks must get the same answer: `run` when it resumes, `repair`
-when it makes a lost checkpoint anew, `verify` when it looks for gaps.
+The rules are written once, because every command that asks must get the same answer: `run` when it resumes, `repair`
+when it rebuilds a lost checkpoint, `verify` when it looks for gaps. `bronze.commit.chain_state` reads what they need.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from bronze.audit.event import Event
 from bronze.commit.checkpoint import Checkpoint
 from bronze.dataset.manifest import LedgerLinks
+from bronze.errors import StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPosition:
+    """The next ledger to commit and the current chain head.
+
+    Attributes:
+        next_ledger: first ledger that is not committed.
+        head: hash of the chain's last event; empty for a chain without events.
+        last: the partition committed last, when it is known.
+        stated_head: the head that the chain heads file states, which may lag behind; empty when it states none.
+    """
+
+    next_ledger: int
+    head: str
+    last: Partition | None
+    stated_head: str = field(default="", compare=False, kw_only=True)
+
+
+def position_from_caches(checkpoint: Checkpoint, event: Event | None, stated_head: str) -> ChainPosition | None:
+    """The position by checkpoint and chain head alone; None when they disagree: then the event files decide.
+
+    A run may have died after it created the next event's file; the commit of that partition finds it.
+
+    Args:
+        event: the last event of the checkpoint's partition; None when it has none.
+        stated_head: the head that the chain heads file states.
+    """
+    if event is None or event.event_hash != stated_head or event.partition.end != checkpoint.last_ledger:
+        return None
+    return ChainPosition(checkpoint.last_ledger + 1, stated_head, checkpoint.partition, stated_head=stated_head)
+
+
+def position_from_events(
+    era: Era, checkpoint: Checkpoint | None, events: Sequence[Event], stated_head: str | None, where: str = ""
+) -> ChainPosition:
+    """The position by the checkpoint, if there is one, and the events.
+
+    Args:
+        events: the chain's events in the order of their links; the oldest may be pruned.
+        stated_head: the head that the chain heads file states; None when it states none.
+        where: the directory of the event files, for errors.
+
+    Raises:
+        StateError: the stated head is not in the chain.
+    """
+    next_ledger, last = resume_point(era, checkpoint, events)
+    head = resolve_head(era, events, stated_head, where)
+    return ChainPosition(next_ledger, head, last, stated_head=stated_head or "")
+
+
+def position_from_catalog(era: Era, checkpoint: Checkpoint | None, recorded: tuple[Partition, str]) -> ChainPosition:
+    """The position of a chain whose event files and chain head are gone, by the last event the catalog recorded.
+
+    Args:
+        recorded: partition and hash of that event.
+    """
+    partition, head = recorded
+    if checkpoint is None:
+        return ChainPosition(partition.end + 1, head, partition)
+    next_ledger, last = resume_point(era, checkpoint, ())
+    return ChainPosition(next_ledger, head, last)
+
+
+def resolve_head(era: Era, events: Sequence[Event], stated_head: str | None, where: str) -> str:
+    """The hash of the chain's last event: by the event files when there are any, else the stated one.
+
+    Raises:
+        StateError: the stated head is not in the chain.
+    """
+    if not events:
+        return stated_head or ""
+    known = {event.event_hash for event in events} | {events[0].prev_hash}
+    if stated_head is not None and stated_head not in known:
+        raise StateError(
+            f"the chain head of {era.chain} is {stated_head}, but no event file in {where} has this hash: event files"
+            " are missing, or the head is another chain's. Restore the files, or remove the chain's line from the"
+            " chain heads"
+        )
+    return events[-1].event_hash
 
 
 def resume_point(era: Era, checkpoint: Checkpoint | None, events: Sequence[Event]) -> tuple[int, Partition | None]:

@@ -1,6 +1,7 @@
-"""Puts the caches of a chain right: checkpoint, chain heads, delivery record. The event files are the truth.
+"""Rebuild the caches of a chain: chain head, checkpoint and delivery cursor. The event files are the truth.
 
-Nothing is lost: a damaged file is kept under another name.
+`restore` is what every run begins with; `recover`, the command `repair`, sets damaged files aside and then does the
+same, so both come to the same position. Nothing is lost: a damaged file is kept under another name.
 """
 
 from __future__ import annotations
@@ -8,70 +9,117 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import TYPE_CHECKING
 
 from bronze.audit.delivery import DELIVERED, DeliveryCursor
 from bronze.audit.event_log import HEADS, EventLog
+from bronze.commit.chain_state import ChainState
 from bronze.commit.checkpoint import CheckpointFile
+from bronze.commit.downstream import Downstream
 from bronze.commit.position import published_prefix
-from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks
 from bronze.errors import ObjectExistsError, StateError
-from bronze.job.spec import CopyJob
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
-from bronze.storage.opening import open_store
 from bronze.storage.store import Store
 
+if TYPE_CHECKING:  # pyarrow is loaded by who opens a dataset
+    from bronze.dataset.dataset import Dataset
 
-def repair(job: CopyJob, era: Era) -> Iterator[str]:
-    """Repair the state of the era's chain; yield what was done, a sentence each.
+
+def restore(
+    era: Era,
+    dataset: Dataset,
+    log: EventLog | None,
+    checkpoint: CheckpointFile | None,
+    downstream: Downstream | None = None,
+) -> None:
+    """Update a chain head that lags behind the event files, and rebuild a checkpoint that is gone.
+
+    Args:
+        log: the chain's event files; None when no audit stream is written.
+        checkpoint: None when it is switched off.
+        downstream: its catalog is asked when event files and chain head are both gone.
+
+    Raises:
+        StateError: event files, chain head and checkpoint contradict each other.
+        CatalogError: the catalog has to be asked and does not answer.
+    """
+    state = ChainState(era, log, checkpoint, downstream or Downstream())
+    with state.lock():
+        position = state.read_position()
+        if log is not None and position.head:
+            log.set_head(position.head)
+        if checkpoint is None or position.last is None or checkpoint.load() is not None:
+            return
+        event = log.latest(position.last)[0] if log else None
+        found = event or dataset.find_manifest(era, position.last)
+        checkpoint.save(position.last, found.checksum if found else "", lambda now: now is None)
+
+
+def recover(
+    era: Era,
+    dataset: Dataset,
+    log: EventLog | None,
+    cursor: DeliveryCursor | None,
+    checkpoint: CheckpointFile | None,
+    downstream: Downstream | None = None,
+) -> Iterator[str]:
+    """Set damaged files of the chain aside and rebuild its caches; yield what was done, one sentence each.
+
+    Args:
+        cursor: the delivery cursor of the chain, in the store of `log`; None as `log` is.
+        log, checkpoint, downstream: as in `restore`.
 
     Raises:
         StateError: the event files themselves are damaged or contradict each other: restore them.
-        CatalogError: without event files and chain head the catalog is asked; it is strict and cannot be reached.
+        CatalogError: the catalog has to be asked and does not answer.
     """
-    log = job.events(era)
-    chain = log.load() if log else []
-    if log is not None and job.events_location is not None:
-        store = open_store(job.events_location)
-        yield from _readable(store, HEADS, log.head)
-        yield from _readable(store, DELIVERED, DeliveryCursor(store, era.chain).last)
+    events = log.load() if log else []
+    if log is not None:
+        yield from _set_aside_if_damaged(log.store, HEADS, log.head)
+        if cursor is not None:
+            yield from _set_aside_if_damaged(log.store, DELIVERED, cursor.last)
         with log.lock():
-            if chain and log.head() != chain[-1].event_hash:
-                yield f"chain head of {era.chain}: {log.head() or 'none'} became {chain[-1].event_hash}"
-                log.set_head(chain[-1].event_hash)
-    checkpoint = job.checkpoint(era)
-    if checkpoint is not None and job.checkpoint_location is not None:
-        store = open_store(job.checkpoint_location)
+            if events and log.head() != events[-1].event_hash:
+                yield f"chain head of {era.chain}: {log.head() or 'none'} became {events[-1].event_hash}"
+                log.set_head(events[-1].event_hash)
+    if checkpoint is not None:
         for name in checkpoint.names:
-            yield from _readable(store, name, functools.partial(checkpoint.read, name))
-    yield from _restored(job, era, log, checkpoint)
+            yield from _set_aside_if_damaged(checkpoint.store, name, functools.partial(checkpoint.read, name))
+    yield from _restored(era, dataset, log, checkpoint, downstream)
     # What is published counts as committed unless the chain begins anew: then each partition is to get its event.
-    if checkpoint is not None and checkpoint.load() is None and (log is None or (not chain and log.head())):
-        last = published_prefix(era, _published(job.dataset(), era))
+    if checkpoint is not None and checkpoint.load() is None and (log is None or (not events and log.head())):
+        last = published_prefix(era, _published(era, dataset))
         if last is not None:
-            manifest = job.dataset().find_manifest(era, last)
+            manifest = dataset.find_manifest(era, last)
             checkpoint.save(last, manifest.checksum if manifest else "", lambda now: now is None)
-            yield _made_anew(era, last.end)
+            yield _rebuilt(era, last.end)
 
 
-def _restored(job: CopyJob, era: Era, log: EventLog | None, checkpoint: CheckpointFile | None) -> Iterator[str]:
-    """Do what every run begins with, and say what came of it: so both come to the same position."""
-    head, position = log.head() if log else None, checkpoint.load() if checkpoint else None
-    job.sequencer(era).restore()
+def _restored(
+    era: Era,
+    dataset: Dataset,
+    log: EventLog | None,
+    checkpoint: CheckpointFile | None,
+    downstream: Downstream | None,
+) -> Iterator[str]:
+    """Restore, and say what that changed."""
+    head, before = log.head() if log else None, checkpoint.load() if checkpoint else None
+    restore(era, dataset, log, checkpoint, downstream)
     if log is not None and log.head() != head:
         yield f"chain head of {era.chain}: {head or 'none'} became {log.head()}"
-    now = checkpoint.load() if checkpoint else None
-    if position is None and now is not None:
-        yield _made_anew(era, now.last_ledger)
+    after = checkpoint.load() if checkpoint else None
+    if before is None and after is not None:
+        yield _rebuilt(era, after.last_ledger)
 
 
-def _made_anew(era: Era, last_ledger: int) -> str:
+def _rebuilt(era: Era, last_ledger: int) -> str:
     return f"checkpoint of {era.chain}: made anew, committed up to ledger {last_ledger}"
 
 
-def _readable(store: Store, name: str, read: Callable[[], object]) -> Iterator[str]:
-    """Put the file `name` aside when it cannot be read."""
+def _set_aside_if_damaged(store: Store, name: str, read: Callable[[], object]) -> Iterator[str]:
+    """Keep the file `name` under another name when `read` cannot read it."""
     try:
         read()
     except StateError as error:
@@ -87,7 +135,7 @@ def _readable(store: Store, name: str, read: Callable[[], object]) -> Iterator[s
             return
 
 
-def _published(dataset: Dataset, era: Era) -> Iterator[tuple[Partition, LedgerLinks]]:
+def _published(era: Era, dataset: Dataset) -> Iterator[tuple[Partition, LedgerLinks]]:
     """The partitions in ledger order with what links them, up to the first that is damaged."""
     for partition in dataset.list_partitions(era):
         if partition.end < era.ledger_start:

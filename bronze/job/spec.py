@@ -124,6 +124,10 @@ class CopyJob:
             return None
         return CheckpointFile(open_store(self.checkpoint_location), era, self.copier_id, single=self.single_era)
 
+    def cursor(self, era: Era) -> DeliveryCursor | None:
+        """The delivery cursor of the era's chain; None when no audit stream is written."""
+        return DeliveryCursor(open_store(self.events_location), era.chain) if self.events_location else None
+
     def sequencer(self, era: Era) -> Sequencer:
         """The sequencer of the era's chain."""
         return Sequencer(

@@ -27,11 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Repair the chain of each era and print what was changed."""
     settings = load_settings(options, needs_lake=False)
-    from bronze.commit.recovery import repair
+    from bronze.commit.recovery import recover
     from pipeline.commands.text import print_lines
     from pipeline.launch.prepare import prepare_state
 
     job = prepare_state(settings, chosen_eras(options))
-    repaired = [sentence for era in job.eras for sentence in repair(job, era)]
+    dataset, downstream = job.dataset(), job.downstream()
+    repaired = [
+        sentence
+        for era in job.eras
+        for sentence in recover(era, dataset, job.events(era), job.cursor(era), job.checkpoint(era), downstream)
+    ]
     print_lines(repaired or ["nothing needed repair"])
     return DONE

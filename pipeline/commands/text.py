@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bronze.commit.sequencer import ChainPosition
+from bronze.commit.position import ChainPosition
 from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bronze.commit.sequencer import ChainPosition
+from bronze.commit.position import ChainPosition
 from bronze.errors import ConfigError
 from bronze.job.spec import DSN_VARIABLE, ENDPOINT_VARIABLE, CopyJob
 from bronze.lake.lake import Lake, NewestObject

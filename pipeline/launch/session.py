@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from bronze.catalog.catalog import Catalog
 from bronze.commit.reconcile import reconcile
+from bronze.commit.recovery import restore
 from bronze.errors import CatalogError, DeliveryError, DeliveryRejectedError
 from bronze.job.spec import CopyJob
 from bronze.outcomes import PartitionFailure
@@ -37,7 +38,8 @@ class ChainSession:
             return
         reached = self._with_catalog(self._lock)
         for era in self._job.eras:
-            self._job.sequencer(era).restore()
+            job = self._job
+            restore(era, job.dataset(), job.events(era), job.checkpoint(era), job.downstream())
         if reached:
             self._with_catalog(self._reconcile)
 
@@ -93,7 +95,10 @@ class ChainSession:
     def _reconcile(self) -> None:
         assert self._catalog is not None
         for era in self._job.eras:
-            missed = reconcile(self._job, era, self._catalog)
+            job = self._job
+            next_ledger = job.sequencer(era).position().next_ledger
+            context = job.lineage_context()
+            missed = reconcile(era, job.dataset(), job.events(era), self._catalog, context, next_ledger)
             if missed:
                 _LOG.info("recorded %d partitions of %s that the catalog lacked", len(missed), era.chain)
 

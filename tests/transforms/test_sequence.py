@@ -74,7 +74,9 @@ class Key:
 
 def committed(job: CopyJob, era: Any = ERA) -> list[int]:
     """First ledgers of the chain's events, in the order of their links."""
-    return [event.partition.start for event in job.sequencer(era)._events.load()]  # type: ignore[union-attr]
+    log = job.events(era)
+    assert log is not None
+    return [event.partition.start for event in log.load()]
 
 
 def starts(found: list[Any]) -> list[int]:
@@ -143,11 +145,11 @@ def test_a_bundle_that_dies_halfway_is_completed_by_its_next_try(
     arrivals = published(ERA, 100, 110, 120)
     commit, calls = Sequencer.commit, []
 
-    def dying(self: Sequencer, one: PartitionSummary) -> CommittedPartition:
+    def dying(self: Sequencer, one: PartitionSummary, *position: object) -> CommittedPartition:
         calls.append(one)
         if len(calls) == dies_at:
             raise KeyboardInterrupt
-        return commit(self, one)
+        return commit(self, one, *position)
 
     monkeypatch.setattr(Sequencer, "commit", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -199,7 +201,7 @@ def test_a_place_that_cannot_be_written_refuses_and_ends_no_run(
     arrivals = published(ERA, 100, 110)
     calls = []
 
-    def full(_self: Sequencer, one: PartitionSummary) -> CommittedPartition:
+    def full(_self: Sequencer, one: PartitionSummary, *_: object) -> CommittedPartition:
         calls.append(one)
         raise OSError(28, "No space left on device")
 
@@ -218,11 +220,11 @@ def test_a_place_that_cannot_be_written_refuses_and_ends_no_run(
 def test_what_passes_is_tried_again(job: CopyJob, published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     commit, calls = Sequencer.commit, []
 
-    def once(self: Sequencer, one: PartitionSummary) -> CommittedPartition:
+    def once(self: Sequencer, one: PartitionSummary, *position: object) -> CommittedPartition:
         calls.append(one)
         if len(calls) == 1:
             raise StoreError("try again")
-        return commit(self, one)
+        return commit(self, one, *position)
 
     monkeypatch.setattr(Sequencer, "commit", once)
     assert starts(Key(job).bundle(published(ERA, 100))) == [100]

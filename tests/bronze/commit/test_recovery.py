@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bronze.audit.event_log import HEADS
-from bronze.commit.recovery import repair
+from bronze.commit.recovery import recover, restore
 from bronze.errors import BronzeError
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import plan_era
@@ -27,10 +27,17 @@ def run(workspace: Workspace) -> None:
     era, job = workspace.era, workspace.job
     plan = plan_era(era, job.sequencer(era).position().next_ledger, None, job.dataset(), partial=False)
     sequencer = job.sequencer(era)
-    sequencer.restore()
+    restore(era, job.dataset(), job.events(era), job.checkpoint(era), job.downstream())
     with suppress(BronzeError):
         for partition in plan.partitions:
             sequencer.commit(workspace.publish(partition))
+
+
+def repair(workspace: Workspace) -> list[str]:
+    """What the command of this name does; what it says."""
+    era, job = workspace.era, workspace.job
+    log, cursor, checkpoint = job.events(era), job.cursor(era), job.checkpoint(era)
+    return list(recover(era, job.dataset(), log, cursor, checkpoint, job.downstream()))
 
 
 def prune(*pruned: Partition) -> State:
@@ -172,7 +179,7 @@ def test_repair_and_run_agree(
 ) -> None:
     ran, repaired = lost(states)
     run(without_lake(ran))  # it commits what is published and stops where something would have to be copied
-    said = list(repair(repaired.job, repaired.era))
+    said = repair(repaired)
     assert (last_committed(ran), last_committed(repaired)) == (expected, expected)
     anew = f"checkpoint of standalone/e1/v1: made anew, committed up to ledger {expected}"
     assert (anew in said) == (expected is not None)
@@ -194,7 +201,7 @@ def test_chain_that_begins_anew_gets_its_events(published: Workspace) -> None:
     shutil.rmtree(published.events)
     shutil.rmtree(published.state)
     workspace = published.of(ledger_end=61)
-    assert list(repair(workspace.job, workspace.era)) == []
+    assert repair(workspace) == []
     assert last_committed(workspace) is None
     run(workspace)
     assert [one.partition for one in workspace.log.load()] == list(GRID)
@@ -202,5 +209,5 @@ def test_chain_that_begins_anew_gets_its_events(published: Workspace) -> None:
 
 def test_intact_state_needs_no_repair(published: Workspace) -> None:
     before = files(published.events) | files(published.state)
-    assert list(repair(published.job, published.era)) == []
+    assert repair(published) == []
     assert files(published.events) | files(published.state) == before

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bronze.audit.event import Event, make_event
 from bronze.audit.event_log import HEADS
-from bronze.commit.sequencer import ChainPosition
+from bronze.commit.position import ChainPosition
 from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import ConflictError, StateError, VerificationError
 from bronze.outcomes import PartitionSummary
@@ -74,7 +74,7 @@ def test_again_changes_nothing(workspace: Workspace) -> None:
 def test_a_gap_is_refused(workspace: Workspace) -> None:
     commit(workspace, FOUR[0])
     before = files(workspace.events)
-    message = "partition standalone/e1/v1 22-31 cannot be committed: the chain goes on at ledger 12"
+    message = "partition standalone/e1/v1 22-31 cannot be committed: the next ledger to commit is 12"
     with pytest.raises(StateError, match=message):
         commit(workspace, FOUR[2])
     assert files(workspace.events) == before
@@ -340,7 +340,7 @@ def test_without_an_audit_stream(workspace: Workspace, checkpoint: bool) -> None
     assert sequencer.position().next_ledger == 42
     # only the checkpoint is remembered
     assert workspace.sequencer().position().next_ledger == (42 if checkpoint else 2)
-    with pytest.raises(StateError, match="goes on at ledger 42"):
+    with pytest.raises(StateError, match="the next ledger to commit is 42"):
         sequencer.commit(summary(52, 61))
 
 
@@ -462,3 +462,12 @@ def test_older_partition_before_that_is_unreadable_is_refused(published: Workspa
     parquet.write_bytes(bytes(parquet.stat().st_size))
     with pytest.raises(StateError, match=r"part-52-61\.parquet cannot be read to link its partition"):
         commit(published, summary(62, 63))
+
+
+def test_outdated_position_is_read_again_under_lock(workspace: Workspace) -> None:
+    slow = workspace.sequencer()
+    slow.commit(FOUR[0])
+    position = slow.position()
+    commit(workspace, *FOUR[1:3])
+    assert slow.commit(FOUR[3], position).is_new
+    assert chain_of(workspace) == said(FOUR)

@@ -360,3 +360,32 @@ def test_a_commit_behind_the_last_one_costs_ten_requests(tmp_path: Path, asked: 
         "update pas-chain-heads.json",
         "update checkpoint.json",
     ]
+
+
+def test_given_position_is_not_read_again(tmp_path: Path, asked: list[str]) -> None:
+    sequence = sequencer(tmp_path)
+    sequence.commit(summary(2, 11))
+    sequence.commit(summary(12, 21))
+    position = sequence.position()
+    asked.clear()
+    sequence.commit(summary(22, 31), position)
+    assert asked == [
+        "read standalone_e1_v1_22-31.json",
+        f"create {position.head.removeprefix('sha256:')}",
+        "create standalone_e1_v1_22-31.json",
+        "update pas-chain-heads.json",
+        "update checkpoint.json",
+    ]
+
+
+def test_outdated_position_does_not_fork_chain(tmp_path: Path) -> None:
+    slow = sequencer(tmp_path)
+    slow.commit(summary(2, 11))
+    position = slow.position()
+    other = sequencer(tmp_path)
+    for start in (12, 22):
+        other.commit(summary(start, start + 9))
+    commits = [slow.commit(summary(12, 21), position), slow.commit(summary(32, 41))]
+    assert [one.is_new for one in commits] == [False, True]
+    assert [event.partition.end for event in log_at(tmp_path).load()] == [11, 21, 31, 41]
+    assert log_at(tmp_path).head() == commits[-1].event_hash

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bronze.commit.sequencer import ChainPosition
+from bronze.commit.position import ChainPosition
 from bronze.errors import FrameError, VerificationError
 from bronze.lake.lake import Lake, NewestObject
 from bronze.lake.layout import LakeLayout

@@ -1,0 +1,60 @@
+"""Read where a chain stands: its checkpoint, its chain head, and its event files only when these two disagree."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from bronze.audit.event_log import EventLog
+from bronze.commit.checkpoint import CheckpointFile
+from bronze.commit.downstream import Downstream
+from bronze.commit.position import ChainPosition, position_from_caches, position_from_catalog, position_from_events
+from bronze.partitioning.era import Era
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """What is recorded of the chain of `era`.
+
+    Attributes:
+        log: the chain's event files; None when no audit stream is written.
+        checkpoint: the chain's checkpoint; None when it is switched off.
+        downstream: asked for the last recorded event when event files and chain head are both gone.
+    """
+
+    era: Era
+    log: EventLog | None
+    checkpoint: CheckpointFile | None
+    downstream: Downstream
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep every other copier on this machine from appending to the chain, where the store can."""
+        return self.log.lock() if self.log else nullcontext()
+
+    def read_position(self, remembered: ChainPosition | None = None) -> ChainPosition:
+        """The position of the chain as its files state it now.
+
+        Args:
+            remembered: the position to return when nothing at all is recorded: no audit stream and no checkpoint.
+
+        Raises:
+            StateError: event files, chain head and checkpoint contradict each other, or one is damaged.
+            CatalogError: the catalog has to be asked and does not answer (see `Downstream.last_event`).
+        """
+        checkpoint = self.checkpoint.load() if self.checkpoint else None
+        if self.log is None:
+            if checkpoint is None and remembered is not None:
+                return remembered
+            return position_from_events(self.era, checkpoint, (), None)
+        head = self.log.head()
+        if head is not None and checkpoint is not None and checkpoint.partition is not None:
+            event, _ = self.log.latest(checkpoint.partition)
+            agreed = position_from_caches(checkpoint, event, head)
+            if agreed is not None:
+                return agreed
+        events = self.log.load()
+        if not events and head is None:
+            recorded = self.downstream.last_event(self.era, needed=checkpoint is not None)
+            if recorded is not None:
+                return position_from_catalog(self.era, checkpoint, recorded)
+        return position_from_events(self.era, checkpoint, events, head, self.log.where)
