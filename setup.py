@@ -1,7 +1,7 @@
 """Builds the distribution ``bronze-copier``.
 
-The XDR reader is plain Python that Cython compiles as it stands. A machine without a C compiler still
-installs: the reader is then interpreted, which the program says once at run time.
+The XDR reader is plain Python that Cython compiles unchanged. A machine without a C compiler can install it
+too: the reader is then interpreted, and the program warns of it once.
 """
 
 from pathlib import Path
@@ -21,10 +21,10 @@ READER = Extension("bronze.xdr.walker", ["bronze/xdr/walker.py"], extra_compile_
 
 
 class BuildReader(build_ext):
-    """Goes on without the compiled reader where it cannot be built (cythonize drops an extension's `optional`)."""
+    """Continues without the compiled reader where it cannot be built (cythonize drops an extension's `optional`)."""
 
     def build_extension(self, extension):
-        """Build one extension, or say that it is left out."""
+        """Build one extension, or warn that it is not compiled."""
         try:
             super().build_extension(extension)
         except (BaseError, CCompilerError, OSError) as error:
@@ -46,13 +46,18 @@ setup(
     cmdclass={"build_ext": BuildReader},
     entry_points={"console_scripts": ["bronze-copier = pipeline.main:main"]},
     install_requires=[
-        "apache-beam[gcp,aws]>=2.77,<2.78",  # runner internals are relied on: see pipeline/launch/local_runner.py
-        "pyarrow==25.0.1",  # its writer decides the bytes of every partition
+        # The local runner is built from internals that another version may move (pipeline/launch/local_runner.py).
+        "apache-beam[gcp,aws]>=2.77,<2.78",
+        # Its writer decides the bytes of every partition: another version gives other checksums.
+        "pyarrow==25.0.1",
+        # The XDR table is compiled from its docstrings (tools/compile_xdr_table.py).
         "stellar-sdk>=16.1,<17",
+        # Decodes every lake object; its behaviour on damaged frames is relied on (bronze/lake/zstd_frame.py).
         "zstandard>=0.25,<0.26",
+        # The conditions and retries that it sends decide what a lost response can do (bronze/storage/object_store).
         "obstore>=0.12.1,<0.13",
-        "boto3>=1.42",  # for what obstore cannot ask S3
-        "awscrt>=0.30,<1",  # checksums as object stores state them
+        "boto3>=1.42",  # requests to S3 that obstore lacks: checksums, multipart uploads in progress
+        "awscrt>=0.30,<1",  # CRC-64/NVME and CRC-32C, the checksums that object stores state
         "psycopg2-binary>=2.9.10,<3",
         "google-cloud-logging>=3.12,<4",
         "prometheus-client>=0.22,<1",
@@ -68,7 +73,7 @@ setup(
             "pytest-timeout>=2.4,<3",
             "pytest-xdist>=3.6,<4",
             "hypothesis>=6.130,<7",
-            "moto[server,s3]>=5.2.5,<6",  # the S3 server of the tests where Go is not there to build a better one
+            "moto[server,s3]>=5.2.5,<6",  # the S3 server of the tests where Go is not installed to build a better one
             "duckdb>=1.3",
             "pip>=25",
         ],

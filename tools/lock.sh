@@ -18,10 +18,10 @@ compile requirements.txt '# The complete lock of what bronze-copier runs and is 
 # Pins that matter beyond being a lock:
 #   pyarrow      its writer decides the bytes of every partition: another version gives other checksums, so it is
 #                changed only together with the version label of the data
-#   zstandard    the decoder of every lake object; its behaviour on damaged frames was read and tested
+#   zstandard    the decoder of every lake object; its behaviour on damaged frames is relied on and tested
 #   apache-beam  the local runner is built from internals that later versions may move (pipeline/launch/local_runner.py)
 #   stellar-sdk  the XDR table is compiled from its docstrings (tools/compile_xdr_table.py)
-#   obstore      which conditions and retries it sends decides what a lost answer can do' \
+#   obstore      the conditions and retries that it sends decide what a lost response can do' \
   --extra test setup.py
 compile requirements-dev.txt '# What the checks (ruff, mypy) need, with everything of requirements.txt. Made by tools/lock.sh from setup.py; do not edit.' \
   --extra test --extra check --constraint requirements.txt setup.py
