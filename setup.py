@@ -64,7 +64,6 @@ setup(
         "pydantic>=2.11,<3",
         "PyYAML>=6,<7",
         "requests>=2.32,<3",
-        "tenacity>=9,<10",
         "rich>=14,<16",
     ],
     extras_require={

@@ -1,54 +1,67 @@
-"""Trying again what may pass: transient failures, with exponential backoff and jitter."""
+"""Retry transient failures with exponential backoff and jitter."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import random
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
-
-import tenacity
 
 from bronze.errors import is_transient
 
 _LOG = logging.getLogger(__name__)
-_LONGEST_WAIT_SECONDS = 60.0
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently.
+    """How often an operation is attempted, and how long to wait in between.
 
     Attributes:
         attempts: calls in all, at least 1.
-        backoff_ms: the longest wait before the second call, in milliseconds; doubles with each call.
+        backoff_ms: the longest delay before the second call, in milliseconds; it doubles with each further call.
+        max_delay_s: the longest delay before any call, in seconds.
     """
 
     attempts: int
     backoff_ms: int
+    max_delay_s: float = 60.0
+
+    def delays(self) -> Iterator[float]:
+        """Yield the delay before each attempt but the first, in seconds; `attempts` - 1 of them, with full jitter."""
+        longest = self.backoff_ms / 1000
+        for _ in range(self.attempts - 1):
+            yield random.uniform(0, min(longest, self.max_delay_s))
+            longest = min(2 * longest, self.max_delay_s)
 
     def call(
-        self, what: str, function: Callable[[], Result], is_retryable: Callable[[BaseException], bool] = is_transient
+        self,
+        what: str,
+        function: Callable[[], Result],
+        is_retryable: Callable[[BaseException], bool] = is_transient,
+        *,
+        level: int = logging.WARNING,
     ) -> Result:
-        """Call `function` until it succeeds, fails for good, or the attempts are used up; raises its last error.
+        """Call `function` until it succeeds, fails permanently or has failed `attempts` times; raise its last error.
 
         Args:
-            passes: whether trying again may help after an error.
+            what: the operation, for the log.
+            is_retryable: whether retrying may help after an error.
+            level: the level at which each failure that is retried is logged.
         """
-
-        def warn(state: tenacity.RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome else None
-            wait = state.next_action.sleep if state.next_action else 0.0
-            _LOG.warning("%s failed (attempt %d of %d), again in %.1f s: %s", what, state.attempt_number, self.attempts,
-                         wait, error)  # fmt: skip
-
-        retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.attempts),
-            wait=tenacity.wait_random_exponential(multiplier=self.backoff_ms / 1000, max=_LONGEST_WAIT_SECONDS),
-            retry=tenacity.retry_if_exception(is_retryable),
-            before_sleep=warn,
-            reraise=True,
-        )
-        return retrying(function)
+        delays = self.delays()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return function()
+            except Exception as error:
+                delay = next(delays, None) if is_retryable(error) else None
+                if delay is None:
+                    raise
+                _LOG.log(level, "%s failed (attempt %d of %d), retrying in %.1f s: %s", what, attempt, self.attempts,
+                         delay, error)  # fmt: skip
+            time.sleep(delay)

@@ -1,4 +1,4 @@
-"""What is tried again, how often, and what comes out in the end."""
+"""Retrying: which errors, how often, how long the delays are, and which error is raised in the end."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Failing:
 POLICY = RetryPolicy(attempts=3, backoff_ms=1)
 
 
-def test_success_is_one_call() -> None:
+def test_success_needs_one_call() -> None:
     assert POLICY.call("it", Failing()) == 1
 
 
 @pytest.mark.parametrize(
     "error", [StoreError("503"), OSError(28, "No space left"), TimeoutError(), ConnectionResetError()]
 )
-def test_what_may_pass_is_tried_again(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+def test_transient_errors_are_retried(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert POLICY.call("partition 2-11", Failing(error, error)) == 3
-    assert [record.getMessage().split(", again in")[0] for record in caplog.records] == [
+    assert [record.getMessage().split(", retrying in")[0] for record in caplog.records] == [
         "partition 2-11 failed (attempt 1 of 3)",
         "partition 2-11 failed (attempt 2 of 3)",
     ]
@@ -57,7 +57,7 @@ def test_what_may_pass_is_tried_again(error: Exception, caplog: pytest.LogCaptur
     "error",
     [
         *(kind("x") for kind in (ConfigError, ConflictError, FrameError, LakeError, StateError, VerificationError)),
-        # they say what lies there: asking again gives the same answer
+        # about what exists: the answer stays the same
         ObjectNotFoundError("x"),
         ObjectExistsError("x"),
         ValueError("a bug"),
@@ -65,7 +65,7 @@ def test_what_may_pass_is_tried_again(error: Exception, caplog: pytest.LogCaptur
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_cannot_pass_is_not(error: BaseException) -> None:
+def test_permanent_errors_are_raised_at_once(error: BaseException) -> None:
     failing = Failing(error)
     with pytest.raises(type(error)) as caught:
         POLICY.call("it", failing)
@@ -74,7 +74,7 @@ def test_what_cannot_pass_is_not(error: BaseException) -> None:
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 5])
-def test_the_last_error_comes_out_when_the_attempts_are_used_up(attempts: int) -> None:
+def test_last_error_is_raised_after_all_attempts(attempts: int) -> None:
     errors = [StoreError(f"number {number}") for number in range(attempts)]
     failing = Failing(*errors)
     with pytest.raises(StoreError) as caught:
@@ -83,8 +83,36 @@ def test_the_last_error_comes_out_when_the_attempts_are_used_up(attempts: int) -
     assert failing.calls == attempts
 
 
-def test_a_failure_for_good_ends_the_trying() -> None:
+def test_permanent_error_ends_retrying() -> None:
     failing = Failing(StoreError("once"), FrameError("then this"), StoreError("never"))
     with pytest.raises(FrameError):
         POLICY.call("it", failing)
     assert failing.calls == 2
+
+
+def test_caller_decides_what_is_retryable() -> None:
+    failing = Failing(ValueError("odd"))
+    assert POLICY.call("it", failing, lambda error: isinstance(error, ValueError)) == 2
+
+
+def test_failures_are_logged_at_the_given_level(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        POLICY.call("it", Failing(StoreError("503")), level=logging.DEBUG)
+    assert [record.levelno for record in caplog.records] == [logging.DEBUG]
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 8, 5_000])
+def test_delays_are_one_fewer_than_attempts(attempts: int) -> None:
+    assert len(list(RetryPolicy(attempts, 1, 0.001).delays())) == attempts - 1
+
+
+def test_delays_double_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    assert list(RetryPolicy(6, 100, 0.5).delays()) == [0.1, 0.2, 0.4, 0.5, 0.5]
+    assert list(RetryPolicy(3, 100_000).delays()) == [60.0, 60.0]
+
+
+def test_delays_are_random_from_zero_on() -> None:
+    found = [next(RetryPolicy(2, 1000).delays()) for _ in range(200)]
+    assert all(0 <= delay <= 1 for delay in found)
+    assert len({round(delay, 1) for delay in found}) > 5

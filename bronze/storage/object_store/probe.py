@@ -1,4 +1,4 @@
-"""Finds out whether a service heeds conditions, on which it rests that no run overwrites what another has published."""
+"""The check that a service honours conditional writes, without which runs could overwrite each other's objects."""
 
 from __future__ import annotations
 
@@ -10,63 +10,64 @@ import obstore
 
 from bronze.errors import ConfigError, ObjectExistsError
 from bronze.storage.object_store.clients import version_of
-from bronze.storage.object_store.errors import call, repeated
+from bronze.storage.object_store.errors import translated
 
 if TYPE_CHECKING:
-    from bronze.storage.object_store.store import ObjectStore
+    from bronze.storage.object_store.bucket import Bucket
 
 _LOG = logging.getLogger(__name__)
 
 
-def probe(store: ObjectStore, *, allow_unconditional: bool) -> None:
+def check_conditional_writes(bucket: Bucket) -> None:
     """Write two temporary objects against every kind of condition; remove them again.
 
     Raises:
-        ConfigError: the service ignores a condition (only a warning with `allow_unconditional`), or has no such bucket.
-        AccessDeniedError: the credentials do not allow to write.
+        ConfigError: the service ignores a condition (only a warning with `StorageLocation.allow_unconditional`), or
+            has no such bucket.
+        AccessDeniedError: the credentials do not allow writing.
     """
-    ignored = repeated(lambda: _try(store))
+    ignored = bucket.retry.call(bucket.url, lambda: _try(bucket), level=logging.DEBUG)
     if not ignored:
         return
     message = (
-        f"{store.url}: the service ignores {', '.join(ignored)}; two runs at once could overwrite each other's objects."
-        " Use another service, or set storage.allow_unconditional and never start two runs"
+        f"{bucket.url}: the service ignores {', '.join(ignored)}; two runs at once could overwrite each other's"
+        " objects. Use another service, or set storage.allow_unconditional and never start two runs"
     )
-    if not allow_unconditional:
+    if not bucket.location.allow_unconditional:
         raise ConfigError(message)
     _LOG.warning(message)
 
 
-def _try(store: ObjectStore) -> list[str]:
-    """The conditions that are ignored; with keys of its own: an answer that is lost leaves open what lies there."""
-    keys = [store.temporary_key("probe") for _ in range(2)]
+def _try(bucket: Bucket) -> list[str]:
+    """The conditions that are ignored; each attempt has keys of its own, for a lost answer leaves them unknown."""
+    keys = [bucket.temporary_key("probe") for _ in range(2)]
     try:
-        return _ignored(store, *keys)
+        return _ignored(bucket, *keys)
     finally:
         for key in keys:
-            store.delete(key)
+            bucket.delete(key)
 
 
-def _ignored(store: ObjectStore, one: str, other: str) -> list[str]:
-    where = f"{store.url}/{one}"
-    client, path = store.clients.single_attempt, store.path(one)
-    stale = call(where, lambda: obstore.put(client, path, b"1", mode="create"))
-    store.replace(one, b"2")
-    store.replace(other, b"3")
+def _ignored(bucket: Bucket, one: str, other: str) -> list[str]:
+    url = bucket.object_url(one)
+    client, path, source = bucket.clients.single_attempt, bucket.path(one), bucket.path(other)
+    stale = translated(url, lambda: obstore.put(client, path, b"1", mode="create"))
+    bucket.put(bucket.clients.retrying, one, b"2", "overwrite", "probe")
+    bucket.put(bucket.clients.retrying, other, b"3", "overwrite", "probe")
     trials: dict[str, Callable[[], object]] = {
         "create-only writing (If-None-Match)": lambda: obstore.put(client, path, b"4", mode="create"),
-        "create-only copying": lambda: obstore.copy(client, store.path(other), path, overwrite=False),
+        "create-only copying": lambda: obstore.copy(client, source, path, overwrite=False),
         "writing over a known version only (If-Match)": lambda: obstore.put(client, path, b"5", mode=version_of(stale)),
     }
-    ignored = [name for name, trial in trials.items() if not _refused(where, trial)]
-    # Not a condition, but uploads need to know from the first one on whether they are to compute MD5.
-    store.checksums.of(path, where)
+    ignored = [name for name, trial in trials.items() if not _refused(url, trial)]
+    # Not a condition, but uploads need to know from the first one on whether to compute MD5.
+    bucket.checksums.stated(path, url)
     return ignored
 
 
-def _refused(where: str, trial: Callable[[], object]) -> bool:
+def _refused(url: str, trial: Callable[[], object]) -> bool:
     try:
-        call(where, trial)
+        translated(url, trial)
     except ObjectExistsError:
         return True
     return False

@@ -1,14 +1,17 @@
-"""An object as a seekable file, read by ranges."""
+"""Reading an object: in one request, or as a seekable file by ranges."""
 
 from __future__ import annotations
 
 import io
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import obstore
 
 from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError, StoreError, is_transient
-from bronze.storage.object_store.errors import call, gave_up_after_retries, repeated
+from bronze.retry import RetryPolicy
+from bronze.storage.object_store.errors import client_gave_up, translated
 from bronze.storage.rate_limit import RateLimiter
 
 if TYPE_CHECKING:
@@ -16,47 +19,66 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
     from typing_extensions import Buffer
 
-#: Bytes that a small read asks for (and keeps), and that any read asks for at once.
-_BUFFER, LARGEST = 4 << 20, 8 << 20
+#: Bytes that a small read requests (and keeps), and the most that any read requests at once.
+_BUFFER_SIZE, MAX_RANGE = 4 << 20, 8 << 20
 
 
-def open_reader(client: Client, path: str, where: str, bandwidth: RateLimiter) -> io.BufferedReader:
-    """The object at `path` of the client's bucket; errors begin with `where`. Raises `ObjectNotFoundError`."""
-    meta = call(where, lambda: obstore.head(client, path))
-    return io.BufferedReader(_Ranges(client, path, where, bandwidth, meta["size"], meta["e_tag"]), _BUFFER)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectSource:
+    """An object to be read.
 
-
-def get(
-    client: Client, path: str, where: str, options: GetOptions | None = None, max_bytes: int | None = None
-) -> tuple[GetResult, ObjectMeta, memoryview]:
-    """An answer, what it says of the object, and the object's bytes or the range asked for.
-
-    Raises:
-        ObjectTooLargeError: the object has more than `max_bytes` bytes; none of them is read.
-        ObjectNotFoundError, ObjectExistsError: nothing lies there, or another version than the one asked for.
+    Attributes:
+        client: retries by itself what it can.
+        path: in the client's bucket.
+        url: errors begin with it.
+        retry: for what the client does not retry.
+        rate_limit: of the bytes that a file opened here reads.
     """
 
-    def once() -> tuple[GetResult, ObjectMeta, memoryview]:
-        found = obstore.get(client, path, options=options)
-        meta = found.meta  # made anew each time it is asked for
-        if max_bytes is not None and meta["size"] > max_bytes:
-            raise ObjectTooLargeError(f"{where} has {meta['size']} bytes, more than the {max_bytes} allowed")
-        return found, meta, memoryview(found.bytes())
+    client: Client
+    path: str
+    url: str
+    retry: RetryPolicy
+    rate_limit: RateLimiter
 
-    # The client goes on after a cut, but gives up at once when the object was replaced since.
-    return repeated(lambda: call(where, once), lambda error: is_transient(error) and not gave_up_after_retries(error))
+    def get(
+        self, options: GetOptions | None = None, max_bytes: int | None = None
+    ) -> tuple[GetResult, ObjectMeta, memoryview]:
+        """The answer, what it says of the object, and the object's bytes or the range asked for.
+
+        Raises:
+            ObjectTooLargeError: the object has more than `max_bytes` bytes; none of them is read.
+            ObjectNotFoundError, ObjectExistsError: there is no object, or another version than the one asked for.
+        """
+
+        def attempt() -> tuple[GetResult, ObjectMeta, memoryview]:
+            found = obstore.get(self.client, self.path, options=options)
+            meta = found.meta  # a new dict each time it is asked for
+            if max_bytes is not None and meta["size"] > max_bytes:
+                raise ObjectTooLargeError(f"{self.url} has {meta['size']} bytes, more than the {max_bytes} allowed")
+            return found, meta, memoryview(found.bytes())
+
+        # The client resumes after a cut, but gives up at once when the object was replaced since.
+        return self.retry.call(
+            self.url,
+            lambda: translated(self.url, attempt),
+            lambda error: is_transient(error) and not client_gave_up(error),
+            level=logging.DEBUG,
+        )
+
+    def open(self) -> io.BufferedReader:
+        """The object as a seekable file of the version that exists now. Raises `ObjectNotFoundError`."""
+        meta = translated(self.url, lambda: obstore.head(self.client, self.path))
+        return io.BufferedReader(_RangeReader(self, meta["size"], meta["e_tag"]), _BUFFER_SIZE)
 
 
-class _Ranges(io.RawIOBase):
-    """Reads one version of the object: its size is known, and every range is asked for with its ETag."""
+class _RangeReader(io.RawIOBase):
+    """Reads one version of the object: its size is known, and every range is requested with its ETag."""
 
-    def __init__(
-        self, client: Client, path: str, where: str, bandwidth: RateLimiter, size: int, e_tag: str | None
-    ) -> None:
+    def __init__(self, source: ObjectSource, size: int, e_tag: str | None) -> None:
         super().__init__()
-        self._client, self._path, self._where, self._bandwidth = client, path, where, bandwidth
-        self._size, self._e_tag = size, e_tag
-        self._at = 0
+        self._source, self._size, self._e_tag = source, size, e_tag
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -65,40 +87,41 @@ class _Ranges(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
-            raise ValueError(f"position {base + offset} is before the object's beginning")
-        self._at = base + offset
-        return self._at
+            raise ValueError(f"position {base + offset} is before the beginning of the object")
+        self._position = base + offset
+        return self._position
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def readinto(self, buffer: Buffer) -> int:
         view = memoryview(buffer).cast("B")
-        end = min(self._at + len(view), self._at + LARGEST, self._size)
-        if end <= self._at:
+        end = min(self._position + len(view), self._position + MAX_RANGE, self._size)
+        if end <= self._position:
             return 0
-        data = self._range(self._at, end)
+        data = self._range(self._position, end)
         view[: len(data)] = data
-        self._at += len(data)
-        self._bandwidth.acquire(len(data))
+        self._position += len(data)
+        self._source.rate_limit.acquire(len(data))
         return len(data)
 
     def readall(self) -> bytes:
-        # The whole rest is asked for in few requests, not in the small pieces of the base class.
-        data = bytearray(max(0, self._size - self._at))
+        # The rest is requested in few large ranges, not in the small pieces of the base class.
+        data = bytearray(max(0, self._size - self._position))
         view, got = memoryview(data), 0
         while got < len(data):
             got += self.readinto(view[got:])
         return bytes(data)
 
     def _range(self, start: int, end: int) -> memoryview:
+        url = self._source.url
         options: GetOptions = {"range": (start, end), "if_match": self._e_tag}
         try:
-            _, _, data = get(self._client, self._path, self._where, options)
+            _, _, data = self._source.get(options)
         except (ObjectExistsError, ObjectNotFoundError):
-            raise StoreError(f"{self._where} was replaced or removed while it was read") from None
+            raise StoreError(f"{url} was replaced or removed while it was read") from None
         if len(data) != end - start:
-            raise StoreError(f"{self._where}: {len(data)} bytes came instead of bytes {start} to {end}")
+            raise StoreError(f"{url}: {len(data)} bytes came instead of bytes {start} to {end}")
         return data

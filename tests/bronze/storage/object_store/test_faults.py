@@ -14,12 +14,10 @@ import pytest
 from bronze.errors import ObjectExistsError, StoreError, is_transient
 from bronze.retry import RetryPolicy
 from bronze.storage.location import StorageLocation
-from bronze.storage.object_store import checksums as object_checksum
-from bronze.storage.object_store import clients as object_client
-from bronze.storage.object_store import errors as object_errors
-from bronze.storage.object_store.service import service_of
+from bronze.storage.object_store import gcs, s3
+from bronze.storage.object_store.bucket import REQUEST_RETRY
+from bronze.storage.object_store.clients import DEFAULT_RETRIES
 from bronze.storage.object_store.store import ObjectStore
-from bronze.storage.object_store.unfinished import unfinished_uploads
 from bronze.storage.store import TEMPORARY
 from tests.bronze.storage.store_suite import keys_of, race
 from tests.support.fault_proxy import Fault, FaultProxy, Kind
@@ -41,17 +39,19 @@ class Shaky:
     location: StorageLocation
     direct: ObjectStore
 
-    def open(self) -> ObjectStore:
-        return ObjectStore(self.location)
+    def open(self, *, client_retries: int = DEFAULT_RETRIES, **changes: Any) -> ObjectStore:
+        """A new store behind the proxy that waits little, at the location with some options changed."""
+        location = dataclasses.replace(self.location, **changes)
+        retry = dataclasses.replace(REQUEST_RETRY, backoff_ms=10)
+        return ObjectStore(location, retry=retry, client_retries=client_retries)
 
     def uploads(self) -> list[str]:
         """The paths of unfinished uploads."""
-        return [upload.path for upload in unfinished_uploads(service_of(self.direct.location)).below("")]
+        return [upload.path for upload in self.direct.bucket.service.list_multipart_uploads("")]
 
 
 @pytest.fixture(params=["s3", "gs"])
-def shaky(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shaky]:
-    monkeypatch.setattr(object_errors, "FIRST_WAIT", 0.01)
+def shaky(request: pytest.FixtureRequest) -> Iterator[Shaky]:
     if request.param == "s3":
         server: S3Server | GcsServer = request.getfixturevalue("s3_server")
         bucket = request.getfixturevalue("s3_bucket")
@@ -214,9 +214,8 @@ def test_a_storm(shaky: Shaky, seed: int) -> None:
 
 
 def test_what_takes_effect_after_its_answer_was_given_up(shaky: Shaky) -> None:
-    location = dataclasses.replace(shaky.location, request_timeout_s=0.5)
     slow = Fault("slow", "(PUT|POST) .*root/[abc]", seconds=0.8)
-    store = ObjectStore(location)
+    store = shaky.open(request_timeout_s=0.5)
     shaky.proxy.faults = [dataclasses.replace(slow)]
     store.create("a", b"1")
     assert shaky.direct.read("a") == b"1"
@@ -230,11 +229,10 @@ def test_what_takes_effect_after_its_answer_was_given_up(shaky: Shaky) -> None:
     assert keys_of(shaky.direct) == ["a", "b", "c"]
 
 
-def test_an_upload_that_lacks_a_part_can_only_be_given_up(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_client, "_RETRIES", 1)
+def test_an_upload_that_lacks_a_part_can_only_be_given_up(shaky: Shaky) -> None:
     # the client itself would complete it without the part
     shaky.proxy.faults = [Fault("busy", "PUT .*partNumber=1", times=2)]
-    with shaky.open().upload("a") as upload:
+    with shaky.open(client_retries=1).upload("a") as upload:
         with pytest.raises(StoreError, match="503"):
             upload.write(bytes(100 << 20))
         with pytest.raises(ValueError, match="has ended"):
@@ -260,12 +258,13 @@ def test_an_upload_that_arrives_altered_is_not_published(
             return self.writer.write(bytes([data[0] ^ 1]) + data[1:])
 
     if not stated:
-        monkeypatch.setattr(object_checksum, "_number", lambda text: None)
+        for service in (s3, gcs):
+            monkeypatch.setattr(service, "parse_checksum", lambda text: None)
     store = shaky.open()
     upload(store, "whole", LARGE)
-    assert store.checksums.are_stated == stated
+    assert store.bucket.checksums.service_states_digests == stated
     monkeypatch.setattr(obstore, "open_writer", Altering)
-    with pytest.raises(StoreError, match="a: what lies at its temporary key differs from what was written"):
+    with pytest.raises(StoreError, match="a: its temporary object differs from what was written"):
         upload(store, "a", LARGE)
     assert keys_of(shaky.direct) == ["whole"]
 
@@ -273,7 +272,7 @@ def test_an_upload_that_arrives_altered_is_not_published(
 def test_an_upload_is_compared_by_other_means_where_the_checksum_cannot_be_asked_for(
     shaky: Shaky, caplog: pytest.LogCaptureFixture
 ) -> None:
-    attempts = 5 if shaky.location.scheme == "s3" else object_errors.ATTEMPTS
+    attempts = 5 if shaky.location.scheme == "s3" else REQUEST_RETRY.attempts
     shaky.proxy.faults = [Fault("busy", "HEAD .*_temporary", times=attempts + 1)]
     upload(shaky.open(), "a", LARGE)
     assert shaky.direct.read("a") == LARGE

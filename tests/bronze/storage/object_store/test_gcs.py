@@ -72,7 +72,7 @@ def test_an_upload_is_checked_by_what_the_service_states_and_not_read_back(
         upload.write(bytes(20 << 20))
         upload.publish()
     assert reads_of_temporaries(gcs_server.take_log()) == 0
-    assert store.checksums.are_stated
+    assert store.bucket.checksums.service_states_digests
     assert store.read("a") == bytes(20 << 20)
 
 
@@ -84,7 +84,7 @@ def test_an_upload_is_read_back_where_neither_checksum_nor_e_tag_tells(monkeypat
             upload.write(bytes(20 << 20))
             upload.publish()
         assert reads_of_temporaries(server.take_log()) == 3
-        assert not store.checksums.are_stated
+        assert not store.bucket.checksums.service_states_digests
         assert store.read("a") == bytes(20 << 20)
 
 

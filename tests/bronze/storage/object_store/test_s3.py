@@ -26,8 +26,8 @@ from bronze.errors import (
     StoreError,
     is_transient,
 )
+from bronze.retry import RetryPolicy
 from bronze.storage.location import StorageLocation
-from bronze.storage.object_store import errors as object_errors
 from bronze.storage.object_store.store import ObjectStore
 from tests.bronze.storage.store_suite import Opener, StoreSuite, race
 from tests.support.s3_server import (
@@ -92,7 +92,7 @@ def test_an_upload_given_up_leaves_no_parts(s3_server: S3Server, s3_bucket: str,
 
 
 def test_an_upload_is_bounded(s3_server: S3Server, s3_bucket: str, store: ObjectStore) -> None:
-    store.clients.largest = 10 << 20
+    store.bucket.largest_object = 10 << 20
     upload(store, "exact", 10 << 20)
     with pytest.raises(
         ObjectTooLargeError, match=r"some/prefix/a: more than 10485760 bytes.* smaller partition_size"
@@ -106,11 +106,10 @@ def test_an_upload_is_bounded(s3_server: S3Server, s3_bucket: str, store: Object
 def test_a_copy_that_the_service_refuses_for_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(object_errors, "FIRST_WAIT", 0.001)
     with running_s3_server("--copy-object-threshold", str(10 << 20)) as server:
         if server.kind != "versitygw":
             pytest.skip(server.why)
-        store = ObjectStore(server.location(bucket := server.new_bucket()))
+        store = ObjectStore(server.location(bucket := server.new_bucket()), retry=RetryPolicy(8, 1))
         with pytest.raises(StoreError, match="a was not published: "):
             upload(store, "a", 18 << 20)
         assert server.keys(bucket) == []
@@ -153,7 +152,14 @@ def test_wrong_credentials_are_told_and_nothing_secret_is_shown(
         store.check_conditional_writes,
         store.remove_leftovers,
     ]
-    shown = [repr(store), repr(store.clients), repr(vars(store)), repr(store.location), caplog.text]
+    shown = [
+        repr(store),
+        repr(store.bucket),
+        repr(vars(store)),
+        repr(vars(store.bucket)),
+        repr(store.location),
+        caplog.text,
+    ]
     for use in uses:
         with pytest.raises(AccessDeniedError, match="s3://") as caught:
             use()
@@ -229,8 +235,8 @@ class Counter:
 
 def test_every_byte_counts_against_the_bandwidth(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     up, down = Counter(), Counter()
-    monkeypatch.setattr(store, "upload_bandwidth", up)
-    monkeypatch.setattr(store, "download_bandwidth", down)
+    monkeypatch.setattr(store.bucket, "upload_limit", up)
+    monkeypatch.setattr(store.bucket, "download_limit", down)
     upload(store, "a", 9 << 20)
     store.create("b", bytes(1000))
     assert up.taken == (9 << 20) + 1000
@@ -249,6 +255,7 @@ PREAMBLE = """
 import os, re, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from bronze.retry import RetryPolicy
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
 def peak():  # MB, of this program alone: ru_maxrss begins with that of the process that started it
@@ -361,7 +368,7 @@ def test_who_pays_is_said_in_every_request(recorded: Recorded) -> None:
         store.read("a")
     assert store.size("a") is None
     with pytest.raises(ObjectNotFoundError):
-        store.checksums.of("a", "a")
+        store.bucket.checksums.stated("a", "a")
     assert [command for command, _ in seen] == ["GET", "HEAD", "HEAD"]
     assert {headers.get("x-amz-request-payer") for _, headers in seen} == {"requester"}
 
