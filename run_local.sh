@@ -2,7 +2,7 @@
 # Sets everything up in .venv and copies a sample lake:   ./run_local.sh
 # Sets up and runs the checks and tests:                  ./run_local.sh test [PYTEST_ARGUMENTS]
 #
-# PYTHON=python3.12 chooses the interpreter (3.11 to 3.13). Run it again at will: it resumes.
+# PYTHON=python3.12 chooses the interpreter (3.11 to 3.13). Running it again resumes.
 set -euo pipefail
 cd "$(dirname "$0")"
 unset PYTHONDONTWRITEBYTECODE # without bytecode files every start costs seconds
@@ -17,10 +17,10 @@ find_python() {
   for candidate in ${PYTHON:-python3 python3.11 python3.12 python3.13}; do
     if supported "$candidate"; then command -v "$candidate"; return; fi
   done
-  die "needs Python 3.11 to 3.13${PYTHON:+, $PYTHON is none}: install one, or name it with PYTHON=/path/to/python"
+  die "needs Python 3.11 to 3.13${PYTHON:+, $PYTHON is not}: install one, or name it with PYTHON=/path/to/python"
 }
 
-debian_packages() { # installs what is missing, where that is possible without asking
+debian_packages() { # installs packages as root on Debian; fails elsewhere
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
@@ -44,7 +44,7 @@ install() { # into .venv, with the arguments of pip install
   fi
 }
 
-set_up() { # set_up LOCK...: the environment is made anew only when something it is made from has changed
+set_up() { # set_up LOCK...: installs again only when an input of the environment changed
   local stamp requirements=() lock
   stamp=$(cat setup.py pyproject.toml bronze/xdr/walker.py "$@" | sha256sum)
   [ -f .venv/stamp ] && [ "$(cat .venv/stamp)" = "$stamp $*" ] && return
@@ -80,7 +80,7 @@ run_tests() {
   set_up requirements.txt requirements-dev.txt
   need '/usr/lib/postgresql/*/bin/postgres' postgresql
   need strace strace
-  .venv/bin/python -m tests.support.s3_server # built once where Go is, for some minutes
+  .venv/bin/python -m tests.support.s3_server # builds it once where Go is installed, which takes some minutes
   say "Checks: ruff, mypy"
   .venv/bin/ruff check .
   .venv/bin/ruff format --check .

@@ -1,7 +1,7 @@
 """``python -m benchmarks``: builds the lakes, measures, prints a table and writes JSON.
 
-Every case runs in a process of its own, several times, in turn (A B C, A B C), and the medians are
-compared: absolute figures move from machine to machine and from minute to minute, ratios do not.
+Every case runs in its own process, several times, alternating (A B C, A B C), and the medians are
+compared: absolute figures differ between machines and from minute to minute, ratios do not.
 """
 
 from __future__ import annotations

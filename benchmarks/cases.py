@@ -1,6 +1,6 @@
-"""What is measured, each in a process of its own: ``python -m benchmarks.cases CASE SPEC`` prints JSON.
+"""The measured cases, each in its own process: ``python -m benchmarks.cases CASE SPEC`` prints JSON.
 
-``primitives``  what the hardware has to do: decompress, SHA-256, parquet column, SHA-256 of the file
+``primitives``  the minimum work: decompress, SHA-256, parquet column, SHA-256 of the file
 ``loop``        the encoder without Beam: those, the walk, all hashes, all columns, the store
 ``program``     the whole program with Beam, from an opened lake on (start-up excluded)
 ``skip``        the program over a range in which every partition exists
@@ -28,7 +28,7 @@ MIB = 1 << 20
 
 
 def primitives(spec: dict[str, Any]) -> int:
-    """The limit: no walk, no verification, one column."""
+    """The minimum work: no walk, no verification, one column."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     import zstandard

@@ -1,6 +1,6 @@
-"""A proxy on loopback that lets every request take longer: ``python -m benchmarks.latency PORT MILLISECONDS``.
+"""A proxy on loopback that delays every request: ``python -m benchmarks.latency PORT MILLISECONDS``.
 
-It works on connections and knows nothing of HTTP: what a client sends arrives so much later, answers pass at once.
+It works on connections and does not parse HTTP: data from clients arrives later, data from the server passes at once.
 Prints its own port and serves until it is killed.
 """
 

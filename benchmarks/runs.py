@@ -1,4 +1,4 @@
-"""Runs cases, each in a process of its own."""
+"""Runs cases, each in its own process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run_case(
     cores: Collection[int] = (),
     wave: int = 0,
 ) -> Figures:
-    """Run one case in a process of its own, `under` a profiler if asked; `keep` what was published before it.
+    """Run one case in its own process, `under` a profiler if given; `keep` what was published before it.
 
     Args:
         places: the settings of source and storage, when they are not on the disk.

@@ -1,4 +1,4 @@
-"""How fast the cores are while a case runs: others on the machine slow them down for seconds, by half or more.
+"""How fast the cores are while a case runs: other load slows them down for seconds, by half or more.
 
 A thread does the same small piece of work ten times a second and takes the CPU time that it needed, so waiting for its
 turn does not count. It costs about one percent.

@@ -1,4 +1,4 @@
-"""The targets, and what was measured against them."""
+"""The targets, and the comparison of measurements with them."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@
 
 stellar-sdk's type docstrings carry the IDL (RFC 4506 section 6) of every type. Those that LedgerCloseMeta
 reaches become six instructions, each beginning with its code and its lead: the bytes of fixed-size
-fields before it that need no look.
+fields before it that are skipped.
 
     RETURN  lead                              end of a routine: next element, or back to the caller
     SWITCH  lead table                        a word that chooses: bool, enum, union, optional
@@ -16,7 +16,7 @@ fields before it that need no look.
     COPY    lead slot                         append the bytes since a slot's mark to the scratch
 
 A table is ``low, size`` and an arm for each value from low: 0 invalid, n > 0 the routine at n,
-n < 0 an arm of -n - 1 bytes that need no look. Structs are always inlined; union arms and array elements
+n < 0 an arm of -n - 1 bytes that are skipped. Structs are always inlined; union arms and array elements
 that are more than bytes are routines, which is what makes recursive types possible.
 """
 
