@@ -10,4 +10,4 @@ Beside them: `configured` (arguments and settings of the commands that take a co
 print).
 """
 
-__all__: list[str] = []
+__all__ = ()

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bronze.errors import ConfigError
 from bronze.producer import this_producer
 from pipeline.commands.configured import (
     add_config_arguments,
@@ -78,10 +77,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _validate(settings: Settings, era_ids: Sequence[str]) -> int:
-    from pipeline.settings import check_places
+    from pipeline.settings import checked_locations
 
-    if problems := check_places(settings):
-        raise ConfigError("\n".join(map(str, problems)))
+    checked_locations(settings)
     eras = ", ".join(era.chain for era in settings.active(era_ids or None))
     print(f"the configuration is valid: {eras}")
     return DONE

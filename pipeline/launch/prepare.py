@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bronze.commit.position import ChainPosition
-from bronze.errors import ConfigError
 from bronze.job.spec import DSN_VARIABLE, ENDPOINT_VARIABLE, CopyJob
 from bronze.lake.lake import Lake, NewestObject
 from bronze.lake.opening import LakeOptions, open_lake
@@ -17,16 +16,9 @@ from bronze.partitioning.era import Era
 from bronze.partitioning.plan import EraPlan, plan_era
 from bronze.producer import this_producer
 from bronze.retry import RetryPolicy
+from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
-from pipeline.settings import LAKE_SECTIONS, Settings, check_places
-from pipeline.settings.checks import Problem
-from pipeline.settings.locations import (
-    checkpoint_location,
-    events_location,
-    lake_location,
-    storage_location,
-    storage_prefix,
-)
+from pipeline.settings import LAKE_SECTIONS, Locations, Settings, checked_locations
 
 _LOG = logging.getLogger(__name__)
 _MIB = 1 << 20
@@ -61,11 +53,12 @@ def prepare(
         ConfigError: the settings, or what they point at, cannot be used.
         DataError: the lake's layout or the state of a chain is damaged.
     """
-    _refuse(check_places(settings))
+    locations = checked_locations(settings)
     eras = tuple(settings.active(era_ids or None))
     _export_secrets(settings)
-    lake = _open_lake(settings, eras)
-    job = _job(settings, eras, lake, dry_run=dry_run)
+    assert locations.lake is not None
+    lake = _open_lake(settings, locations.lake, eras)
+    job = _job(settings, locations, eras, lake, dry_run=dry_run)
     newest = lake.newest() if any(era.ledger_end == 0 for era in eras) else None
     positions = [job.sequencer(era).position() for era in eras]
     plans = [
@@ -87,15 +80,10 @@ def prepare_state(settings: Settings, era_ids: Sequence[str] = ()) -> CopyJob:
     Raises:
         ConfigError: the settings, or what they point at, cannot be used.
     """
-    _refuse(check_places(settings, unused=LAKE_SECTIONS))
+    locations = checked_locations(settings, unused=LAKE_SECTIONS)
     _export_secrets(settings)
     eras = tuple(settings.active(era_ids or None))
-    return _job(settings, eras, None, dry_run=False)
-
-
-def _refuse(problems: Sequence[Problem]) -> None:
-    if problems:
-        raise ConfigError("\n".join(map(str, problems)))
+    return _job(settings, locations, eras, None, dry_run=False)
 
 
 def clean_leftovers(job: CopyJob) -> list[str]:
@@ -116,7 +104,7 @@ def ready_stores(job: CopyJob) -> None:
                 _LOG.info("removed %s/%s, which a run that ended early left", store.url, key)
 
 
-def _open_lake(settings: Settings, eras: Sequence[Era]) -> Lake:
+def _open_lake(settings: Settings, location: StorageLocation, eras: Sequence[Era]) -> Lake:
     source = settings.source
     expected = LakeOptions(
         network=eras[0].network,
@@ -125,7 +113,7 @@ def _open_lake(settings: Settings, eras: Sequence[Era]) -> Lake:
         files_per_directory=source.files_per_directory or None,
         extension=source.extension or None,
     )
-    return open_lake(open_store(lake_location(settings)), expected)
+    return open_lake(open_store(location), expected)
 
 
 def _export_secrets(settings: Settings) -> None:
@@ -141,22 +129,24 @@ def _export_secrets(settings: Settings) -> None:
             os.environ.pop(variable, None)
 
 
-def _job(settings: Settings, eras: tuple[Era, ...], lake: Lake | None, *, dry_run: bool) -> CopyJob:
+def _job(
+    settings: Settings, locations: Locations, eras: tuple[Era, ...], lake: Lake | None, *, dry_run: bool
+) -> CopyJob:
     return CopyJob(
         eras=eras,
         single_era=len(settings.all_eras()) == 1,
         copier_id=settings.copier_id,
-        lake_location=lake_location(settings) if lake else None,
+        lake_location=locations.lake,
         layout=lake.layout if lake else None,
         passphrase=lake.passphrase if lake else None,
         verify=VerifyLevel(settings.source.verify),
         max_object=settings.source.max_object_mb * _MIB,
-        dataset_location=storage_location(settings),
-        prefix=storage_prefix(settings),
+        dataset_location=locations.dataset,
+        prefix=locations.prefix,
         table=settings.bronze.primary_table,
         compression=settings.bronze.compression,
-        events_location=events_location(settings),
-        checkpoint_location=checkpoint_location(settings),
+        events_location=locations.events,
+        checkpoint_location=locations.checkpoint,
         retry=RetryPolicy(settings.perf.retry_attempts, settings.perf.retry_backoff_ms),
         producer=this_producer(),
         catalog_strict=settings.catalog.strict,

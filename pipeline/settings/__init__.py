@@ -1,23 +1,23 @@
-"""The settings of a run: what an operator writes in a YAML file and in the environment.
+"""The settings of a run: what an operator writes into a YAML file and the environment. ``docs/configuration.md`` lists
+every key.
 
 ::
 
-    settings = load("config.yaml")           # ConfigError lists everything that is wrong
-    for problem in check_places(settings):   # what the disk has to say
-        ...
+    settings = load("config.yaml")           # ConfigError lists every problem of the file and the environment
+    locations = checked_locations(settings)  # ConfigError lists every problem of the directories
     for era in settings.active():
         ...
 
-``docs/configuration.md`` lists every key. `pipeline.settings.model` holds them, `pipeline.settings.load` puts
-file and environment together, `pipeline.settings.locations` says which places they mean,
-`pipeline.settings.directories` looks at the directories among them. None of these import Beam.
+Begin with `model` (a section a class, a key an attribute); `types` says what a key accepts, `document` reads the YAML
+file, `load` puts file and environment together, `checks` compares keys, `locations` turns keys into storage locations,
+`directories` checks those that are directories, `problem` is what all of them report. No module here opens a store,
+asks a service, or imports Beam or pyarrow: the program checks its settings before it loads either.
 """
 
 from __future__ import annotations
 
-from pipeline.settings.directories import check_places
-from pipeline.settings.load import VARIABLES, known_keys, load
-from pipeline.settings.locations import local_place
+from pipeline.settings.directories import Locations, checked_locations
+from pipeline.settings.load import load
 from pipeline.settings.model import LAKE_SECTIONS, EraSettings, Settings
 
-__all__ = ["LAKE_SECTIONS", "VARIABLES", "EraSettings", "Settings", "check_places", "known_keys", "load", "local_place"]
+__all__ = ["LAKE_SECTIONS", "EraSettings", "Locations", "Settings", "checked_locations", "load"]

@@ -1,56 +1,85 @@
-"""The directories that the settings name, as the disk sees them. Nothing is created, and no service is asked."""
+"""Check the directories among the locations that the settings name. Nothing is created, and no service is asked."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from bronze.errors import ConfigError
 from bronze.storage.location import StorageLocation
-from pipeline.settings.checks import Problem
-from pipeline.settings.document import KeyPath
-from pipeline.settings.locations import checkpoint_location, events_location, lake_location, storage_location
+from pipeline.settings.locations import (
+    checkpoint_location,
+    dataset_location,
+    dataset_prefix,
+    events_location,
+    lake_location,
+)
 from pipeline.settings.model import Settings
+from pipeline.settings.problem import KeyPath, Problem
 
 
-def check_places(settings: Settings, *, unused: Collection[str] = ()) -> list[Problem]:
-    """What is wrong with the places the settings name; empty when they can be used.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locations:
+    """The locations that a run uses.
 
-    The source must be a directory that can be read. The others must be writable directories, or such that can be
-    made: the nearest parent that exists decides.
+    Attributes:
+        lake: None when the lake is not used.
+        dataset, prefix: where partitions are published, and the key prefix of partitions below it.
+        events: where the event files are; None without an audit stream.
+        checkpoint: where the checkpoints are; None when they are switched off.
+    """
+
+    lake: StorageLocation | None
+    dataset: StorageLocation
+    prefix: str
+    events: StorageLocation | None
+    checkpoint: StorageLocation | None
+
+
+def checked_locations(settings: Settings, *, unused: Collection[str] = ()) -> Locations:
+    """Work out the locations that the settings name, and check that their directories can be used.
+
+    The lake must be a readable directory. The others must be writable directories, or such that can be created: the
+    nearest parent that exists decides.
 
     Args:
-        unused: sections of the settings whose places are not looked at.
+        unused: sections whose locations are neither worked out nor checked (`LAKE_SECTIONS`).
+
+    Raises:
+        ConfigError: the message lists every problem, one a line, with its key.
     """
-    mode, backend = settings.source.mode, settings.storage.backend
-    checks: list[tuple[KeyPath, Callable[[Settings], StorageLocation | None], Callable[[Path], str | None]]] = [
-        (("source", "local_path") if mode == "local" else ("source",), lake_location, _unreadable),
-        (("storage", "local_dir") if backend == "local" else ("storage",), storage_location, _unwritable),
-        (("checkpoint", "dir"), checkpoint_location, _unwritable),
-        (("pas", "backup_dir"), events_location, _unwritable),
-    ]
-    return [
-        Problem((key,), flaw)
-        for key, place_of, flaw_of in checks
-        if key[0] not in unused
-        for flaw in _flaws(settings, place_of, flaw_of)
-    ]
+    problems: list[Problem] = []
 
+    def checked(
+        key: KeyPath,
+        location_of: Callable[[Settings], StorageLocation | None],
+        flaw_of: Callable[[Path], str | None],
+    ) -> StorageLocation | None:
+        try:
+            location = location_of(settings)
+            flaw = flaw_of(Path(location.path)) if location and location.scheme == "local" else None
+        except ConfigError as error:
+            problems.append(Problem(key, str(error)))
+        except OSError as error:  # a name that is too long, a loop of links
+            problems.append(Problem(key, f"{error.filename!r} cannot be examined: {error.strerror}"))
+        else:
+            if location and flaw:
+                problems.append(Problem(key, f"{location.path!r} {flaw}"))
+            return location
+        return None
 
-def _flaws(
-    settings: Settings, place_of: Callable[[Settings], StorageLocation | None], flaw_of: Callable[[Path], str | None]
-) -> Iterator[str]:
-    try:
-        location = place_of(settings)
-        found = flaw_of(Path(location.path)) if location and location.scheme == "local" else None
-    except ConfigError as error:
-        yield str(error)
-    except OSError as error:  # too long a name, a loop of links
-        yield f"{error.filename!r} cannot be looked at: {error.strerror}"
-    else:
-        if location and found:
-            yield f"{location.path!r} {found}"
+    lake_key = ("source", "local_path") if settings.source.mode == "local" else ("source",)
+    dataset_key = ("storage", "local_dir") if settings.storage.backend == "local" else ("storage",)
+    lake = None if "source" in unused else checked(lake_key, lake_location, _unreadable)
+    dataset = checked(dataset_key, dataset_location, _unwritable)
+    checkpoint = checked(("checkpoint", "dir"), checkpoint_location, _unwritable)
+    events = checked(("pas", "backup_dir"), events_location, _unwritable)
+    if problems or dataset is None:
+        raise ConfigError("\n".join(map(str, problems)))
+    prefix = dataset_prefix(settings, dataset)
+    return Locations(lake=lake, dataset=dataset, prefix=prefix, events=events, checkpoint=checkpoint)
 
 
 def _unreadable(path: Path) -> str | None:
@@ -58,24 +87,24 @@ def _unreadable(path: Path) -> str | None:
         return "does not exist"
     if not path.is_dir():
         return "is not a directory"
-    return None if os.access(path, os.R_OK | os.X_OK) else "may not be read"
+    return None if os.access(path, os.R_OK | os.X_OK) else "is not readable"
 
 
 def _unwritable(path: Path) -> str | None:
     nearest = path.absolute()
     while not _exists(nearest):
         nearest = nearest.parent
-    which = "" if nearest == path.absolute() else f"cannot be made: its parent {str(nearest)!r} "
+    subject = "" if nearest == path.absolute() else f"cannot be created: its parent {str(nearest)!r} "
     if not nearest.is_dir():
-        return f"{which}is not a directory"
-    # The superuser may write everywhere but to a file system mounted read-only.
+        return f"{subject}is not a directory"
+    # The superuser may write everywhere except on a read-only file system.
     if os.statvfs(nearest).f_flag & os.ST_RDONLY:
-        return f"{which}is on a read-only file system"
-    return None if os.access(nearest, os.W_OK | os.X_OK) else f"{which}may not be written to"
+        return f"{subject}is on a read-only file system"
+    return None if os.access(nearest, os.W_OK | os.X_OK) else f"{subject}is not writable"
 
 
 def _exists(path: Path) -> bool:
-    """Whether anything lies at `path`, be it a link to nowhere (nothing can be made in its place)."""
+    """Whether anything is at `path`, even a dangling link (no directory can be created in its place)."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

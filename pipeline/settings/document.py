@@ -1,8 +1,8 @@
-"""Reads a YAML document into dicts, lists and *texts*: what a scalar means is decided by the key it is given to.
+"""Read a YAML document into dicts, lists and *texts*: the type of a key decides what its scalar means.
 
-YAML guesses types (``version_label: 1`` is a number, ``era_id: on`` a boolean, ``era_id: 2023-01-01`` a date), and
-the Go copier undid that for keys that hold text. Here no scalar is guessed at, so ``1.10`` stays ``1.10`` where text
-is wanted and is a number where a number is. Only a plain ``null``, ``~`` or nothing at all is None.
+YAML infers types (``version_label: 1`` is a number, ``era_id: on`` a boolean, ``era_id: 2023-01-01`` a date), and the
+Go copier undid that for keys that hold text. Here no type is inferred: ``1.10`` stays ``1.10`` for a key that takes
+text, and is a number for a key that takes a number. Only a plain ``null``, ``~`` or an empty value is None.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import yaml
 
 from bronze.errors import ConfigError
 from bronze.redact import redact
+from pipeline.settings.problem import KeyPath, Problem
 
 #: Largest settings file, in bytes.
 MAX_BYTES = 1 << 20
-#: Most keys and values of a file, counted after its aliases are followed (aliases of aliases grow exponentially).
+#: Most keys and values in a file, counted with aliases resolved (aliases of aliases grow exponentially).
 MAX_NODES = 20_000
+#: Deepest nesting of a file.
 MAX_DEPTH = 32
 
-#: A key's way from the top: ``("eras", 1, "partition_size")``.
-KeyPath: TypeAlias = tuple[str | int, ...]
 Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
 
-#: What YAML itself may say of a value; any other tag would ask for an object of a program.
+#: The tags of plain YAML values; any other tag would construct an object of the program.
 _TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
@@ -35,23 +35,17 @@ _TAGS = frozenset(
 
 @dataclass(slots=True)
 class Document:
-    """A settings file as it stands.
+    """A settings file as it is written.
 
     Attributes:
         values: texts, None, lists and dicts, by key.
         lines: the line (from 1) of each key.
-        problems: what is wrong with its form, such as a key that is given twice; each begins with the line.
+        problems: what is wrong with its form, such as a key that is given twice.
     """
 
     values: dict[str, Value] = field(default_factory=dict)
     lines: dict[KeyPath, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-
-def key_name(path: KeyPath) -> str:
-    """How a key is written in messages: ``eras[1].partition_size``."""
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return name.removeprefix(".")
+    problems: list[Problem] = field(default_factory=list)
 
 
 def read_file(path: str | Path) -> Document:
@@ -71,12 +65,12 @@ def read_file(path: str | Path) -> Document:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"the settings file {str(path)!r} is not UTF-8: byte {error.start} is not text") from None
+        raise ConfigError(f"the settings file {str(path)!r} is not valid UTF-8 at byte {error.start}") from None
     return read_text(text)
 
 
 def read_text(text: str) -> Document:
-    """Read a YAML document; what is wrong with it stands in `Document.problems`, nothing is raised."""
+    """Read a YAML document; problems are collected in `Document.problems`, nothing is raised."""
     document = Document()
     try:
         node = yaml.SafeLoader(text).get_single_node()
@@ -87,21 +81,22 @@ def read_text(text: str) -> Document:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "line 1"
         about = " ".join(part for part in (error.context, error.problem) if part)
-        document.problems.append(f"{where}: this is not YAML: {redact(about)}")
+        document.problems.append(Problem((), f"not valid YAML: {redact(about)}", origin=where))
     except yaml.YAMLError as error:
-        document.problems.append(f"this is not YAML: {redact(' '.join(str(error).split()))}")
+        document.problems.append(Problem((), f"not valid YAML: {redact(' '.join(str(error).split()))}"))
     except RecursionError:
-        document.problems.append(f"the file is nested deeper than {MAX_DEPTH} levels")
+        document.problems.append(Problem((), f"the file is nested deeper than {MAX_DEPTH} levels"))
     else:
         if isinstance(values, dict):
             document.values = values
         elif values is not None:
-            document.problems.append("line 1: the file must consist of keys and values (`key: value`)")
+            message = "the file must consist of keys and values (`key: value`)"
+            document.problems.append(Problem((), message, origin="line 1"))
     return document
 
 
 class _Reader:
-    """Turns nodes into values, and notes their lines and problems in a `Document`."""
+    """Turns YAML nodes into values, and adds their lines and problems to a `Document`."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -116,7 +111,7 @@ class _Reader:
             )
         if id(node) in inside or len(inside) >= MAX_DEPTH:
             raise yaml.MarkedYAMLError(
-                problem=f"it is nested deeper than {MAX_DEPTH} levels or holds itself", problem_mark=node.start_mark
+                problem=f"it is nested deeper than {MAX_DEPTH} levels or contains itself", problem_mark=node.start_mark
             )
         if node.tag not in _TAGS:
             raise yaml.MarkedYAMLError(problem=f"the tag {node.tag} is not allowed here", problem_mark=node.start_mark)
@@ -124,7 +119,7 @@ class _Reader:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, inside)
         if isinstance(node, yaml.SequenceNode):
-            return [self.read(item, path + (index,), inside) for index, item in enumerate(node.value)]
+            return [self.read(item, (*path, index), inside) for index, item in enumerate(node.value)]
         return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath, inside: tuple[int, ...]) -> dict[str, Value]:
@@ -138,19 +133,17 @@ class _Reader:
                 for mapping in reversed(given if isinstance(given, list) else [given]):
                     if not isinstance(mapping, dict):
                         raise yaml.MarkedYAMLError(
-                            problem="`<<` needs keys and values", problem_mark=value_node.start_mark
+                            problem="`<<` takes keys and values", problem_mark=value_node.start_mark
                         )
                     merged |= mapping
             elif not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key must be a plain word", problem_mark=key_node.start_mark)
+                raise yaml.MarkedYAMLError(problem="a key must be a scalar", problem_mark=key_node.start_mark)
             elif key_node.value in own:
-                name = key_name(path + (key_node.value,))
-                self._document.problems.append(
-                    f"line {line}: {name} is given twice (first in line {first[key_node.value]})"
-                )
+                message = f"is given twice (first in line {first[key_node.value]})"
+                self._document.problems.append(Problem((*path, key_node.value), message, origin=f"line {line}"))
             else:
                 key = str(key_node.value)
                 first[key] = line
-                self._document.lines[path + (key,)] = line
-                own[key] = self.read(value_node, path + (key,), inside)
+                self._document.lines[(*path, key)] = line
+                own[key] = self.read(value_node, (*path, key), inside)
         return merged | own

@@ -1,10 +1,11 @@
-"""Puts the settings together: the environment over the file over the defaults, with all errors listed at once."""
+"""Load the settings: the environment overrides the file, the file the defaults; all problems are reported at once."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from pydantic import ValidationError
 from bronze.errors import ConfigError
 from bronze.redact import MASK, redact, secrets_in
 from pipeline.settings.checks import cross_problems
-from pipeline.settings.document import Document, KeyPath, key_name, read_file
+from pipeline.settings.document import Document, read_file
 from pipeline.settings.model import Section, Settings
+from pipeline.settings.problem import KeyPath, Problem, key_name
 from pipeline.settings.types import is_dsn
 
 _ERA = "ERA_ID VERSION_LABEL NETWORK LEDGER_START LEDGER_END PARTITION_SIZE ALLOW_OVERWRITE"
@@ -24,7 +26,7 @@ _SOURCE = (
 )
 _STORAGE = "BACKEND LOCAL_DIR GCS_BUCKET S3_BUCKET S3_ENDPOINT S3_REGION PREFIX"
 
-#: Variable of the environment, to the key it stands for.
+#: Environment variable, to the key that it sets.
 VARIABLES: dict[str, tuple[str, ...]] = {
     "COPIER_ID": ("copier_id",),
     **{name: ("era", name.lower()) for name in _ERA.split()},
@@ -49,8 +51,8 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "BRONZE_COMPRESSION": ("bronze", "compression"),
 }
 
-#: Longest part of a value that an error shows, in characters.
-_SHOWN = 120
+#: Longest part of a value that a message quotes, in characters.
+_MAX_QUOTED = 120
 
 
 def load(
@@ -59,13 +61,13 @@ def load(
     """Load the settings.
 
     Args:
-        path: the YAML file; None takes the one that CONFIG_FILE names, if any.
-        environ: the environment; None is the process's own. An empty variable counts as not set.
-        unused: sections that are not read, so that nothing can be wrong with them; they have their defaults.
+        path: the YAML file; None: the one that the variable CONFIG_FILE names, if any.
+        environ: the environment; None: that of the process. An empty variable counts as not set.
+        unused: sections that are neither read nor checked; they have their defaults.
 
     Raises:
-        ConfigError: the file cannot be read, or something in it or in the environment is wrong. The message
-            lists every error, one a line, with the key, its value and what is allowed; secrets are masked.
+        ConfigError: the file cannot be read, or it or the environment is wrong. The message lists every problem, one a
+            line, with the key, its value and what is allowed; secrets are masked.
     """
     environ = os.environ if environ is None else environ
     path = path or environ.get("CONFIG_FILE") or None
@@ -77,37 +79,38 @@ def load(
 
 
 def from_document(document: Document, environ: Mapping[str, str], *, unused: Collection[str] = ()) -> Settings:
-    """Make the settings of a file that was read already; see `load`."""
+    """Make the settings from a document that was read already; see `load`."""
     values: dict[str, Any] = {name: deepcopy(value) for name, value in document.values.items() if name not in unused}
-    origins = {path: f"line {line}" for path, line in document.lines.items()}
-    problems = list(document.problems)
-    problems += _overlay(values, environ, origins, unused)
+    origins = {key: f"line {line}" for key, line in document.lines.items()}
+    problems = [problem for problem in document.problems if not (problem.key and problem.key[0] in unused)]
+    problems += _apply_environment(values, environ, origins, unused)
     try:
         settings, broken = Settings.model_validate(values), set[KeyPath]()
     except ValidationError as error:
         settings, broken = _without_broken(values, error)
-        problems += _described(error, origins)
+        problems += _validation_problems(error)
     broken |= {(name,) for name in unused}
-    # After a syntax error nothing is known of the keys that follow it, so nothing is said of what is missing.
+    # After a syntax error the keys that follow it are unknown, so that none of them can be called missing.
     if document.values or not document.problems:
-        for problem in cross_problems(settings, broken):
-            problems.append(_at(problem.keys[0], problem.message, origins))
+        problems += cross_problems(settings, broken)
     if problems:
         count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
-        raise ConfigError("\n".join([f"the settings have {count}", *(f"  - {problem}" for problem in problems)]))
+        lines = (f"  - {replace(one, origin=one.origin or origins.get(one.key, ''))}" for one in problems)
+        raise ConfigError("\n".join([f"the settings have {count}", *lines]))
     return settings
 
 
-def _overlay(
+def _apply_environment(
     values: dict[str, Any], environ: Mapping[str, str], origins: dict[KeyPath, str], unused: Collection[str]
-) -> Iterator[str]:
-    """Put what the environment says over `values`; yield what cannot be put there."""
+) -> Iterator[Problem]:
+    """Override `values` with the variables of the environment; yield the problems of those that cannot be used."""
     for variable, path in VARIABLES.items():
         value = environ.get(variable)
         if not value or path[0] in unused:
             continue
         if path[0] == "era" and values.get("eras"):
-            yield f"{variable} is set in the environment, but the file has `eras`: unset it, or configure one `era`"
+            message = "is set in the environment, but the file has `eras`: unset it, or configure one `era`"
+            yield Problem(("era", *path[1:]), message, origin=variable)
             continue
         holder: Any = values
         if len(path) == 2:
@@ -115,15 +118,15 @@ def _overlay(
                 values[path[0]] = {}
             holder = values[path[0]]
         if not isinstance(holder, dict):
-            continue  # no section: reported as that
+            continue  # not a section: reported by the validation
         if variable == "METRICS_ADDRESS":
-            holder.pop("port", None)  # the file's; METRICS_PORT comes after this
+            holder.pop("port", None)  # that of the file; METRICS_PORT is applied after this
         holder[path[-1]] = value
         origins[path] = variable
 
 
 def _without_broken(values: dict[str, Any], error: ValidationError) -> tuple[Settings, set[KeyPath]]:
-    """The settings where what `error` reports has its default, and the keys that it reports."""
+    """The settings with the default for each key that `error` reports, and these keys."""
     broken: set[KeyPath] = set()
     for detail in error.errors():
         path = tuple(detail["loc"])
@@ -138,38 +141,32 @@ def _without_broken(values: dict[str, Any], error: ValidationError) -> tuple[Set
     return Settings.model_validate(values), broken
 
 
-def _described(error: ValidationError, origins: Mapping[KeyPath, str]) -> Iterator[str]:
+def _validation_problems(error: ValidationError) -> Iterator[Problem]:
     for detail in error.errors():
-        path = tuple(detail["loc"])
+        key = tuple(detail["loc"])
         kind = detail["type"]
         if kind == "extra_forbidden":
-            yield _at(path, f"is not a key{_suggestion(path)}", origins)
+            yield Problem(key, f"is not a key{_suggestion(key)}")
         elif kind == "value_error":
-            yield _at(path, f"{_shown(path, detail['input'])} {detail['ctx']['error']}", origins)
+            yield Problem(key, f"{_quoted(key, detail['input'])} {detail['ctx']['error']}")
         elif kind == "tuple_type":
-            yield _at(path, "must be a list (`[a, b]`, or one `- a` a line)", origins)
+            yield Problem(key, "must be a list (`[a, b]`, or one `- a` a line)")
         else:
-            yield _at(path, "must be a section of keys and values", origins)
+            yield Problem(key, "must be a section of keys and values")
 
 
-def _at(path: KeyPath, message: str, origins: Mapping[KeyPath, str]) -> str:
-    """`message` about the key at `path`, with where that was given."""
-    origin = origins.get(path)
-    return f"{key_name(path)}{f' ({origin})' if origin else ''}: {message}"
-
-
-def _shown(path: KeyPath, value: object) -> str:
+def _quoted(key: KeyPath, value: object) -> str:
     if isinstance(value, (dict, list)):
         return "a section or list"
     text = str(value)
-    if path == ("catalog", "postgres_dsn") and not is_dsn(text):
-        text = MASK  # nothing tells which part of it is the password
+    if key == ("catalog", "postgres_dsn") and not is_dsn(text):
+        text = MASK  # it is not known which part of it is the password
     text = redact(text, secrets_in(text))
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+    return repr(text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…")
 
 
-def _suggestion(path: KeyPath) -> str:
-    """The nearest known key, in the same section or with the same name in another."""
+def _suggestion(key: KeyPath) -> str:
+    """The nearest known key of the section, or the key of this name in another section."""
     sections = {name: field.annotation for name, field in Settings.model_fields.items()}
     keys = {
         name: list(kind.model_fields)
@@ -177,22 +174,12 @@ def _suggestion(path: KeyPath) -> str:
         if isinstance(kind, type) and issubclass(kind, Section)
     }
     keys["eras"] = keys["era"]
-    word = str(path[-1])
-    home = path[:-1]
-    beside = keys[str(home[0])] if home else list(sections)
-    if near := get_close_matches(word.lower(), beside, 1):
-        return f": did you mean {key_name(home + (near[0],))}?"
-    elsewhere = [f"{section}.{word}" for section, names in keys.items() if word in names and section != "eras"]
+    word = str(key[-1])
+    section = key[:-1]
+    known = keys[str(section[0])] if section else list(sections)
+    if near := get_close_matches(word.lower(), known, 1):
+        return f": did you mean {key_name((*section, near[0]))}?"
+    elsewhere = [f"{name}.{word}" for name, names in keys.items() if word in names and name != "eras"]
     if elsewhere:
         return f": did you mean {' or '.join(elsewhere)}?"
-    return f": known are {', '.join(beside)}"
-
-
-def known_keys() -> Iterator[str]:
-    """Every key, such as ``era.era_id``; those of an element of ``eras`` are those of ``era``."""
-    for name, field in Settings.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            yield from (f"{name}.{key}" for key in kind.model_fields)
-        else:
-            yield name
+    return f": known are {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""Which place each part of the settings means: a directory, or a prefix of a bucket."""
+"""The storage locations that the settings name: of the lake, the dataset, the event files and the checkpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DATASTORES = {"GCS": "gs", "S3": "s3"}
 
 
 def lake_location(settings: Settings) -> StorageLocation:
-    """The lake's. Raises `ConfigError` when it cannot be one."""
+    """The location of the lake. Raises `ConfigError` when the settings name none."""
     source = settings.source
     if source.mode == "local":
         url = source.local_path
@@ -29,7 +29,7 @@ def lake_location(settings: Settings) -> StorageLocation:
         url = f"gs://{join(source.gcs_bucket, source.gcs_prefix)}"
     else:
         url = f"s3://{join(source.s3_bucket, source.s3_prefix)}"
-    return _place(
+    return _location(
         url,
         s3_endpoint=source.s3_endpoint,
         s3_region=source.s3_region,
@@ -39,11 +39,11 @@ def lake_location(settings: Settings) -> StorageLocation:
     )
 
 
-def storage_location(settings: Settings) -> StorageLocation:
-    """Where partitions go: on object stores with the prefix, so that everything stays below it.
+def dataset_location(settings: Settings) -> StorageLocation:
+    """The location that partitions are published to: in a bucket with the prefix, so that all requests stay below it.
 
     Raises:
-        ConfigError: it cannot be one, or has no such option as is set.
+        ConfigError: the settings name no location, or an option that its backend does not have.
     """
     storage = settings.storage
     if storage.backend == "local":
@@ -55,7 +55,7 @@ def storage_location(settings: Settings) -> StorageLocation:
     else:
         url = f"s3://{join(storage.s3_bucket, storage.prefix)}"
     lock = storage.object_lock
-    return _place(
+    return _location(
         url,
         s3_endpoint=storage.s3_endpoint,
         s3_region=storage.s3_region,
@@ -68,24 +68,24 @@ def storage_location(settings: Settings) -> StorageLocation:
     )
 
 
-def storage_prefix(settings: Settings) -> str:
-    """Key prefix of partitions below `storage_location`."""
-    return settings.storage.prefix if storage_location(settings).scheme == "local" else ""
+def dataset_prefix(settings: Settings, location: StorageLocation) -> str:
+    """The key prefix of partitions below `location`, which `dataset_location` returned."""
+    return settings.storage.prefix if location.scheme == "local" else ""
 
 
 def events_location(settings: Settings) -> StorageLocation | None:
-    """The audit stream's; None when there is none. A bucket is reached as the storage is."""
-    return _beside_storage(settings, settings.pas.backup_dir) if settings.pas.enabled else None
+    """The location of the event files; None without an audit stream. S3 options are those of the dataset."""
+    return _state_location(settings, settings.pas.backup_dir) if settings.pas.enabled else None
 
 
 def checkpoint_location(settings: Settings) -> StorageLocation | None:
-    """The checkpoints'; None when they are switched off. A bucket is reached as the storage is."""
-    return _beside_storage(settings, settings.checkpoint.dir) if settings.checkpoint.enabled else None
+    """The location of the checkpoints; None when they are switched off. S3 options are those of the dataset."""
+    return _state_location(settings, settings.checkpoint.dir) if settings.checkpoint.enabled else None
 
 
-def _beside_storage(settings: Settings, url: str) -> StorageLocation:
+def _state_location(settings: Settings, url: str) -> StorageLocation:
     storage = settings.storage
-    return _place(
+    return _location(
         url,
         s3_endpoint=storage.s3_endpoint,
         s3_region=storage.s3_region,
@@ -93,30 +93,31 @@ def _beside_storage(settings: Settings, url: str) -> StorageLocation:
     )
 
 
-def local_place(location: str) -> Path:
-    """The path of a local place that is written as a path or as a ``file:///`` URL.
+def local_path(location: str) -> Path:
+    """The path of a directory that is written as a path or as a ``file:///`` URL.
 
     Raises:
-        ConfigError: it is the URL of something else.
+        ConfigError: it is another URL.
     """
     if "://" not in location:
         return Path(location)
     parts = urlsplit(location)
     if parts.scheme != "file":
         raise ConfigError(
-            f"{redact(location)!r} is no place: give a directory, file:///…, gs://bucket/prefix or s3://bucket/prefix"
+            f"{redact(location)!r} is not a storage location: give a directory, file:///…, gs://bucket/prefix or"
+            " s3://bucket/prefix"
         )
     if parts.netloc not in ("", "localhost"):
         raise ConfigError(f"{redact(location)!r} names a host: write file:/// and the absolute path")
     if "\0" in (path := unquote(parts.path)):
-        raise ConfigError(f"{location!r} holds a NUL character")
+        raise ConfigError(f"{location!r} contains a NUL character")
     return Path(path)
 
 
-def _place(url: str, *, s3_endpoint: str, s3_region: str, **options: Any) -> StorageLocation:
+def _location(url: str, *, s3_endpoint: str, s3_region: str, **options: Any) -> StorageLocation:
     if url.partition("://")[0] not in ("gs", "s3"):
-        url = os.path.abspath(local_place(url))  # noqa: PTH100 - resolves "..", and no links
+        url = os.path.abspath(local_path(url))  # noqa: PTH100 - resolves "..", but no symbolic links
     url = url.rstrip("/") or "/"
-    if url.startswith("s3://"):  # set for S3, and meant for that alone
+    if url.startswith("s3://"):  # these two keys concern S3 only
         options |= {"endpoint": s3_endpoint, "region": s3_region}
     return StorageLocation(url, **{name: value for name, value in options.items() if value not in ("", 0, False)})

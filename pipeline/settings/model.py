@@ -1,6 +1,6 @@
-"""The settings: one frozen model for each section of the file, with every key, its type and its default.
+"""The settings: a frozen model for each section of the file, with every key, its type and its default.
 
-A `Settings` made by `pipeline.settings.load` is checked across keys too; one made by hand is not.
+`pipeline.settings.load` also checks keys against each other; a `Settings` made otherwise is not checked like that.
 """
 
 from __future__ import annotations
@@ -19,39 +19,38 @@ from bronze.redact import redact, secrets_in
 from pipeline.settings.types import (
     Address,
     DatastorePath,
-    DeliveryEndpoint,
     Dsn,
     Flag,
     GcsBucket,
     Ledger,
-    Name,
+    LedgerCount,
+    PathSegment,
     Prefix,
     S3Bucket,
-    Size,
+    ServerUrl,
     Text,
     Url,
     UrlPath,
     choice,
-    split_address,
-    whole,
+    integer,
 )
 
-#: Variables of the environment whose values are never to be shown, beside what the settings hold.
+#: Environment variables whose values must never be shown, in addition to the secrets in the settings.
 SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CATALOG_DSN")
 
-#: Sections that describe the lake: whoever works on what was published needs none of them.
+#: Sections that describe the lake: commands that work on what was published do not need them.
 LAKE_SECTIONS = frozenset({"source"})
 
 
 class Section(BaseModel):
-    """What all sections share: unknown keys are errors, a key without a value has its default."""
+    """Base of all sections: unknown keys are errors, and a key without a value has its default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
     def _drop_unset(cls, values: object) -> object:
-        """Null means unset; so does empty text where the default is text (the Go copier's files are full of it)."""
+        """Null means unset, and so does empty text where the default is a text: files of the Go copier rely on it."""
         if not isinstance(values, Mapping):
             return {} if values is None else values
         texts = {name for name, field in cls.model_fields.items() if isinstance(field.default, str)}
@@ -65,23 +64,23 @@ class Section(BaseModel):
 class EraSettings(Section):
     """An era; see `bronze.partitioning.era.Era`."""
 
-    era_id: Name = "pre_p23"
-    version_label: Name = "v1"
-    network: Name = "pubnet"
+    era_id: PathSegment = "pre_p23"
+    version_label: PathSegment = "v1"
+    network: PathSegment = "pubnet"
     ledger_start: Ledger = 1
     ledger_end: Ledger = 0
-    partition_size: Size = 10000
+    partition_size: LedgerCount = 10000
     allow_overwrite: Flag = False
-    protocol_min: Annotated[int, whole(0, 1000)] | None = None
-    protocol_max: Annotated[int, whole(0, 1000)] | None = None
+    protocol_min: Annotated[int, integer(0, 1000)] | None = None
+    protocol_max: Annotated[int, integer(0, 1000)] | None = None
 
     def era(self) -> Era:
-        """The era itself. Raises `ConfigError` when its keys contradict each other."""
+        """Convert to an `Era`. Raises `ConfigError` when keys contradict each other."""
         return Era(**self.model_dump())
 
 
 class SourceSettings(Section):
-    """The lake that is read. 0 and empty mean for its layout: as its .config.json or its names say."""
+    """The lake. For the keys of its layout, 0 and empty mean: as its .config.json or its object names say."""
 
     mode: Annotated[Literal["local", "gcs", "s3", "datastore"], choice("local", "gcs", "s3", "datastore")] = "local"
     local_path: Text = ""
@@ -89,7 +88,7 @@ class SourceSettings(Section):
     gcs_prefix: Prefix = ""
     s3_bucket: S3Bucket = ""
     s3_prefix: Prefix = ""
-    s3_endpoint: DeliveryEndpoint = ""
+    s3_endpoint: ServerUrl = ""
     s3_region: Text = ""
     datastore_type: Annotated[Literal["", "GCS", "S3"], choice("", "GCS", "S3", upper=True)] = ""
     datastore_path: DatastorePath = ""
@@ -100,14 +99,14 @@ class SourceSettings(Section):
     files_per_directory: Ledger = 0
     extension: Annotated[Literal["", "zst", "zstd"], choice("", "zst", "zstd")] = ""
     network_passphrase: Text = ""
-    max_object_mb: Annotated[int, whole(1, 2047, "MiB")] = 1024
+    max_object_mb: Annotated[int, integer(1, 2047, "MiB")] = 1024
 
 
 class ObjectLockSettings(Section):
-    """How long what is published must not be changed or removed; 0 days: not at all."""
+    """How long published objects are locked against change and removal; 0 days: not at all."""
 
     mode: Annotated[Literal["", "GOVERNANCE", "COMPLIANCE"], choice("", "GOVERNANCE", "COMPLIANCE", upper=True)] = ""
-    days: Annotated[int, whole(0, 36_500)] = 0
+    days: Annotated[int, integer(0, 36_500)] = 0
 
 
 class StorageSettings(Section):
@@ -117,7 +116,7 @@ class StorageSettings(Section):
     local_dir: Text = "./data"
     gcs_bucket: GcsBucket = ""
     s3_bucket: S3Bucket = ""
-    s3_endpoint: DeliveryEndpoint = ""
+    s3_endpoint: ServerUrl = ""
     s3_region: Text = ""
     prefix: Prefix = "bronze/"
     storage_class: Text = ""
@@ -127,7 +126,7 @@ class StorageSettings(Section):
 
 
 class CatalogSettings(Section):
-    """The PostgreSQL catalog; there is none when the connection string is empty."""
+    """The PostgreSQL catalog; an empty connection string means no catalog."""
 
     postgres_dsn: Dsn = SecretStr("")
     namespace: Text = "mainnet"
@@ -135,7 +134,7 @@ class CatalogSettings(Section):
 
 
 class PasSettings(Section):
-    """The Public Audit Stream; without an endpoint its events are files only."""
+    """The Public Audit Stream; without an endpoint, events are written to files only."""
 
     enabled: Flag = False
     endpoint: Url = ""
@@ -144,28 +143,28 @@ class PasSettings(Section):
 
 
 class CheckpointSettings(Section):
-    """Where a run leaves how far it came."""
+    """Where the position of each chain is recorded."""
 
     enabled: Flag = True
     dir: Text = "./state"
 
 
 class PerfSettings(Section):
-    """How much is done at once. Nothing here changes a byte of what is published."""
+    """Concurrency, retries and limits. No key here changes a byte of what is published."""
 
-    # The Go copier took 0 for "the default" in three of these, and existing files say so.
-    max_in_flight_partitions: Annotated[int, whole(0, 1024), AfterValidator(lambda count: count or 4)] = 4
-    workers: Annotated[int, whole(0, 1024)] = 0
-    queue_size: Annotated[int, whole(0, 1_000_000)] = 0
-    retry_attempts: Annotated[int, whole(0, 100), AfterValidator(lambda count: count or 3)] = 3
-    retry_backoff_ms: Annotated[int, whole(0, 600_000, "milliseconds"), AfterValidator(lambda ms: ms or 1000)] = 1000
-    wave_partitions: Annotated[int, whole(0, 1_000_000)] = 0
-    max_upload_mb_s: Annotated[int, whole(0, 1_000_000, "MB a second; 0: no limit")] = 0
-    max_download_mb_s: Annotated[int, whole(0, 1_000_000, "MB a second; 0: no limit")] = 0
+    # In the Go copier 0 meant the default for three of these keys, and existing files contain it.
+    max_in_flight_partitions: Annotated[int, integer(0, 1024), AfterValidator(lambda count: count or 4)] = 4
+    workers: Annotated[int, integer(0, 1024)] = 0
+    queue_size: Annotated[int, integer(0, 1_000_000)] = 0
+    retry_attempts: Annotated[int, integer(0, 100), AfterValidator(lambda count: count or 3)] = 3
+    retry_backoff_ms: Annotated[int, integer(0, 600_000, "milliseconds"), AfterValidator(lambda ms: ms or 1000)] = 1000
+    wave_partitions: Annotated[int, integer(0, 1_000_000)] = 0
+    max_upload_mb_s: Annotated[int, integer(0, 1_000_000, "MB a second; 0: no limit")] = 0
+    max_download_mb_s: Annotated[int, integer(0, 1_000_000, "MB a second; 0: no limit")] = 0
 
 
 class LoggingSettings(Section):
-    """How the log is written."""
+    """Format and level of the log."""
 
     format: Annotated[Literal["text", "json"], choice("text", "json")] = "text"
     level: Annotated[
@@ -175,24 +174,18 @@ class LoggingSettings(Section):
 
 
 class MetricsSettings(Section):
-    """The Prometheus endpoint."""
+    """The Prometheus endpoint: checked, but without effect in this version, which serves no metrics."""
 
     enabled: Flag = False
     address: Address = ":9090"
-    port: Annotated[int, whole(0, 65535)] | None = None
+    port: Annotated[int, integer(0, 65535)] | None = None
     path: UrlPath = "/metrics"
-
-    @property
-    def listen(self) -> tuple[str, int]:
-        """Host (empty for all interfaces) and port; `port` takes the place of the port in `address`."""
-        host, port = split_address(self.address)
-        return host, port if self.port is None else self.port
 
 
 class BronzeSettings(Section):
-    """What is published."""
+    """The published table."""
 
-    primary_table: Name = PRIMARY_TABLE
+    primary_table: PathSegment = PRIMARY_TABLE
     compression: Annotated[Literal["zstd", "snappy", "none"], choice(*COMPRESSIONS)] = "zstd"
     publish_partial: Flag = False
 
@@ -203,7 +196,7 @@ class Settings(Section):
     copier_id: Text = "bronze-copier-001"
     era: EraSettings = EraSettings()
     eras: tuple[EraSettings, ...] = ()
-    active_eras: tuple[Name, ...] = ()
+    active_eras: tuple[PathSegment, ...] = ()
     source: SourceSettings = SourceSettings()
     storage: StorageSettings = StorageSettings()
     catalog: CatalogSettings = CatalogSettings()
@@ -215,18 +208,18 @@ class Settings(Section):
     bronze: BronzeSettings = BronzeSettings()
 
     def all_eras(self) -> tuple[Era, ...]:
-        """All eras in ledger order: those of `eras`, or the single `era` when there are none.
+        """All eras in ledger order: those of `eras`, or the single `era` when `eras` is empty.
 
         Raises:
-            ConfigError: they overlap or contradict themselves (not when loaded by `pipeline.settings.load`).
+            ConfigError: eras overlap, or keys contradict each other (`pipeline.settings.load` refuses both).
         """
         return ordered_eras(era.era() for era in self.eras or (self.era,))
 
     def active(self, chosen: Sequence[str] | None = None) -> list[Era]:
-        """The eras to copy, in ledger order: those that `chosen` (else `active_eras`) names by era_id, or all.
+        """The eras to copy, in ledger order: those whose ids `chosen` (else `active_eras`) lists; all if it is empty.
 
         Raises:
-            ConfigError: a name is that of no era.
+            ConfigError: no era has one of the ids.
         """
         eras = self.all_eras()
         names = self.active_eras if chosen is None else chosen
@@ -237,14 +230,14 @@ class Settings(Section):
 
     @property
     def workers(self) -> int:
-        """Worker processes: `perf.workers`, or the number of cores this process may use."""
+        """Number of workers: `perf.workers`, or the number of cores that this process may use."""
         if self.perf.workers:
             return self.perf.workers
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     @property
     def warnings(self) -> list[str]:
-        """What is probably not meant as it stands, though it is not an error, a sentence each."""
+        """Sentences about settings that are valid but have no effect."""
         found = []
         if self.eras and self.model_fields_set >= {"era", "eras"}:
             found.append("the settings give both `eras` and `era`: `era` is not used")
@@ -253,34 +246,16 @@ class Settings(Section):
         return found
 
     def secrets(self, environ: Mapping[str, str] | None = None) -> frozenset[str]:
-        """Strings that must never be shown: of the settings, and of `SECRET_VARIABLES` in `environ`."""
+        """Strings that must never be shown: from the settings, and from `SECRET_VARIABLES` in `environ`."""
         dsn = self.catalog.postgres_dsn.get_secret_value()
         found = secrets_in(dsn) | secrets_in(self.pas.endpoint)
         values = [value for name in SECRET_VARIABLES if (value := (environ or {}).get(name))]
         return found.union(values, [dsn] if dsn else [])
 
-    def redacted(self) -> dict[str, Any]:
-        """Every key with its value, fit for showing and for JSON."""
-        shown = _redacted(self.model_dump())
-        assert isinstance(shown, dict)
-        return shown
-
 
 def unknown_era(name: str, known: Iterable[str]) -> str:
-    """The sentence that says that `name` is no era's, with the nearest one that is."""
+    """The message that no era has the id `name`, with the nearest id that exists."""
     known = list(known)
     near = get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"there is no era {name!r}: {hint}configured are {', '.join(known)}"
-
-
-def _redacted(value: object) -> object:
-    if isinstance(value, SecretStr):
-        return redact(value.get_secret_value())
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {key: _redacted(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_redacted(item) for item in value]
-    return value

@@ -1,4 +1,6 @@
-"""The types of the keys: each takes a text (or a value of its own type) and says what is allowed otherwise."""
+"""The types of keys: each converts a text (or takes a value of its own type), or raises ValueError with what is
+allowed.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,18 @@ _DSN_PAIR = r"[A-Za-z_]+\s*=\s*(?:'(?:\\.|[^'\\])*'|[^\s']\S*)?"
 _DSN_PAIRS = re.compile(rf"\s*{_DSN_PAIR}(?:\s+{_DSN_PAIR})*\s*")
 
 
-def whole(low: int, high: int, meaning: str = "") -> BeforeValidator:
-    """A whole number from `low` to `high` (inclusive), decimal or ``0x…``, with ``_`` between digits if wished."""
+def integer(low: int, high: int, meaning: str = "") -> BeforeValidator:
+    """An integer from `low` to `high` (inclusive), decimal or ``0x…``, optionally with ``_`` between digits.
+
+    Args:
+        meaning: the unit or a remark, for the message.
+    """
     allowed = f"a whole number from {low} to {high}" + (f" ({meaning})" if meaning else "")
 
     def parse(value: object) -> int:
         if isinstance(value, str):
             try:
-                value = int(value, 0)  # 0: a leading zero, octal for some and decimal for others, is refused
+                value = int(value, 0)  # base 0 refuses a leading zero: is it octal or decimal?
             except ValueError:
                 raise ValueError(f"must be {allowed}") from None
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -38,7 +44,12 @@ def whole(low: int, high: int, meaning: str = "") -> BeforeValidator:
 
 
 def choice(*allowed: str, upper: bool = False, synonyms: dict[str, str] | None = None) -> BeforeValidator:
-    """One of the words `allowed`, in upper or lower case."""
+    """One of the words `allowed`, in upper or lower case.
+
+    Args:
+        upper: whether the words are normalised to upper case instead of lower case.
+        synonyms: other words, to the allowed word that each stands for.
+    """
 
     def parse(value: object) -> str:
         word = str(value).strip()
@@ -69,11 +80,11 @@ def _as_text(value: object) -> str:
 def _text(value: object) -> str:
     text = _as_text(value)
     if _CONTROL.search(text):
-        raise ValueError("must not hold control characters")
+        raise ValueError("must not contain control characters")
     return text
 
 
-def _name(value: object) -> str:
+def _path_segment(value: object) -> str:
     text = _text(value)
     if not is_plain_segment(text):
         raise ValueError(f"must be a plain path segment: {SEGMENT_RULE}")
@@ -81,18 +92,18 @@ def _name(value: object) -> str:
 
 
 def _bucket_of(scheme: str) -> BeforeValidator:
-    """A bucket's name, or ``scheme://bucket/prefix``, which becomes ``bucket/prefix``."""
+    """The name of a bucket, or ``scheme://bucket/prefix``, which becomes ``bucket/prefix``."""
 
     def parse(value: object) -> str:
         text = _text(value)
         if text.startswith(f"{scheme}://"):
             return _bucket_and_prefix(text.removeprefix(f"{scheme}://"))
         if "://" in text:
-            raise ValueError(f"must be a bucket's bare name, or {scheme}://bucket/prefix")
+            raise ValueError(f"must be the name of a bucket, or {scheme}://bucket/prefix")
         if "/" in text:
-            raise ValueError("must be a bucket's bare name: what follows the slash belongs in the prefix")
+            raise ValueError("must be the name of a bucket: what follows the slash belongs in the prefix")
         if text and not _BUCKET.fullmatch(text):
-            raise ValueError("must be a bucket's name: 3 to 222 letters, digits, '.', '_' and '-'")
+            raise ValueError("must be the name of a bucket: 3 to 222 letters, digits, '.', '_' and '-'")
         return text
 
     return BeforeValidator(parse)
@@ -101,16 +112,12 @@ def _bucket_of(scheme: str) -> BeforeValidator:
 def _bucket_and_prefix(text: str) -> str:
     bucket, _, prefix = text.partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise ValueError("must be bucket/prefix, beginning with a bucket's name")
-    return f"{bucket}/{clean_prefix(prefix.lstrip('/'))}".rstrip("/")
+        raise ValueError("must be bucket/prefix, beginning with the name of a bucket")
+    return f"{bucket}/{_clean_prefix(prefix.lstrip('/'))}".rstrip("/")
 
 
-def clean_prefix(text: str) -> str:
-    """The prefix `text` without empty and ``.`` segments and with a slash at its end; empty for none.
-
-    Raises:
-        ValueError: it is absolute, climbs (``..``), or holds a backslash or a control character.
-    """
+def _clean_prefix(text: str) -> str:
+    """The prefix without empty and ``.`` segments and with a slash at its end; an empty prefix stays empty."""
     if "://" in text:
         raise ValueError("must be a path, not a URL")
     if text.startswith("/") or "\\" in text or _CONTROL.search(text) or ".." in text.split("/"):
@@ -120,7 +127,7 @@ def clean_prefix(text: str) -> str:
 
 
 def _prefix(value: object) -> str:
-    return clean_prefix(_as_text(value))
+    return _clean_prefix(_as_text(value))
 
 
 def _datastore_path(value: object) -> str:
@@ -137,7 +144,7 @@ def _url(value: object) -> str:
     text = _text(value).strip()
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises when it is none
+        _ = parts.port  # raises when it is not a number
     except ValueError:
         raise ValueError("must be a URL, such as https://host:443/path") from None
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or " " in text):
@@ -145,10 +152,10 @@ def _url(value: object) -> str:
     return text
 
 
-def _endpoint(value: object) -> str:
+def _server_url(value: object) -> str:
     text = _url(value)
     if "@" in urlsplit(text).netloc:
-        raise ValueError("must not hold credentials: give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        raise ValueError("must not contain credentials: give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     return text
 
 
@@ -157,12 +164,12 @@ def is_dsn(text: str) -> bool:
     if not text.startswith(("postgres://", "postgresql://")):
         return _DSN_PAIRS.fullmatch(text) is not None
     try:
-        # Several hosts (`a:1,b:2`) are legal and no URL: the port of one is all that can be looked at.
+        # Several hosts (`a:1,b:2`) are legal, but not a URL: only the port of a single host can be checked.
         parts = urlsplit(text)
         host = "," in parts.netloc or parts.port is None or parts.port > 0
     except ValueError:
         return False
-    # An @ or / of the password that is not escaped: libpq would take a part of it for the host, and name it.
+    # An unescaped @ or / in the password: libpq would take a part of the password for the host, and show it in errors.
     return host and parts.netloc.count("@") <= 1 and "@" not in parts.path + parts.fragment
 
 
@@ -176,42 +183,32 @@ def _dsn(value: object) -> SecretStr:
     return SecretStr(text)
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """Take ``host:port`` apart; the host is empty for all interfaces.
-
-    Raises:
-        ValueError: `address` is no such thing.
-    """
-    match = _ADDRESS.fullmatch(address)
-    if not match or int(match["port"]) > 65535:
-        raise ValueError("must be host:port or :port, the port from 0 (any free one) to 65535")
-    return match["host"].strip("[]"), int(match["port"])
-
-
 def _address(value: object) -> str:
     text = _text(value)
-    split_address(text)
+    match = _ADDRESS.fullmatch(text)
+    if not match or int(match["port"]) > 65535:
+        raise ValueError("must be host:port or :port, with a port from 0 to 65535")
     return text
 
 
 def _url_path(value: object) -> str:
     text = _text(value)
     if not text.startswith("/") or any(sign in text for sign in " ?#"):
-        raise ValueError("must begin with / and hold no space, '?' or '#'")
+        raise ValueError("must begin with / and contain no space, '?' or '#'")
     return text
 
 
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Text: TypeAlias = Annotated[str, BeforeValidator(_text)]
-Name: TypeAlias = Annotated[str, BeforeValidator(_name)]
+PathSegment: TypeAlias = Annotated[str, BeforeValidator(_path_segment)]
 GcsBucket: TypeAlias = Annotated[str, _bucket_of("gs")]
 S3Bucket: TypeAlias = Annotated[str, _bucket_of("s3")]
 Prefix: TypeAlias = Annotated[str, BeforeValidator(_prefix)]
 DatastorePath: TypeAlias = Annotated[str, BeforeValidator(_datastore_path)]
 Url: TypeAlias = Annotated[str, BeforeValidator(_url)]
-DeliveryEndpoint: TypeAlias = Annotated[str, BeforeValidator(_endpoint)]
+ServerUrl: TypeAlias = Annotated[str, BeforeValidator(_server_url)]
 Dsn: TypeAlias = Annotated[SecretStr, BeforeValidator(_dsn)]
 Address: TypeAlias = Annotated[str, BeforeValidator(_address)]
 UrlPath: TypeAlias = Annotated[str, BeforeValidator(_url_path)]
-Ledger: TypeAlias = Annotated[int, whole(0, MAX_LEDGER)]
-Size: TypeAlias = Annotated[int, whole(1, MAX_LEDGER)]
+Ledger: TypeAlias = Annotated[int, integer(0, MAX_LEDGER)]
+LedgerCount: TypeAlias = Annotated[int, integer(1, MAX_LEDGER)]

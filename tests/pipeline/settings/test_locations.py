@@ -1,4 +1,4 @@
-"""Which places the settings mean."""
+"""The storage locations that the settings name."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pipeline.settings.document import Document
 from pipeline.settings.load import from_document
 from pipeline.settings.locations import (
     checkpoint_location,
+    dataset_location,
+    dataset_prefix,
     events_location,
     lake_location,
-    storage_location,
-    storage_prefix,
+    local_path,
 )
 from pipeline.settings.model import Settings
 
@@ -51,11 +52,11 @@ def settings(**sections: dict[str, Any]) -> Settings:
         ),
     ],
 )
-def test_the_lake(source: dict[str, Any], location: StorageLocation) -> None:
+def test_lake_location(source: dict[str, Any], location: StorageLocation) -> None:
     assert lake_location(settings(source=source)) == location
 
 
-def test_a_relative_directory_is_the_working_directorys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_relative_directory_is_resolved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert lake_location(settings()) == StorageLocation(f"{tmp_path}/lake")
 
@@ -88,13 +89,13 @@ def test_a_relative_directory_is_the_working_directorys(monkeypatch: pytest.Monk
         ),
     ],
 )
-def test_the_storage(storage: dict[str, Any], location: StorageLocation, prefix: str) -> None:
+def test_dataset_location_and_prefix(storage: dict[str, Any], location: StorageLocation, prefix: str) -> None:
     chosen = settings(storage=storage)
-    assert storage_location(chosen) == location
-    assert storage_prefix(chosen) == prefix
+    assert dataset_location(chosen) == location
+    assert dataset_prefix(chosen, location) == prefix
 
 
-def test_events_and_checkpoints_are_reached_as_the_storage_is() -> None:
+def test_state_locations_share_storage_options() -> None:
     chosen = settings(
         storage={"backend": "s3", "s3_bucket": "bucket", "s3_endpoint": "http://h:1", "s3_region": "r", "kms_key": "k"},
         pas={"enabled": True, "backup_dir": "s3://bucket/pas"},
@@ -104,16 +105,24 @@ def test_events_and_checkpoints_are_reached_as_the_storage_is() -> None:
     assert checkpoint_location(chosen) == StorageLocation("gs://other/state")
 
 
-def test_what_is_switched_off_has_no_place() -> None:
+def test_disabled_state_has_no_location() -> None:
     chosen = settings(pas={"enabled": False}, checkpoint={"enabled": False})
     assert (events_location(chosen), checkpoint_location(chosen)) == (None, None)
 
 
-def test_bandwidth_limits() -> None:
+def test_bandwidth_limits_apply_to_buckets() -> None:
     chosen = settings(
         source={"mode": "gcs", "gcs_bucket": "bucket"},
         storage={"backend": "gcs", "gcs_bucket": "bucket"},
         perf={"max_upload_mb_s": 3, "max_download_mb_s": 4},
     )
     assert lake_location(chosen) == StorageLocation("gs://bucket", max_download_mb_s=4)
-    assert storage_location(chosen) == StorageLocation("gs://bucket/bronze", max_upload_mb_s=3)
+    assert dataset_location(chosen) == StorageLocation("gs://bucket/bronze", max_upload_mb_s=3)
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [("./a b", "a b"), ("/a", "/a"), ("file:///a%20b", "/a b"), ("file://localhost/a", "/a")],
+)
+def test_local_path_accepts_paths_and_file_urls(location: str, path: str) -> None:
+    assert local_path(location) == Path(path)
