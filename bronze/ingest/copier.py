@@ -10,7 +10,8 @@ from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest, file_name
 from bronze.dataset.publication import Publication
 from bronze.dataset.sink import HashingSink, NullSink
-from bronze.ingest.encoder import EncodedPartition, PartitionEncoder
+from bronze.ingest.encoder import PartitionEncoder
+from bronze.ingest.rows import EncodedPartition
 from bronze.outcomes import Outcome, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition

@@ -1,7 +1,7 @@
-"""Lake files decoded in order: into the caller's buffer, or ahead of need by threads of their own.
+"""Lake files decoded into ledgers: one at a time into a buffer, or in parallel ahead of the reader.
 
-Ahead costs one copy of each close meta and a few buffers; it pays when a partition has more than one core
-to itself. With a partition for each core it would only fight over them.
+Decoding ahead costs one copy of each close meta and a few buffers; it pays when a partition has more than one core
+to itself. With a partition for each core the threads would only compete for the cores.
 """
 
 from __future__ import annotations
@@ -18,120 +18,129 @@ from bronze.lake.zstd_frame import DecodeBuffer
 from bronze.ledger.close_meta import BATCH_HEADER_BYTES, CloseMeta, VerifyLevel, read_object
 from bronze.stellar import FIRST_LEDGER
 
-#: A buffer for one lake file; it grows to the largest.
+#: Bytes of a buffer for one lake file to begin with; it grows to the largest file.
 _FILE_BYTES = 2 * 1024 * 1024
-#: Decoded bytes that may wait for their turn, beside one file for each thread.
-_AHEAD_BYTES = 16 * 1024 * 1024
+#: Decoded bytes that may wait for the reader, in addition to one file for each thread.
+_MAX_WAITING_BYTES = 16 * 1024 * 1024
 
 
 def max_compressed_size(max_object: int) -> int:
-    """Bytes that a file of at most `max_object` decoded bytes may have as it is stored: zstd adds little at worst."""
+    """Most bytes that a lake file of at most `max_object` decoded bytes may have as stored: zstd adds little."""
     return max_object + max_object // 128 + 1024
 
 
 class FileDecoder:
-    """Reads, decodes and walks lake files, one at a time, into a buffer of its own.
+    """Reads, decodes and walks lake files. Threads may share one, each with a buffer of its own.
 
     Args:
-        capacity: bytes of the buffer to begin with.
+        verify: which hashes of each ledger to compute.
         max_object: most bytes that one file may decode to.
     """
 
-    def __init__(self, lake: Lake, verify: VerifyLevel, *, capacity: int = 0, max_object: int) -> None:
+    def __init__(self, lake: Lake, verify: VerifyLevel, *, max_object: int) -> None:
         self._lake = lake
         self._verify = verify
-        self._capacity = capacity or _FILE_BYTES
         self._max_object = max_object
+        #: Whether the last file held one ledger without a batch around it, as in archives made by other tools.
         self._single_ledger_files = False
-        self.arena = DecodeBuffer(self._capacity, max_object)
 
-    def decode(self, start: int, at: int = BATCH_HEADER_BYTES, read: Read | None = None) -> Sequence[CloseMeta]:
-        """Decode the file named from `start` so that its first close meta comes to lie at `at`.
+    def new_buffer(self, capacity: int) -> DecodeBuffer:
+        """A buffer to decode into, of `capacity` bytes to begin with."""
+        return DecodeBuffer(capacity, self._max_object, start=BATCH_HEADER_BYTES)
 
-        Bytes before `at` stay. The hashes of the ledgers are computed, not compared.
+    def decode(self, start: int, buffer: DecodeBuffer, read: Read | None = None) -> Sequence[CloseMeta]:
+        """Decode the file named from `start` so that its first close meta lies right behind the content of `buffer`.
+
+        The content stays as it is. The hashes of the ledgers are computed, not compared.
 
         Args:
-            read: gives the file's bytes when it was asked for ahead.
+            read: returns the file's bytes when they were requested ahead.
+
+        Returns:
+            The ledgers of the file, in order; their spans are positions in ``buffer.view``.
 
         Raises:
-            DataError: the file is missing, damaged, or not what its name says; names the object.
+            DataError: the file is missing, damaged, or does not match its name; the message names the object.
         """
         key = self._lake.key(start)
         try:
             data = read() if read else self._lake.read(key, max_compressed_size(self._max_object))
-            return self._decode(data, start, at)
+            return self._decode(data, start, buffer, single=self._single_ledger_files)
         except DataError as error:
             raise error.at(f"object {self._lake.describe(key)}") from error.__cause__
 
-    def shrink(self) -> None:
-        """Give back what an unusually large file made the buffer grow by; what it holds is lost."""
-        if len(self.arena.buffer) > 2 * self._capacity:
-            self.arena = DecodeBuffer(self._capacity, self._max_object)
-
-    def _decode(self, data: memoryview, start: int, at: int) -> Sequence[CloseMeta]:
-        arena = self.arena
-        offset = at if self._single_ledger_files else at - BATCH_HEADER_BYTES
-        # The header of a batch is needed only until its close metas are read: it may lie on the ledger before.
-        covered = bytes(arena.view[offset:at])
-        end = arena.decode(data, offset)
-        header, metas = read_object(arena.view, offset, end, self._verify)
-        arena.view[offset:at] = covered
-        if header is None and not self._single_ledger_files:
-            self._single_ledger_files = True  # an archive of bare close metas: no header to make room for
-            return self._decode(data, start, at)
-        found = (header.start, header.end) if header else (metas[0].sequence, metas[0].sequence)
-        named = (max(start, FIRST_LEDGER), self._lake.layout.file_end(start))
-        # The files at the ends of a lake may hold less than their names say: what is wanted of that is missed later.
-        if found[0] < named[0] or found[1] > named[1]:
-            what = f"ledgers {found[0]}-{found[1]}" if header else f"the bare ledger {found[0]}"
-            raise LakeError(f"holds {what}, but its name says {named[0]}-{named[1]}")
+    def _decode(self, data: memoryview, start: int, buffer: DecodeBuffer, *, single: bool) -> Sequence[CloseMeta]:
+        at = buffer.end
+        offset = at if single else at - BATCH_HEADER_BYTES
+        # A batch's header is needed only until its ledgers are read: it may cover the end of the content until then.
+        covered = bytes(buffer.view[offset:at])
+        end = buffer.decode(data, offset)
+        header, metas = read_object(buffer.view, offset, end, self._verify)
+        buffer.view[offset:at] = covered
+        if header is None and not single:
+            self._single_ledger_files = True
+            return self._decode(data, start, buffer, single=True)
+        self._check_range(start, metas, in_batch=header is not None)
         return metas
+
+    def _check_range(self, start: int, metas: Sequence[CloseMeta], *, in_batch: bool) -> None:
+        """Check that the file named from `start` holds no ledger that its name does not say.
+
+        Files at the ends of a lake may hold fewer than their names say: what the reader needs of that is missed later.
+        """
+        first, last = metas[0].sequence, metas[-1].sequence
+        named_first, named_last = max(start, FIRST_LEDGER), self._lake.layout.file_end(start)
+        if first < named_first or last > named_last:
+            what = f"ledgers {first}-{last}" if in_batch else f"the bare ledger {first}"
+            raise LakeError(f"holds {what}, but its name says {named_first}-{named_last}")
 
 
 class ParallelDecoder:
-    """Decodes files by `threads` threads ahead of the one that takes them, in order.
+    """Decodes files with `threads` threads ahead of the one reader, which takes them in order.
 
-    Bounded by bytes: a file is begun only while those that wait are small enough in sum.
+    Bounded by bytes: a file is begun only while the decoded ones that wait for the reader are small enough in sum.
     """
 
     def __init__(self, lake: Lake, verify: VerifyLevel, *, max_object: int, threads: int) -> None:
         self._pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        self._decoders = [FileDecoder(lake, verify, max_object=max_object) for _ in range(2 * threads + 1)]
+        self._decoder = FileDecoder(lake, verify, max_object=max_object)
+        self._buffers = [self._decoder.new_buffer(_FILE_BYTES) for _ in range(2 * threads + 1)]
 
     def files(
         self, starts: range, reads: Generator[Read | None, None, None]
     ) -> Generator[tuple[memoryview, Sequence[CloseMeta]], None, None]:
-        """The decoded files: a view that is valid until the next one is asked for, and the ledgers in it.
+        """The decoded files in order: a view that is valid until the next file is taken, and the ledgers in it.
 
         Args:
-            reads: for each file what gives its bytes when it was asked for ahead; closed at the end.
+            starts: first ledgers of the files' names.
+            reads: for each file what returns its bytes when it was requested ahead; closed at the end.
 
         Raises:
-            DataError: as of `FileDecoder.decode`, when the file's turn comes.
+            DataError: as `FileDecoder.decode`, when it is the file's turn.
         """
-        free = deque(self._decoders)
-        waiting: deque[tuple[FileDecoder, concurrent.futures.Future[Sequence[CloseMeta]]]] = deque()
-        rest = zip(starts, reads, strict=False)
+        free = deque(self._buffers)
+        in_flight: deque[tuple[DecodeBuffer, concurrent.futures.Future[Sequence[CloseMeta]]]] = deque()
+        remaining = zip(starts, reads, strict=False)
         try:
             while True:
-                while free and _waiting_bytes(waiting) <= _AHEAD_BYTES:
-                    following = next(rest, None)
+                while free and _decoded_bytes(in_flight) <= _MAX_WAITING_BYTES:
+                    following = next(remaining, None)
                     if following is None:
                         break
                     start, read = following
-                    decoder = free.popleft()
-                    waiting.append((decoder, self._pool.submit(decoder.decode, start, read=read)))
-                if not waiting:
+                    buffer = free.popleft()
+                    in_flight.append((buffer, self._pool.submit(self._decoder.decode, start, buffer, read)))
+                if not in_flight:
                     return
-                decoder, decoded = waiting.popleft()
+                buffer, decoded = in_flight.popleft()
                 metas = decoded.result()  # before its view is taken: the buffer may grow until then
-                yield decoder.arena.view, metas
-                decoder.shrink()
-                free.append(decoder)
+                yield buffer.view, metas
+                buffer.shrink()
+                free.append(buffer)
         finally:
-            # First: a decoder may wait for an object that is asked for only once those of cancelled ones are taken.
+            # First: a decoder may wait for an object that is requested only once those of cancelled ones are taken.
             reads.close()
-            for _, left in waiting:
+            for _, left in in_flight:
                 if not left.cancel():  # it is running: its buffer is free when it has ended
                     with suppress(Exception):
                         left.result()
@@ -141,5 +150,6 @@ class ParallelDecoder:
         self._pool.shutdown(cancel_futures=True)
 
 
-def _waiting_bytes(waiting: deque[tuple[FileDecoder, concurrent.futures.Future[Sequence[CloseMeta]]]]) -> int:
-    return sum(decoded.result()[-1].end for _, decoded in waiting if decoded.done() and decoded.exception() is None)
+def _decoded_bytes(in_flight: deque[tuple[DecodeBuffer, concurrent.futures.Future[Sequence[CloseMeta]]]]) -> int:
+    """Bytes of the decoded files that wait for the reader."""
+    return sum(decoded.result()[-1].end for _, decoded in in_flight if decoded.done() and decoded.exception() is None)

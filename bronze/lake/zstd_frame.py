@@ -1,7 +1,7 @@
-"""One zstd frame, whole and nothing but it, decoded into a buffer that is reused.
+"""Exactly one zstd frame, decoded into a buffer that is reused.
 
 The decoders of zstandard end silently on a truncated frame and ignore what follows it, so the frame is
-walked block by block first (RFC 8878, section 3.1.1): that needs a few dozen steps for a ledger and says
+walked block by block first (RFC 8878, section 3.1.1): that needs a few dozen steps for a ledger and finds
 exactly where a frame ends.
 """
 
@@ -19,7 +19,7 @@ _MAX_BLOCK = 128 * 1024
 
 
 def frame_end(data: bytes | memoryview) -> int:
-    """Where the frame at the start of `data` ends: the offset after its last byte.
+    """The offset after the last byte of the frame at the start of `data`.
 
     Raises:
         FrameError: there is no frame, or `data` ends inside it.
@@ -55,25 +55,62 @@ def frame_end(data: bytes | memoryview) -> int:
 
 
 class DecodeBuffer:
-    """A buffer that many frames are decoded into, one behind the other.
+    """A buffer that frames are decoded into, behind the content that was appended before.
 
-    It only grows, so its address stays for as long as nothing larger comes.
+    Decoded bytes become content by `append`, which copies them only where they do not lie right behind it already.
+    The memory only grows, so its address stays for as long as nothing larger comes.
 
     Args:
         capacity: bytes to begin with.
         max_object: most bytes that one frame may decode to.
+        start: offset where the content begins; the bytes before are the caller's.
+
+    Attributes:
+        view: the whole memory; another one once the buffer has grown or shrunk.
+        end: offset behind the content.
     """
 
-    def __init__(self, capacity: int, max_object: int) -> None:
+    def __init__(self, capacity: int, max_object: int, *, start: int = 0) -> None:
+        self._capacity = capacity
         self._max_object = max_object
+        self._start = start
         self._decoder = zstandard.ZstdDecompressor()
-        self.buffer = bytearray(capacity)
-        self.view = memoryview(self.buffer)
+        self.view = memoryview(bytearray(max(capacity, start)))
+        self.end = start
+
+    @property
+    def content(self) -> memoryview:
+        """What was appended, back to back."""
+        return self.view[self._start : self.end]
+
+    def append(self, view: memoryview, start: int, end: int) -> memoryview:
+        """Append the bytes `start`..`end` (end exclusive) of `view` to the content; return where they lie now.
+
+        Bytes of this buffer that lie right behind the content stay where they are, others of it are moved there
+        (the two places may overlap), those of another buffer are copied.
+        """
+        at, filled = self.end, self.end + end - start
+        if view is not self.view or start != at:
+            if filled > len(self.view):
+                self._grow(max(2 * at, filled), at)
+            self.view[at:filled] = view[start:end]
+        self.end = filled
+        return self.view[at:filled]
+
+    def clear(self) -> None:
+        """Begin with new content. The memory stays, and what was decoded behind the content can still be appended."""
+        self.end = self._start
+
+    def shrink(self) -> None:
+        """Begin with new content, and give back what an unusually large frame made the memory grow by."""
+        self.clear()
+        if len(self.view) > 2 * self._capacity:
+            self.view = memoryview(bytearray(self._capacity))
 
     def decode(self, data: bytes | memoryview, at: int) -> int:
         """Decode the single frame `data` to offset `at`; return the offset after its last byte.
 
-        Bytes before `at` stay as they are. `view` may be another one afterwards.
+        Bytes before `at` stay as they are; `end` does not change.
 
         Raises:
             FrameError: `data` is not exactly one whole frame, its checksum does not hold, or it decodes
@@ -87,7 +124,7 @@ class DecodeBuffer:
         # closefd: the source is in memory, there is nothing to close.
         with self._decoder.stream_reader(data, closefd=False) as reader:
             while True:
-                if filled >= len(self.buffer):
+                if filled >= len(self.view):
                     if filled > limit:
                         raise FrameError(f"object decodes to more than {self._max_object} bytes")
                     self._grow(min(max(2 * filled, 1 << 20), limit + 1), filled)
@@ -102,19 +139,9 @@ class DecodeBuffer:
                     raise FrameError(f"object decodes to more than {self._max_object} bytes")
         return filled
 
-    def move(self, start: int, end: int, to: int) -> None:
-        """Copy the bytes `start`..`end` (end exclusive) to offset `to`; the two places may overlap."""
-        self.view[to : to + end - start] = self.view[start:end]
-
-    def put(self, data: memoryview, at: int) -> None:
-        """Copy `data`, which lies in another buffer, to offset `at`; bytes before `at` stay."""
-        if at + len(data) > len(self.buffer):
-            self._grow(max(2 * at, at + len(data)), at)
-        self.view[at : at + len(data)] = data
-
     def _grow(self, capacity: int, used: int) -> None:
-        grown = bytearray(capacity)
+        """Take larger memory, to which the first `used` bytes are copied; views of the old one keep their bytes."""
+        grown = memoryview(bytearray(capacity))
         kept = self.view[:used]  # fewer when there was no room up to where the frame is to lie
         grown[: len(kept)] = kept
-        self.buffer = grown
-        self.view = memoryview(grown)
+        self.view = grown

@@ -377,7 +377,7 @@ DAMAGES = [
         "a ledger of another protocol than the era allows",
         of_another_protocol,
         44,
-        "ledger 44 is of protocol 21, era 'e1' allows any to 20",
+        "ledger 44 has protocol 21, era 'e1' allows any to 20",
         [(40, 47)],
         settings={"source": {"verify": "full"}},
         era={"protocol_max": 20},

@@ -101,10 +101,10 @@ TWO_PROTOCOLS = {"first": 8, "ledgers": 32, "protocols": (20, 22)}
         pytest.param({}, 4, "", id="no bound"),
         pytest.param({"protocol_min": 20, "protocol_max": 22}, 4, "", id="bounds are inclusive"),
         pytest.param(
-            {"protocol_max": 21}, 1, "ledger 23 is of protocol 22, era 'e1' allows any to 21", id="above the highest"
+            {"protocol_max": 21}, 1, "ledger 23 has protocol 22, era 'e1' allows any to 21", id="above the highest"
         ),
         pytest.param(
-            {"protocol_min": 21}, 2, "ledger 8 is of protocol 20, era 'e1' allows 21 to any", id="below the lowest"
+            {"protocol_min": 21}, 2, "ledger 8 has protocol 20, era 'e1' allows 21 to any", id="below the lowest"
         ),
         pytest.param({"protocol_min": 21, "protocol_max": 21}, 0, "era 'e1' allows 21 to 21", id="no ledger is of it"),
     ],

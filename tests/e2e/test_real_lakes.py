@@ -103,7 +103,7 @@ def test_real_chain_is_copied_exactly(
             1,
             304,
             306,
-            "holds ledgers 304-305, but its name says that ledger 306 is there too",
+            "holds ledgers 304-305, but its name says that it also holds ledger 306",
             id="the lake's last file",
         ),
     ],

@@ -61,9 +61,9 @@ def test_a_bundle_that_is_tried_again_changes_nothing(job: CopyJob) -> None:
 @pytest.mark.parametrize(
     ("spans", "says"),
     [
-        pytest.param([BatchFiles(8, 8, 4)], "was handed 1 lake files, expected the 2 from 8", id="one is missing"),
-        pytest.param([BatchFiles(8, 16, 4)], "was handed 3 lake files, expected the 2", id="one too many"),
-        pytest.param([BatchFiles(8, 12, 4), BatchFiles(12, 12, 4)], "was handed 3 lake files", id="one twice"),
+        pytest.param([BatchFiles(8, 8, 4)], "was given 1 lake files, expected the 2 from 8", id="one is missing"),
+        pytest.param([BatchFiles(8, 16, 4)], "was given 3 lake files, expected the 2", id="one too many"),
+        pytest.param([BatchFiles(8, 12, 4), BatchFiles(12, 12, 4)], "was given 3 lake files", id="one twice"),
     ],
 )
 def test_a_partition_with_other_files_than_its_own_fails(spans: list[BatchFiles], says: str, job: CopyJob) -> None:

@@ -315,7 +315,7 @@ def test_a_run_that_was_asked_to_stop_reads_no_further_partition(
         mine.copy(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
         stop_on_signals.set()
         asked.clear()
-        with pytest.raises(RunStoppedError, match="12-21 was given up"):
+        with pytest.raises(RunStoppedError, match="12-21 was not finished"):
             mine.copy(ERA, GRID[1], workspace.lake.file_starts(GRID[1].start, GRID[1].end))
     assert asked == ["read _manifest.json"]
 

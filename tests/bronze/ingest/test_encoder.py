@@ -19,7 +19,8 @@ import zstandard
 from bronze.dataset.manifest import LedgerLinks
 from bronze.dataset.sink import HashingSink
 from bronze.errors import DataError, FrameError, LakeError, VerificationError, XdrError
-from bronze.ingest.encoder import EncodedPartition, PartitionEncoder
+from bronze.ingest.encoder import PartitionEncoder
+from bronze.ingest.rows import EncodedPartition
 from bronze.lake.lake import Lake
 from bronze.lake.layout import LakeLayout
 from bronze.ledger.close_meta import VerifyLevel
@@ -329,9 +330,9 @@ def test_a_ledger_before_the_partition_that_cannot_be_read_is_its_own_partitions
     [
         (None, None, None),
         (12, 27, None),  # the sample's own
-        (13, None, "ledger 2 is of protocol 12, era 'e1' allows 13 to any"),
-        (None, 26, r"ledger \d+ is of protocol 27, era 'e1' allows any to 26"),
-        (12, 22, r"ledger \d+ is of protocol 23, era 'e1' allows 12 to 22"),
+        (13, None, "ledger 2 has protocol 12, era 'e1' allows 13 to any"),
+        (None, 26, r"ledger \d+ has protocol 27, era 'e1' allows any to 26"),
+        (12, 22, r"ledger \d+ has protocol 23, era 'e1' allows 12 to 22"),
     ],
 )
 def test_protocol_bounds(lake_of: Callable[..., Path], low: int | None, high: int | None, message: str | None) -> None:
@@ -406,7 +407,7 @@ def test_after_a_failure_nothing_more_is_written(
 @pytest.mark.parametrize("files", [[], [2, 3], [2, 3, 5], [2, 3, 4, 5], [4, 3, 2], [2, 2, 3, 4]])
 def test_other_files_than_the_partitions_are_refused(lake_of: Callable[..., Path], files: list[int]) -> None:
     encoder = PartitionEncoder(lake_at(lake_of()), verify=VerifyLevel.FULL, compression="zstd", max_object=1 << 26)
-    with pytest.raises(LakeError, match=f"2-4 was handed {len(files)} lake files, expected the 3 from 2 to 4"):
+    with pytest.raises(LakeError, match=f"2-4 was given {len(files)} lake files, expected the 3 from 2 to 4"):
         encoder.encode(ERA, Partition(2, 4), files, HashingSink(io.BytesIO()))
 
 

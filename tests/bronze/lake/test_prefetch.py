@@ -69,7 +69,7 @@ def shut() -> Gates:
 
 
 def ahead(lake: Gates, requests: int = 4, budget: int = 1 << 30) -> ObjectPrefetcher:
-    return ObjectPrefetcher(lake, most=1 << 20, requests=requests, budget=budget)  # type: ignore[arg-type]
+    return ObjectPrefetcher(lake, max_bytes=1 << 20, requests=requests, budget=budget)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_giving_up_waits_for_what_is_on_its_way_and_asks_for_nothing_more(shut: 
         with ThreadPoolExecutor(2) as pool:
             waiting = pool.submit(never)
             closed = pool.submit(reads.close)
-            with pytest.raises(CancelledError, match="was not asked for"):
+            with pytest.raises(CancelledError, match="was not requested"):
                 waiting.result(WAIT)  # the run has ended, whose requests are still on their way
             assert not closed.done()
             shut.let(size)
@@ -205,7 +205,7 @@ def test_leaving_files_that_are_decoded_ahead_never_hangs(lake_of: Callable[...,
     try:
         # With room for a single object, whoever waits for a later one waits until the earlier one is taken.
         with (
-            closing(ObjectPrefetcher(lake, most=1 << 20, requests=4, budget=1)) as fetch,
+            closing(ObjectPrefetcher(lake, max_bytes=1 << 20, requests=4, budget=1)) as fetch,
             closing(ParallelDecoder(lake, VerifyLevel.FULL, max_object=1 << 20, threads=2)) as decoding,
         ):
             for taken in range(300):

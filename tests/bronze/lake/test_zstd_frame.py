@@ -42,20 +42,20 @@ def by_hand(*blocks: bytes, descriptor: int = 0, header: bytes = b"\x38") -> byt
 
 
 def decode(data: bytes, max_object: int = MAX, capacity: int = 16) -> bytes:
-    arena = DecodeBuffer(capacity, max_object)
-    end = arena.decode(data, 0)  # `view` may be another one from here on
-    return bytes(arena.view[:end])
+    buffer = DecodeBuffer(capacity, max_object)
+    end = buffer.decode(data, 0)  # `view` may be another one from here on
+    return bytes(buffer.view[:end])
 
 
 @pytest.mark.parametrize("content", [b"", b"x", TEXT, NOISE], ids=["empty", "one byte", "one block", "blocks"])
 @pytest.mark.parametrize("sized", [True, False])  # Galexie states the size of small ledgers only
 @pytest.mark.parametrize("checksum", [True, False])
 @pytest.mark.parametrize("window_log", [10, 17, 23])  # Galexie's window is 8 MiB
-def test_what_was_compressed_comes_out(content: bytes, sized: bool, checksum: bool, window_log: int) -> None:
+def test_compressed_content_is_decoded(content: bytes, sized: bool, checksum: bool, window_log: int) -> None:
     assert decode(frame(content, checksum=checksum, sized=sized, window_log=window_log)) == content
 
 
-def test_empty_blocks_in_the_middle_end_nothing() -> None:
+def test_empty_blocks_do_not_end_a_frame() -> None:
     empty = block(RAW, 0) * 50_000
     assert (
         decode(by_hand(block(RAW, 2, b"ab"), empty, block(RLE, 3, b"c"), empty, block(RAW, 0, last=True))) == b"abccc"
@@ -63,7 +63,7 @@ def test_empty_blocks_in_the_middle_end_nothing() -> None:
 
 
 @given(st.binary(max_size=5000), st.booleans(), st.booleans())
-def test_the_end_of_a_frame_is_found_whatever_follows(content: bytes, checksum: bool, sized: bool) -> None:
+def test_frame_end_is_found_whatever_follows(content: bytes, checksum: bool, sized: bool) -> None:
     data = frame(content, checksum=checksum, sized=sized)
     assert frame_end(data) == len(data)
     assert frame_end(data + data) == len(data)
@@ -101,7 +101,7 @@ def test_the_end_of_a_frame_is_found_whatever_follows(content: bytes, checksum: 
         (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "corrupt zstd frame"),
     ],
 )
-def test_damage_is_named(damage: Callable[[bytes], bytes], message: str) -> None:
+def test_damaged_frame_is_refused_with_reason(damage: Callable[[bytes], bytes], message: str) -> None:
     with pytest.raises(FrameError, match=message):
         decode(damage(frame(TEXT)))
 
@@ -111,33 +111,33 @@ def test_damage_is_named(damage: Callable[[bytes], bytes], message: str) -> None
 @pytest.mark.parametrize("checksum", [True, False])
 def test_every_truncation_is_refused(content: bytes, sized: bool, checksum: bool) -> None:
     data = frame(content, checksum=checksum, sized=sized)
-    arena = DecodeBuffer(1 << 20, MAX)
+    buffer = DecodeBuffer(1 << 20, MAX)
     for length in range(len(data)):
         with pytest.raises(FrameError, match=r"truncated|empty|not a zstd frame"):
-            arena.decode(data[:length], 0)
+            buffer.decode(data[:length], 0)
 
 
 @pytest.mark.parametrize("sized", [True, False])
-def test_no_changed_bit_changes_what_comes_out(sized: bool) -> None:
-    data, arena = frame(TEXT, sized=sized), DecodeBuffer(1 << 20, MAX)
+def test_flipped_bits_never_change_decoded_content(sized: bool) -> None:
+    data, buffer = frame(TEXT, sized=sized), DecodeBuffer(1 << 20, MAX)
     for at in range(len(data)):
         for bit in range(8):
             changed = bytearray(data)
             changed[at] ^= 1 << bit
             try:
-                end = arena.decode(bytes(changed), 0)
+                end = buffer.decode(bytes(changed), 0)
             except FrameError:
                 continue
-            assert bytes(arena.view[:end]) == TEXT, f"bit {bit} of byte {at}"
+            assert bytes(buffer.view[:end]) == TEXT, f"bit {bit} of byte {at}"
 
 
 @pytest.mark.parametrize("at", [0, 7, 3 * MAX])
 @pytest.mark.parametrize("capacity", [0, 1, MAX - 1, MAX, MAX + 1, 4 * MAX])
-def test_exactly_the_bound_is_allowed_and_one_byte_more_is_not(at: int, capacity: int) -> None:
-    arena = DecodeBuffer(capacity, MAX)
-    assert arena.decode(frame(bytes(MAX)), at) == at + MAX
+def test_decoded_size_limit_is_inclusive(at: int, capacity: int) -> None:
+    buffer = DecodeBuffer(capacity, MAX)
+    assert buffer.decode(frame(bytes(MAX)), at) == at + MAX
     with pytest.raises(FrameError, match=f"decodes to more than {MAX} bytes"):
-        arena.decode(frame(bytes(MAX + 1)), at)
+        buffer.decode(frame(bytes(MAX + 1)), at)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_exactly_the_bound_is_allowed_and_one_byte_more_is_not(at: int, capacity
     ],
     ids=["rle", "sized", "unsized", "claims"],
 )  # fmt: skip
-def test_a_bomb_is_refused_in_little_memory(bomb: bytes) -> None:
+def test_zstd_bomb_is_refused_in_little_memory(bomb: bytes) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(FrameError, match=f"decodes to more than {MAX} bytes|corrupt zstd frame"):
@@ -165,47 +165,92 @@ def test_a_bomb_is_refused_in_little_memory(bomb: bytes) -> None:
     assert peak < 4 * MAX
 
 
-def test_the_buffer_grows_and_what_lay_before_stays() -> None:
-    arena, at, expected = DecodeBuffer(8, MAX), 0, b""
+def test_growing_buffer_keeps_earlier_bytes() -> None:
+    buffer, at, expected = DecodeBuffer(8, MAX), 0, b""
     for number in range(40):
         content = bytes([number]) * (number * 997)
-        at = arena.decode(frame(content), at)
+        at = buffer.decode(frame(content), at)
         expected += content
-        assert bytes(arena.view[:at]) == expected
-    assert len(arena.buffer) < 2 * len(expected) + MAX
+        assert bytes(buffer.view[:at]) == expected
+    assert len(buffer.view) < 2 * len(expected) + MAX
 
 
-def test_a_slice_taken_before_the_buffer_grew_keeps_its_bytes() -> None:
-    arena = DecodeBuffer(8, MAX)
-    end = arena.decode(frame(TEXT), 0)
-    before = arena.view[:end]
-    arena.decode(frame(bytes(MAX)), end)
+def test_earlier_slices_survive_buffer_growth() -> None:
+    buffer = DecodeBuffer(8, MAX)
+    end = buffer.decode(frame(TEXT), 0)
+    before = buffer.view[:end]
+    buffer.decode(frame(bytes(MAX)), end)
     assert bytes(before) == TEXT
 
 
-def test_a_failure_leaves_the_bytes_before_and_the_arena_usable() -> None:
-    arena = DecodeBuffer(8, MAX)
-    end = arena.decode(frame(TEXT), 0)
+def test_buffer_is_usable_after_damaged_frame() -> None:
+    buffer = DecodeBuffer(8, MAX)
+    end = buffer.decode(frame(TEXT), 0)
     for bad in (frame(NOISE)[:-9], frame(NOISE)[:-1] + b"\0", frame(bytes(MAX + 1))):
         with pytest.raises(FrameError):
-            arena.decode(bad, end)
-    after = arena.decode(frame(NOISE), end)
-    assert bytes(arena.view[:after]) == TEXT + NOISE
+            buffer.decode(bad, end)
+    after = buffer.decode(frame(NOISE), end)
+    assert bytes(buffer.view[:after]) == TEXT + NOISE
 
 
-def test_no_room_up_to_where_the_frame_is_to_lie() -> None:
-    arena = DecodeBuffer(4, MAX)
-    arena.view[:4] = b"abcd"
-    assert arena.decode(frame(b"xyz"), 100) == 103
-    assert bytes(arena.view[:4]) + bytes(arena.view[100:103]) == b"abcdxyz"
+def test_frame_is_decoded_beyond_the_buffer() -> None:
+    buffer = DecodeBuffer(4, MAX)
+    buffer.view[:4] = b"abcd"
+    assert buffer.decode(frame(b"xyz"), 100) == 103
+    assert bytes(buffer.view[:4]) + bytes(buffer.view[100:103]) == b"abcdxyz"
 
 
 @given(st.binary(max_size=60), st.data())
-def test_move(content: bytes, data: st.DataObject) -> None:
-    arena = DecodeBuffer(100, MAX)
-    arena.view[: len(content)] = content
+def test_own_bytes_are_appended_from_anywhere(content: bytes, data: st.DataObject) -> None:
+    buffer = DecodeBuffer(100, MAX, start=data.draw(st.integers(0, 40)))
+    at = data.draw(st.integers(buffer.end, 100 - len(content)))
+    buffer.view[at : at + len(content)] = content
     start = data.draw(st.integers(0, len(content)))
     end = data.draw(st.integers(start, len(content)))
-    to = data.draw(st.integers(0, 100 - (end - start)))
-    arena.move(start, end, to)
-    assert bytes(arena.view[to : to + end - start]) == content[start:end]
+    assert bytes(buffer.append(buffer.view, at + start, at + end)) == content[start:end] == bytes(buffer.content)
+
+
+@given(st.lists(st.binary(max_size=60)), st.integers(0, 100))
+def test_bytes_of_other_buffers_are_appended(pieces: list[bytes], capacity: int) -> None:
+    buffer = DecodeBuffer(capacity, MAX, start=5)
+    for piece in pieces:
+        assert bytes(buffer.append(memoryview(b"<" + piece + b">"), 1, 1 + len(piece))) == piece
+    assert bytes(buffer.content) == b"".join(pieces)
+
+
+def test_bytes_behind_the_content_are_not_copied() -> None:
+    buffer = DecodeBuffer(100, MAX)
+    for content in (TEXT, NOISE):
+        end = buffer.decode(frame(content), buffer.end)
+        where, view = buffer.end, buffer.view
+        written = buffer.append(view, where, end)
+        assert buffer.view is view
+        # the same memory, not equal bytes somewhere else
+        view[where] ^= 1
+        assert written[0] == view[where] != content[0]
+        view[where] ^= 1
+    assert bytes(buffer.content) == TEXT + NOISE
+
+
+def test_bytes_beyond_a_view_are_never_appended() -> None:
+    buffer = DecodeBuffer(100, MAX)
+    with pytest.raises(ValueError, match="different structures"):
+        buffer.append(memoryview(b"short"), 0, 6)
+
+
+def test_cleared_buffer_appends_what_was_decoded_before() -> None:
+    buffer = DecodeBuffer(100, MAX)
+    first, second = buffer.decode(frame(b"abc"), 0), buffer.decode(frame(b"defg"), 3)
+    buffer.append(buffer.view, 0, first)
+    buffer.clear()
+    buffer.append(buffer.view, first, second)
+    assert bytes(buffer.content) == b"defg"
+
+
+def test_shrinking_gives_back_grown_memory() -> None:
+    buffer = DecodeBuffer(100, MAX, start=12)
+    end = buffer.decode(frame(NOISE), 12)
+    kept = buffer.append(buffer.view, 12, end)
+    buffer.shrink()
+    assert (len(buffer.view), buffer.end, bytes(buffer.content)) == (100, 12, b"")
+    assert bytes(kept) == NOISE
