@@ -13,6 +13,9 @@ import bronze
 #: Modules whose format or arithmetic an example shows best; each must have one.
 WITH_EXAMPLES: set[str] = {
     "bronze.audit.event",
+    "bronze.dataset.dataset",
+    "bronze.dataset.manifest",
+    "bronze.dataset.schema",
     "bronze.lake.layout",
     "bronze.partitioning.partition",
     "bronze.partitioning.path_names",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bronze.dataset.manifest import Manifest, file_name
+from bronze.dataset.manifest import Manifest, parquet_file_name
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
@@ -64,7 +64,7 @@ class LineageContext:
 
     def uri(self, storage_path: str, partition: Partition) -> str:
         """The partition's parquet file, in full."""
-        return f"{self.storage_root}{storage_path}/{file_name(partition)}"
+        return f"{self.storage_root}{storage_path}/{parquet_file_name(partition)}"
 
     def lineage(self, published: PartitionSummary | Manifest, storage_path: str, event_hash: str) -> Lineage:
         """The catalog's row of a published partition, from its summary or its manifest."""

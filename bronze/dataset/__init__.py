@@ -1,1 +1,32 @@
-"""Room dataset."""
+"""The published dataset: where its partitions are, what describes them, and by which rules they are published.
+
+Reads and writes a store, and knows nothing of a lake, a chain or a run. A partition exists when its manifest does.
+Begin with `dataset.Dataset` (keys, manifests, listing) and `publication.Publication` (create, replace, conflict).
+`bronze.dataset.parquet` (the parquet writer) is not imported here, because it loads pyarrow.
+"""
+
+from __future__ import annotations
+
+from bronze.dataset.dataset import Dataset
+from bronze.dataset.manifest import LedgerLinks, Manifest, parquet_file_name, parse_ledger_links, parse_manifest
+from bronze.dataset.publication import Publication
+from bronze.dataset.schema import COLUMNS, COMPRESSIONS, PRIMARY_TABLE, Column, schema_text
+from bronze.dataset.sink import HashingSink, NullSink, Sink
+
+__all__ = [
+    "COLUMNS",
+    "COMPRESSIONS",
+    "PRIMARY_TABLE",
+    "Column",
+    "Dataset",
+    "HashingSink",
+    "LedgerLinks",
+    "Manifest",
+    "NullSink",
+    "Publication",
+    "Sink",
+    "parquet_file_name",
+    "parse_ledger_links",
+    "parse_manifest",
+    "schema_text",
+]

@@ -1,7 +1,7 @@
-"""The manifest of a partition: written last; a partition exists when its manifest does.
+"""The manifest of a partition: written last, so a partition exists when its manifest does.
 
-Format: ``_manifest.json`` beside the parquet file, 2-space JSON. Manifests of the older copier lack the
-key ``ledgers``; readers ignore what they do not know.
+It is the file ``_manifest.json`` beside the parquet file, JSON with an indent of two spaces. Manifests of the older Go
+copier lack the key ``ledgers``. Readers ignore keys that they do not know.
 """
 
 from __future__ import annotations
@@ -11,21 +11,26 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from bronze.errors import StateError
+from bronze.checksums import CHECKSUM
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
 
-NAME = "_manifest.json"
-_MAX_BYTES = 1 << 20
-_CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
-_HASH = re.compile(r"[0-9a-f]{64}")
+MANIFEST_NAME = "_manifest.json"
+#: A manifest has about 1 KB; what is larger than this is not read.
+MAX_MANIFEST_BYTES = 1 << 20
+
+_LEDGER_HASH = re.compile(r"[0-9a-f]{64}")
+_LINK_HASHES = ("previous_hash", "first_hash", "last_hash")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerLinks:
-    """What links a partition to its neighbours: its real first and last ledgers and their hashes (hex).
+    """Links a partition to its neighbours.
 
-    `previous_hash` is the hash of the ledger before the first, as the first one states it.
+    Attributes:
+        first, last: the ledgers (inclusive) that it really holds.
+        previous_hash: hash of the ledger before `first`, as ledger `first` states it.
+        first_hash, last_hash: hashes of the two ledgers. All hashes are in hex.
     """
 
     first: int
@@ -34,17 +39,61 @@ class LedgerLinks:
     first_hash: str
     last_hash: str
 
+    def as_json(self) -> dict[str, int | str]:
+        """The links as the manifest has them."""
+        return {
+            "first": self.first,
+            "last": self.last,
+            "previous_hash": self.previous_hash,
+            "first_hash": self.first_hash,
+            "last_hash": self.last_hash,
+        }
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A partition as its manifest describes it; `ledgers` is None in the older copier's."""
+    """A published partition as its manifest describes it.
+
+    Attributes:
+        checksum, row_count, byte_size: of the parquet file.
+        created_at: when the manifest was made, RFC 3339.
+        ledgers: None in a manifest of the older copier.
+
+    >>> manifest = Manifest(
+    ...     partition=Partition(2, 11), network="pubnet", era_id="e1", version_label="v1", table="ledgers_lcm_raw",
+    ...     checksum="sha256:" + "0" * 64, row_count=10, byte_size=524288,
+    ...     producer=Producer("bronze-copier", "v1.0.0", "abc123"), created_at="2026-01-15T10:30:00Z", ledgers=None)
+    >>> print(manifest.to_bytes().decode())
+    {
+      "partition": {
+        "start": 2,
+        "end": 11,
+        "era_id": "e1",
+        "version": "v1",
+        "network": "pubnet"
+      },
+      "tables": {
+        "ledgers_lcm_raw": {
+          "file": "part-2-11.parquet",
+          "checksum": "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+          "row_count": 10,
+          "byte_size": 524288
+        }
+      },
+      "producer": {
+        "name": "bronze-copier",
+        "version": "v1.0.0",
+        "git_sha": "abc123"
+      },
+      "created_at": "2026-01-15T10:30:00Z"
+    }
+    """
 
     partition: Partition
     network: str
     era_id: str
     version_label: str
     table: str
-    file: str
     checksum: str
     row_count: int
     byte_size: int
@@ -52,8 +101,13 @@ class Manifest:
     created_at: str
     ledgers: LedgerLinks | None
 
+    @property
+    def file(self) -> str:
+        """Name of the parquet file."""
+        return parquet_file_name(self.partition)
+
     def to_bytes(self) -> bytes:
-        """The manifest file."""
+        """The content of the manifest file."""
         document: dict[str, Any] = {
             "partition": {
                 "start": self.partition.start,
@@ -74,72 +128,60 @@ class Manifest:
             "created_at": self.created_at,
         }
         if self.ledgers is not None:
-            document["ledgers"] = {
-                "first": self.ledgers.first,
-                "last": self.ledgers.last,
-                "previous_hash": self.ledgers.previous_hash,
-                "first_hash": self.ledgers.first_hash,
-                "last_hash": self.ledgers.last_hash,
-            }
+            document["ledgers"] = self.ledgers.as_json()
         return json.dumps(document, indent=2, ensure_ascii=False).encode()
 
 
-def file_name(partition: Partition) -> str:
-    """Name of the partition's parquet file."""
+def parquet_file_name(partition: Partition) -> str:
+    """Name of the partition's parquet file.
+
+    >>> parquet_file_name(Partition(2, 11))
+    'part-2-11.parquet'
+    """
     return f"part-{partition}.parquet"
 
 
-def parse_manifest(data: bytes, where: str, table: str) -> Manifest:
-    """Read a manifest file.
+def parse_manifest(document: dict[str, Any], table: str) -> Manifest:
+    """Make a manifest of the JSON object that `Manifest.to_bytes` wrote.
 
     Args:
-        where: the object's name, for errors.
-        table: the table it must describe.
+        table: the table that it must describe.
 
     Raises:
-        StateError: it is no manifest, or holds a value that cannot be.
+        KeyError: a key is missing.
+        TypeError, ValueError, AttributeError: a value is of the wrong type, or cannot be right.
     """
-    try:
-        if len(data) > _MAX_BYTES:
-            raise ValueError(f"{len(data)} bytes, expected at most {_MAX_BYTES}")
-        document = json.loads(data)
-        partition, entry = document["partition"], document["tables"][table]
-        ledgers, producer = document.get("ledgers"), document.get("producer", {})
-        manifest = Manifest(
-            partition=Partition(_natural(partition, "start"), _natural(partition, "end")),
-            network=_text(partition, "network"),
-            era_id=_text(partition, "era_id"),
-            version_label=_text(partition, "version"),
-            table=table,
-            file=_text(entry, "file"),
-            checksum=_matching(entry, "checksum", _CHECKSUM),
-            row_count=_natural(entry, "row_count"),
-            byte_size=_natural(entry, "byte_size"),
-            producer=Producer(*(str(producer.get(name, "unknown")) for name in ("name", "version", "git_sha"))),
-            created_at=str(document.get("created_at", "")),
-            ledgers=None if ledgers is None else parse_ledgers(ledgers),
-        )
-    except KeyError as error:
-        raise StateError(f"manifest {where} lacks the key {error}") from error
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise StateError(f"manifest {where} cannot be used: {error}") from error
-    if manifest.file != file_name(manifest.partition):
-        raise StateError(
-            f"manifest {where} names the file {manifest.file!r}, expected {file_name(manifest.partition)!r}"
-        )
+    partition, entry = document["partition"], document["tables"][table]
+    ledgers, producer = document.get("ledgers"), document.get("producer", {})
+    manifest = Manifest(
+        partition=Partition(_natural(partition, "start"), _natural(partition, "end")),
+        network=_text(partition, "network"),
+        era_id=_text(partition, "era_id"),
+        version_label=_text(partition, "version"),
+        table=table,
+        checksum=_matching(entry, "checksum", CHECKSUM),
+        row_count=_natural(entry, "row_count"),
+        byte_size=_natural(entry, "byte_size"),
+        producer=Producer(*(str(producer.get(name, "unknown")) for name in ("name", "version", "git_sha"))),
+        created_at=str(document.get("created_at", "")),
+        ledgers=None if ledgers is None else parse_ledger_links(ledgers),
+    )
+    file = _text(entry, "file")
+    if file != manifest.file:
+        raise ValueError(f"file is {file!r}, expected {manifest.file!r}")
     return manifest
 
 
-def parse_ledgers(entry: dict[str, Any]) -> LedgerLinks:
-    """Make `Ledgers` of a dict with its fields.
+def parse_ledger_links(entry: dict[str, Any]) -> LedgerLinks:
+    """Make ledger links of a dict with the fields of `LedgerLinks`.
 
     Raises:
-        KeyError, TypeError, ValueError: a field is missing, or its value is no ledger and no hash in hex.
+        KeyError, TypeError, ValueError: a field is missing, or its value is not a ledger, or not a hash in hex.
     """
     return LedgerLinks(
-        _natural(entry, "first"),
-        _natural(entry, "last"),
-        *(_matching(entry, name, _HASH) for name in ("previous_hash", "first_hash", "last_hash")),
+        first=_natural(entry, "first"),
+        last=_natural(entry, "last"),
+        **{name: _matching(entry, name, _LEDGER_HASH) for name in _LINK_HASHES},
     )
 
 

@@ -1,7 +1,7 @@
-"""The parquet file of a partition: a writer that streams row groups of the table in `bronze.dataset.schema`.
+"""The parquet file of a partition: a writer of row groups with the columns of `bronze.dataset.schema`.
 
-The same ledgers give the same bytes. Row groups are cut by raw bytes (not rows), so memory stays flat
-whatever the partition size; where they are cut depends on the ledgers alone.
+The same ledgers give the same bytes. Row groups are cut by raw bytes, not by rows, so that memory use does not depend
+on the partition size; where they are cut depends on the ledgers alone.
 """
 
 from __future__ import annotations
@@ -16,26 +16,30 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bronze.dataset.manifest import LedgerLinks, parse_ledger_links
 from bronze.dataset.schema import COLUMNS, COMPRESSIONS
 from bronze.dataset.sink import HashingSink
 from bronze.ledger.close_meta import CloseMeta
+from bronze.storage.store import BinaryReader
 
-#: Raw bytes of close metas after which a row group ends. Readers decompress a row group to get at one ledger, and parse
+#: Raw bytes of close metas after which a row group ends. To read one ledger, readers decompress its row group and parse
 #: the footer, which grows with the number of row groups: at this size both cost about the same for 10,000 ledgers.
 ROW_GROUP_BYTES = 16 * 1024 * 1024
-#: A page ends with the first ledger that makes it this large, so that ledgers of the present size have a
-#: page each and one of them can be read without its neighbours; small columns never get that far.
+#: A page ends with the first ledger that makes it this large. Ledgers of the present size have a page each, so that
+#: one of them can be read without its neighbours; small columns never reach it.
 _PAGE_BYTES = 64 * 1024
 _ZSTD_LEVEL = 3
+#: The columns that link a partition to its neighbours.
+_LINK_COLUMNS = ["ledger_sequence", "ledger_hash", "previous_ledger_hash"]
 _TIMESTAMP = pa.timestamp("ms", "UTC")
 _TYPES = {str(kind): kind for kind in (pa.int32(), pa.int64(), pa.string(), pa.binary(), _TIMESTAMP)}
 
 SCHEMA = pa.schema([pa.field(column.name, _TYPES[column.type], nullable=not column.required) for column in COLUMNS])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionLabels:
-    """The columns that are the same in every row of a partition."""
+    """The columns that have the same value in every row of a partition."""
 
     bronze_version: str
     era_id: str
@@ -43,7 +47,11 @@ class PartitionLabels:
 
 
 class RowGroup:
-    """The rows of the next row group but for their raw bytes, which lie in the reader's buffer."""
+    """The rows of a row group in progress, without their raw bytes, which stay in the reader's buffer.
+
+    Attributes:
+        metas: the ledgers added so far, in order.
+    """
 
     def __init__(self, labels: PartitionLabels) -> None:
         self._labels = labels
@@ -56,22 +64,26 @@ class RowGroup:
 
     @property
     def raw_bytes(self) -> int:
-        """Raw bytes of the ledgers added."""
+        """Raw bytes of the ledgers added so far."""
         return self._offsets[-1]
 
     @property
     def is_full(self) -> bool:
-        """Whether the row group ends here."""
+        """Whether the row group is to end here: it has `ROW_GROUP_BYTES` raw bytes or more."""
         return self.raw_bytes >= ROW_GROUP_BYTES
 
     def add(self, meta: CloseMeta, xdr: memoryview) -> None:
-        """Append the ledger `meta`, whose close meta is `xdr`, right behind the one before it."""
+        """Append the ledger `meta`, whose close meta is `xdr`; in `batch` its bytes follow those of the one before."""
         self._digests.append(hashlib.sha256(xdr).hexdigest())
         self._offsets.append(self._offsets[-1] + len(xdr))
         self.metas.append(meta)
 
     def batch(self, raw: memoryview) -> pa.RecordBatch:
-        """The rows as Arrow arrays; `raw` (all close metas back to back) is not copied."""
+        """The rows as Arrow arrays.
+
+        Args:
+            raw: the close metas of all ledgers added, back to back; it is not copied.
+        """
         metas, offsets = self.metas, self._offsets
         rows = len(metas)
         lengths = [offsets[row + 1] - offsets[row] for row in range(rows)]
@@ -98,9 +110,12 @@ class RowGroup:
 
 
 class TableWriter:
-    """Writes row groups as one parquet file into a sink; close it for the footer.
+    """Writes row groups as one parquet file into a sink; `close` writes the footer.
 
-    As a context manager it writes nothing more once an error leaves it.
+    As a context manager it does not close itself, and writes nothing more once an error leaves the block.
+
+    Raises:
+        ValueError: `compression` is not one of `COMPRESSIONS`.
     """
 
     def __init__(self, sink: HashingSink, compression: str) -> None:
@@ -115,10 +130,10 @@ class TableWriter:
             data_page_version="1.0",
             compression=compression,
             compression_level=_ZSTD_LEVEL if compression == "zstd" else None,
-            # Dictionaries and min/max values of unique hashes and raw bytes would only cost room.
+            # Dictionaries and min/max values of unique hashes and of raw bytes would only cost space.
             use_dictionary=["protocol_version", "bronze_version", "era_id", "network"],
             write_statistics=["ledger_sequence", "close_time"],
-            # Page limits are looked at after every row; the page size decides.
+            # Check the page size after every row.
             write_batch_size=1,
             data_page_size=_PAGE_BYTES,
             write_page_index=True,
@@ -142,8 +157,35 @@ class TableWriter:
     ) -> None:
         if kind is None:
             return
-        # pyarrow's writer writes its footer whenever it is collected, long after the sink's target was given up.
+        # pyarrow's writer writes its footer when it is collected, long after the sink's target was abandoned.
         self._sink.detach()
-        with contextlib.suppress(Exception):  # the error that led here is the one to be told
+        with contextlib.suppress(Exception):  # the error that led here is the one to report
             self._writer.close()
         self._writer.is_open = False
+
+
+def read_ledger_links(source: BinaryReader) -> LedgerLinks:
+    """Read what links a partition to its neighbours from the first and last row of its parquet file.
+
+    Args:
+        source: the parquet file; stays open.
+
+    Raises:
+        ValueError: it is not a parquet file, or does not have these columns, rows or values.
+        OSError: reading failed, or the file is damaged.
+    """
+    try:
+        with pq.ParquetFile(source) as file:
+            first = file.read_row_group(0, columns=_LINK_COLUMNS).slice(length=1).to_pylist()[0]
+            last = file.read_row_group(file.metadata.num_row_groups - 1, columns=_LINK_COLUMNS).to_pylist()[-1]
+        return parse_ledger_links(
+            {
+                "first": first["ledger_sequence"],
+                "last": last["ledger_sequence"],
+                "previous_hash": first["previous_ledger_hash"],
+                "first_hash": first["ledger_hash"],
+                "last_hash": last["ledger_hash"],
+            }
+        )
+    except (pa.ArrowException, TypeError, IndexError, KeyError) as error:
+        raise ValueError(str(error)) from error

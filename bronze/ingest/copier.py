@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bronze.dataset.dataset import Dataset
-from bronze.dataset.manifest import LedgerLinks, Manifest, file_name
+from bronze.dataset.manifest import LedgerLinks, Manifest
 from bronze.dataset.publication import Publication
 from bronze.dataset.sink import HashingSink, NullSink
 from bronze.ingest.encoder import PartitionEncoder
@@ -46,7 +46,7 @@ class PartitionCopier:
         That is to be called once, by any thread, whatever the encoder does meanwhile. Both raise what `copy` raises.
         """
         self.encoder.prefetch(partition)  # what it reads comes while the manifest is looked for
-        found = self.dataset.find_manifest(era, partition, file=not self.dataset.is_remote)
+        found = self.dataset.find_manifest(era, partition, check_file=not self.dataset.is_remote)
         if found is not None and not era.allow_overwrite:
             self.dataset.ensure_durable(era, partition)
             skipped = self._summary(era, found, self.dataset.links(era, found), Outcome.SKIPPED)
@@ -82,7 +82,6 @@ class PartitionCopier:
             era_id=era.era_id,
             version_label=era.version_label,
             table=self.dataset.table,
-            file=file_name(partition),
             checksum=sink.checksum,
             row_count=encoded.row_count,
             byte_size=sink.size,

@@ -50,7 +50,7 @@ class PartitionRows:
     """
 
     def __init__(self, era: Era, partition: Partition, writer: TableWriter, buffer: DecodeBuffer) -> None:
-        self._labels = PartitionLabels(era.version_label, era.era_id, era.network)
+        self._labels = PartitionLabels(bronze_version=era.version_label, era_id=era.era_id, network=era.network)
         self._partition = partition
         self._chain = era.chain
         self._writer = writer

@@ -20,7 +20,7 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.testing import test_pipeline
 
-from bronze.dataset.manifest import LedgerLinks, Manifest, file_name
+from bronze.dataset.manifest import LedgerLinks, Manifest
 from bronze.job.spec import CopyJob
 from bronze.lake.layout import LakeLayout
 from bronze.ledger.close_meta import VerifyLevel
@@ -98,13 +98,18 @@ def publish(job: CopyJob, made: PartitionSummary) -> PartitionSummary:
         era_id=era.era_id,
         version_label=era.version_label,
         table=dataset.table,
-        file=file_name(partition),
         checksum=made.checksum,
         row_count=made.row_count,
         byte_size=made.byte_size,
         producer=PRODUCER,
         created_at="2025-01-15T10:30:00Z",
-        ledgers=LedgerLinks(made.first, made.last, made.previous_hash, made.first_hash, made.last_hash),
+        ledgers=LedgerLinks(
+            first=made.first,
+            last=made.last,
+            previous_hash=made.previous_hash,
+            first_hash=made.first_hash,
+            last_hash=made.last_hash,
+        ),
     )
     dataset.store.create(dataset.parquet_key(era, partition), b"rows")
     dataset.store.create(dataset.manifest_key(era, partition), manifest.to_bytes())

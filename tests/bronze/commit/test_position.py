@@ -106,7 +106,18 @@ def links(names: str) -> list[tuple[Partition, LedgerLinks]]:
     for name in names.split():
         one = partition(name.rstrip("!"))
         last_hash = hex_hash(one.end)
-        made.append((one, LedgerLinks(one.start, one.end, hash_ or hex_hash(one.start - 1), "", last_hash)))
+        made.append(
+            (
+                one,
+                LedgerLinks(
+                    first=one.start,
+                    last=one.end,
+                    previous_hash=hash_ or hex_hash(one.start - 1),
+                    first_hash="",
+                    last_hash=last_hash,
+                ),
+            )
+        )
         hash_ = hex_hash("other") if name.endswith("!") else None
     return made
 

@@ -1,4 +1,4 @@
-"""What counts as published: a manifest of the right partition beside its whole parquet file."""
+"""Datasets: keys, listings, and which partitions count as published."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.bronze.conftest import GRID, Workspace
 FIRST, SECOND = GRID[:2]
 
 
-def test_where_a_partition_lies(workspace: Workspace) -> None:
+def test_keys_of_a_partition(workspace: Workspace) -> None:
     dataset = workspace.dataset
     path = "standalone/e1/v1/ledgers_lcm_raw/range=2-11"
     assert dataset.storage_path(workspace.era, FIRST) == path
@@ -31,7 +31,7 @@ def test_where_a_partition_lies(workspace: Workspace) -> None:
     assert dataset.manifest_key(workspace.era, FIRST) == f"bronze/{path}/_manifest.json"
 
 
-def test_a_published_partition(published: Workspace) -> None:
+def test_published_partition_is_found(published: Workspace) -> None:
     found = published.dataset.find_manifest(published.era, FIRST)
     assert found is not None
     assert found.partition == FIRST
@@ -40,22 +40,32 @@ def test_a_published_partition(published: Workspace) -> None:
     assert published.dataset.checksum(published.dataset.parquet_key(published.era, FIRST)) == found.checksum
 
 
-def test_nothing_there(workspace: Workspace) -> None:
+def test_missing_partition_is_not_found(workspace: Workspace) -> None:
     assert workspace.dataset.find_manifest(workspace.era, FIRST) is None
     assert workspace.dataset.list_partitions(workspace.era) == []
     with pytest.raises(ObjectNotFoundError):
         workspace.dataset.checksum("bronze/x")
 
 
-def test_a_parquet_file_without_manifest_is_not_published(published: Workspace) -> None:
+def test_parquet_file_without_manifest_is_not_published(published: Workspace) -> None:
     published.manifest(FIRST).unlink()
     assert published.dataset.find_manifest(published.era, FIRST) is None
     assert FIRST in published.dataset.list_partitions(published.era)
 
 
-def test_ranges_are_the_directories_that_are_partitions(published: Workspace) -> None:
+def test_only_partition_directories_are_listed(published: Workspace) -> None:
     table = published.manifest(FIRST).parents[1]
-    for name in ("range=", "range=5", "range=20-10", "range=1-2x", "range=12345678901-12345678902", "_temporary", "x"):
+    for name in (
+        "range=",
+        "range=5",
+        "range=20-10",
+        "range=1-2x",
+        "range=12345678901-12345678902",
+        "range=02-08",
+        "range=\u0663-\u0665",
+        "_temporary",
+        "x",
+    ):
         (table / name).mkdir()
     (table / "range=70-79").write_text("a file")
     (table / "range=100-109").mkdir()
@@ -87,24 +97,24 @@ ENTRY = "ledgers_lcm_raw"
 @pytest.mark.parametrize(
     ("spoil", "messages"),
     [
-        # the manifest of the partition beside it
+        # the manifest of the next partition
         (lambda workspace: shutil.copy(workspace.manifest(SECOND), workspace.manifest(FIRST)),
-         ["is of standalone/e1/v1 12-21, expected standalone/e1/v1 2-11"]),
+         ["describes standalone/e1/v1 12-21, expected standalone/e1/v1 2-11"]),
         # of another network, era or version
-        (edit(lambda one: one["partition"].update(network="pubnet")), ["is of pubnet/e1/v1 2-11, expected standalone"]),
-        (edit(lambda one: one["partition"].update(era_id="e2")), ["is of standalone/e2/v1 2-11"]),
-        (edit(lambda one: one["partition"].update(version="v2")), ["is of standalone/e1/v2 2-11"]),
-        # a short one
+        (edit(lambda one: one["partition"].update(network="pubnet")), ["describes pubnet/e1/v1 2-11, expected"]),
+        (edit(lambda one: one["partition"].update(era_id="e2")), ["describes standalone/e2/v1 2-11"]),
+        (edit(lambda one: one["partition"].update(version="v2")), ["describes standalone/e1/v2 2-11"]),
+        # an incomplete one
         (edit(lambda one: one["tables"][ENTRY].update(row_count=9)),
-         ["short partition", "9 rows", "2-11 has 10 ledgers", "Remove the manifest"]),
-        # without its parquet file, or with another
+         ["incomplete partition", "9 rows", "2-11 has 10 ledgers", "Remove the manifest"]),
+        # without its parquet file, or with another file
         (lambda workspace: workspace.parquet(FIRST).unlink(), ["stands without its parquet file", "part-2-11.parquet"]),
         (lambda workspace: workspace.parquet(FIRST).write_bytes(b"short"), ["has 5 bytes, its manifest says"]),
-        # no manifest at all
+        # not a manifest
         (lambda workspace: workspace.manifest(FIRST).write_bytes(b"{}"), ["lacks the key 'partition'"]),
     ],
 )  # fmt: skip
-def test_what_contradicts_itself_is_an_error(
+def test_contradictory_partition_is_refused(
     published: Workspace, spoil: Callable[[Workspace], object], messages: list[str]
 ) -> None:
     spoil(published)
@@ -112,13 +122,28 @@ def test_what_contradicts_itself_is_an_error(
         published.dataset.find_manifest(published.era, FIRST)
     for message in [*messages, "range=2-11/_manifest.json" if "bytes" not in messages[0] else "range=2-11"]:
         assert message in str(caught.value)
-    # and so it is for who would publish it
+    # and the copier refuses it too
     with pytest.raises(StateError):
         published.publish(FIRST)
 
 
+def test_oversized_manifest_is_not_loaded(published: Workspace) -> None:
+    published.manifest(FIRST).write_bytes(b" " * (1 << 20) + published.manifest(FIRST).read_bytes())
+    with pytest.raises(
+        StateError, match=r"range=2-11/_manifest\.json cannot be used: .* more than the 1048576 allowed"
+    ):
+        published.dataset.find_manifest(published.era, FIRST)
+
+
+def test_file_check_can_be_left_out(published: Workspace) -> None:
+    published.parquet(FIRST).unlink()
+    found = published.dataset.find_manifest(published.era, FIRST, check_file=False)
+    assert found is not None
+    assert found.partition == FIRST
+
+
 @pytest.mark.parametrize("start", [0, 1, 2])
-def test_ledgers_0_and_1_are_no_rows(workspace: Workspace, start: int) -> None:
+def test_ledgers_0_and_1_have_no_rows(workspace: Workspace, start: int) -> None:
     at = workspace.of(ledger_start=start)
     made = at.publish(Partition(start, 5))
     assert (made.first, made.last, made.row_count) == (2, 5, 4)
@@ -127,7 +152,7 @@ def test_ledgers_0_and_1_are_no_rows(workspace: Workspace, start: int) -> None:
     assert found.row_count == 4
 
 
-def test_a_manifest_of_the_older_copier_is_used_with_the_hashes_of_its_file(published: Workspace) -> None:
+def test_older_manifest_is_skipped_with_links_from_file(published: Workspace) -> None:
     known = published.dataset.find_manifest(published.era, FIRST)
     assert known is not None
     edit(lambda one: one.pop("ledgers"))(published)
@@ -135,7 +160,13 @@ def test_a_manifest_of_the_older_copier_is_used_with_the_hashes_of_its_file(publ
     made = published.publish(FIRST)
     assert made.outcome is Outcome.SKIPPED
     assert made.checksum == known.checksum
-    assert known.ledgers == LedgerLinks(made.first, made.last, made.previous_hash, made.first_hash, made.last_hash)
+    assert known.ledgers == LedgerLinks(
+        first=made.first,
+        last=made.last,
+        previous_hash=made.previous_hash,
+        first_hash=made.first_hash,
+        last_hash=made.last_hash,
+    )
     assert published.parquet(FIRST).read_bytes() == before
 
 
@@ -144,12 +175,10 @@ def test_a_manifest_of_the_older_copier_is_used_with_the_hashes_of_its_file(publ
     [
         lambda path, data: data[:-8] + b"\xff" * 8,  # no footer
         lambda path, data: bytes(len(data)),
-        lambda path, data: data[:-200] + bytes(192) + data[-8:],  # a footer that makes no sense
+        lambda path, data: data[:-200] + bytes(192) + data[-8:],  # an invalid footer
     ],
 )
-def test_an_older_partition_that_cannot_be_read_is_an_error(
-    published: Workspace, spoil: Callable[[Path, bytes], bytes]
-) -> None:
+def test_unreadable_older_partition_is_refused(published: Workspace, spoil: Callable[[Path, bytes], bytes]) -> None:
     edit(lambda one: one.pop("ledgers"))(published)
     path = published.parquet(FIRST)
     path.write_bytes(spoil(path, path.read_bytes()))
@@ -180,7 +209,7 @@ def as_older_copier(path: Path, change: Callable[[pa.Table], pa.Table] = lambda 
 
 
 @pytest.mark.parametrize("start", [0, 1, 2])
-def test_links_of_an_older_partition_are_read_from_its_file(workspace: Workspace, start: int) -> None:
+def test_older_partitions_links_are_read_from_file(workspace: Workspace, start: int) -> None:
     at = workspace.of(ledger_start=start)
     part = Partition(start, 11)
     made = at.publish(part)
@@ -188,7 +217,9 @@ def test_links_of_an_older_partition_are_read_from_its_file(workspace: Workspace
     manifest = at.dataset.find_manifest(at.era, part)
     assert manifest is not None
     assert manifest.ledgers is None
-    assert at.dataset.links(at.era, manifest) == LedgerLinks(2, 11, made.previous_hash, made.first_hash, made.last_hash)
+    assert at.dataset.links(at.era, manifest) == LedgerLinks(
+        first=2, last=11, previous_hash=made.previous_hash, first_hash=made.first_hash, last_hash=made.last_hash
+    )
 
 
 def set_column(name: str, values: Callable[[pa.ChunkedArray], Any]) -> Callable[[pa.Table], pa.Table]:
@@ -215,7 +246,7 @@ def set_column(name: str, values: Callable[[pa.ChunkedArray], Any]) -> Callable[
         ),
     ],
 )
-def test_older_partition_that_cannot_be_linked_is_an_error(
+def test_older_partition_that_cannot_be_linked_is_refused(
     published: Workspace, change: Callable[[pa.Table], pa.Table], says: str
 ) -> None:
     as_older_copier(published.parquet(FIRST), change)

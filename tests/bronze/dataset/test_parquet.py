@@ -1,4 +1,4 @@
-"""The parquet file as others read it: schema, layout, and every value through another reader."""
+"""The parquet file as other programs read it: schema, layout, and every value through another reader."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -25,7 +24,7 @@ from tests.bronze.conftest import ERA, Workspace
 
 ALL = Partition(2, 63)
 
-#: Of docs/formats.md, section 3.
+#: As docs/formats.md lists them, section 3.
 COLUMNS = [
     ("ledger_sequence", "int64"),
     ("ledger_hash", "string"),
@@ -61,12 +60,12 @@ def encoded(lake: Lake, partition: Partition, compression: str = "zstd") -> byte
     return target.getvalue()
 
 
-def test_schema(parquet: Path) -> None:
+def test_schema_is_the_documented_one(parquet: Path) -> None:
     found = pq.read_schema(parquet)
     assert [(field.name, str(field.type)) for field in found] == COLUMNS
     assert [field.name for field in found if field.nullable] == ["ingested_at"]
     assert found.equals(SCHEMA)
-    assert pq.read_metadata(parquet).metadata is None  # nothing that varies, no Arrow schema
+    assert pq.read_metadata(parquet).metadata is None  # nothing that could differ between runs, no Arrow schema
 
 
 def test_parquet_types(parquet: Path) -> None:
@@ -104,14 +103,14 @@ def test_duckdb_reads_the_exact_values(parquet: Path, chain: list[SampleLedger])
     assert dict(row[:2] for row in types)["xdr_bytes"] == "BLOB"
 
 
-def test_duckdb_finds_a_ledger_by_its_number(parquet: Path, chain: list[SampleLedger]) -> None:
+def test_duckdb_finds_a_ledger_by_sequence(parquet: Path, chain: list[SampleLedger]) -> None:
     with duckdb.connect() as connection:
         found = connection.execute("select xdr_bytes from read_parquet(?) where ledger_sequence = 40", [str(parquet)])
         assert found.fetchall() == [(chain[38].xdr,)]
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
-def test_compression(workspace: Workspace, chain: list[SampleLedger], compression: str) -> None:
+def test_compression_of_every_column(workspace: Workspace, chain: list[SampleLedger], compression: str) -> None:
     file = pq.ParquetFile(io.BytesIO(encoded(workspace.lake, ALL, compression)))
     group = file.metadata.row_group(0)
     used = {group.column(at).compression for at in range(group.num_columns)}
@@ -119,12 +118,12 @@ def test_compression(workspace: Workspace, chain: list[SampleLedger], compressio
     assert file.read(["xdr_bytes"])["xdr_bytes"].to_pylist() == [one.xdr for one in chain]
 
 
-def test_an_unknown_compression_is_refused() -> None:
+def test_unknown_compression_is_refused() -> None:
     with pytest.raises(ValueError, match="compression 'gzip' is not one of zstd, snappy, none"):
         TableWriter(HashingSink(io.BytesIO()), "gzip")
 
 
-def test_statistics_where_they_help_and_only_there(parquet: Path) -> None:
+def test_only_useful_columns_have_statistics(parquet: Path) -> None:
     group = pq.read_metadata(parquet).row_group(0)
     columns = {COLUMNS[at][0]: group.column(at) for at in range(group.num_columns)}
     assert {name for name, one in columns.items() if one.is_stats_set} == {"ledger_sequence", "close_time"}
@@ -164,7 +163,7 @@ def pages(data: bytes, column: pq.ColumnChunkMetaData) -> Iterator[int]:
         at += 2 + compressed  # the ends of both structs, then the page
 
 
-def test_a_page_ends_with_the_ledger_that_makes_it_large(tmp_path: Path) -> None:
+def test_page_ends_once_it_is_large(tmp_path: Path) -> None:
     options = SampleOptions(ledgers=40, transactions=20, files_per_directory=1)
     lake = Lake(LocalStore(write_sample_lake(tmp_path / "lake", options).root), options.layout, None)
     data = encoded(lake, Partition(2, 41), "none")
@@ -188,7 +187,7 @@ def test_a_page_ends_with_the_ledger_that_makes_it_large(tmp_path: Path) -> None
     assert list(pages(data, group.column(0))) == [40]
 
 
-def test_a_row_group_ends_with_the_ledger_that_makes_it_full(
+def test_row_group_ends_once_it_is_full(
     workspace: Workspace, chain: list[SampleLedger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bronze.dataset.parquet.ROW_GROUP_BYTES", 50_000)
@@ -202,11 +201,3 @@ def test_a_row_group_ends_with_the_ledger_that_makes_it_full(
             rows = size = 0
     assert found == expected + [rows] * (rows > 0)
     assert len(found) > 3
-
-
-def test_hashing_sink_counts_and_hashes_what_it_passes_on() -> None:
-    target = io.BytesIO()
-    sink = HashingSink(target)
-    assert [sink.write(piece) for piece in (b"ab", memoryview(b"cd"), bytearray(), pa.py_buffer(b"e"))] == [2, 2, 0, 1]
-    assert (target.getvalue(), sink.size, sink.tell()) == (b"abcde", 5, 5)
-    assert sink.checksum == "sha256:36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c"

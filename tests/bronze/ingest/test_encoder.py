@@ -90,7 +90,13 @@ def test_what_was_written_is_told(lake_of: Callable[..., Path], chain: list[Samp
         row_count=10,
         raw_bytes=sum(len(one.xdr) for one in part),
         files=10,
-        ledgers=LedgerLinks(12, 21, chain[9].ledger_hash.hex(), part[0].ledger_hash.hex(), part[-1].ledger_hash.hex()),
+        ledgers=LedgerLinks(
+            first=12,
+            last=21,
+            previous_hash=chain[9].ledger_hash.hex(),
+            first_hash=part[0].ledger_hash.hex(),
+            last_hash=part[-1].ledger_hash.hex(),
+        ),
     )
 
 

@@ -64,7 +64,7 @@ def rewrite_event(document: dict) -> None:
         (lambda at: at.parquet(SECOND).unlink(), ["range=12-21/_manifest.json stands without its parquet file"]),
         # the manifest
         (lambda at: at.manifest(SECOND).unlink(), ["partition standalone/e1/v1 12-21 has an event, but no manifest"]),
-        (lambda at: shutil.copy(at.manifest(THIRD), at.manifest(SECOND)), ["is of standalone/e1/v1 22-31, expected"]),
+        (lambda at: shutil.copy(at.manifest(THIRD), at.manifest(SECOND)), ["describes standalone/e1/v1 22-31"]),
         (lambda at: edit(at.manifest(SECOND), lambda one: one["ledgers"].update(last_hash=hex_hash("x"))),
          ["partition 22-31 of standalone/e1/v1 follows a ledger", f"the last one of 12-21 has {hex_hash('x')}"]),
         # data and manifest together, but not the event
