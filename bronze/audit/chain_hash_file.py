@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from bronze.audit.event import EVENT_HASH
+from bronze.checksums import is_checksum
 from bronze.errors import ObjectNotFoundError
 from bronze.storage.json_object import load_json_object, read_json_object, unusable_object_error
 from bronze.storage.store import Store
@@ -74,6 +74,6 @@ class ChainHashFile:
 
     def _checked(self, document: dict[str, Any]) -> dict[str, str]:
         for chain, event_hash in document.items():
-            if not EVENT_HASH.fullmatch(event_hash):
+            if not is_checksum(event_hash):
                 raise ValueError(f"the {self.entry} of {chain!r} is {event_hash!r}")
         return document

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
+from bronze.checksums import is_checksum
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
@@ -22,8 +22,6 @@ VERSION = "1.1"
 EVENT_TYPE = "bronze_partition"
 #: Largest event file that is accepted, in bytes.
 MAX_EVENT_BYTES = 1 << 20
-#: What an event's hash looks like.
-EVENT_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "&<>\u2028\u2029"}
 
 #: Keys of each level in the order that the hash fixes.
@@ -190,7 +188,7 @@ def _event(document: dict[str, Any]) -> Event:
     if type(start) is not int or type(end) is not int or not 0 <= start <= end:
         raise ValueError(f"ledger range is {start!r}-{end!r}")
     prev_hash, event_hash = str(chain["prev_event_hash"]), str(chain["event_hash"])
-    if not EVENT_HASH.fullmatch(event_hash) or (prev_hash and not EVENT_HASH.fullmatch(prev_hash)):
+    if not is_checksum(event_hash) or (prev_hash and not is_checksum(prev_hash)):
         raise ValueError(f"chain hashes are {prev_hash!r} and {event_hash!r}, expected sha256: and 64 hex digits")
     if len(document["tables"]) != 1:
         raise ValueError(f"it names {len(document['tables'])} tables, expected 1")

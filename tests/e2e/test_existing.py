@@ -109,11 +109,13 @@ def empty_manifest(copy: Copier) -> None:
         pytest.param(short_by_a_row, "it says 7 rows, 16-23 has 8 ledgers", id="a short partition of the Go copier"),
         pytest.param(
             of_another_partition,
-            "is of standalone/e1/v1 8-15, expected standalone/e1/v1 16-23",
+            "describes standalone/e1/v1 8-15, expected standalone/e1/v1 16-23",
             id="it is of another partition",
         ),
         pytest.param(
-            of_another_era, "is of standalone/e2/v1 16-23, expected standalone/e1/v1 16-23", id="it is of another era"
+            of_another_era,
+            "describes standalone/e2/v1 16-23, expected standalone/e1/v1 16-23",
+            id="it is of another era",
         ),
         pytest.param(half_a_manifest, "cannot be used", id="it is cut off"),
         pytest.param(empty_manifest, "cannot be used", id="it is empty"),
