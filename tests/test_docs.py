@@ -1,12 +1,16 @@
-"""What the pages name exists: files, definitions in them, linked pages."""
+"""What the pages name exists: files, definitions in them, linked pages, commands and options."""
 
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import re
 from pathlib import Path
 
 import pytest
+
+from pipeline.main import main
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
@@ -78,6 +82,24 @@ def test_pages_name_existing_files(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_place_definitions_correctly(page: Path) -> None:
     assert missing_definitions(page.read_text(encoding="utf-8")) == []
+
+
+def help_of(*command: str) -> str:
+    """The help text of a command."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), pytest.raises(SystemExit):
+        main([*command, "--help"])
+    return out.getvalue()
+
+
+def test_readme_lists_commands_and_options() -> None:
+    (table,) = re.findall(r"\| command or option.*?\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    cells = "\n".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))
+    commands = re.search(r"\[(\w+(?:\|\w+)+)\]", help_of())
+    assert commands is not None
+    assert set(re.findall(r"^`([a-z]+)", cells, re.MULTILINE)) == set(commands[1].split("|"))
+    option = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+    assert set(option.findall(cells)) | {"-h"} == set(option.findall(help_of("run").partition("options:")[2]))
 
 
 def test_missing_file_is_found() -> None:
