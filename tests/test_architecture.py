@@ -109,7 +109,6 @@ KNOWN: set[str] = {
     "bronze.ingest has no __all__",
     "bronze.lake has no __all__",
     "bronze.ledger has no __all__",
-    "bronze.storage has no __all__",
     "tests.pipeline.launch.test_waves imports pipeline.launch.waves._LEDGERS",
     "tests.pipeline.launch.test_waves imports pipeline.launch.waves._MOST",
     "tests.pipeline.launch.test_waves imports pipeline.launch.waves._PER_WORKER",

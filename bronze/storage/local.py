@@ -1,10 +1,10 @@
 """The store on a local (or mounted) file system.
 
-Publishing: a temporary file under ``_temporary/``, fsync, a hard link to the final name (which fails when
-that exists, so it is create-only in one step; a rename replaces), fsync of the directory.
+Publishing: a temporary file under ``_temporary/``, fsync, a hard link to the final name (which fails when that name
+exists, so it is create-only and atomic; a rename replaces), fsync of the directory.
 
-A temporary file is locked (``flock``) for as long as its writer lives. The kernel drops the lock with the
-process, however that ends, so `LocalStore.remove_leftovers` knows a dead run's leftovers from a live run's files.
+A temporary file is locked (``flock``) for as long as its writer lives, so `LocalStore.remove_leftovers` can tell a dead
+run's leftovers from a live run's files (see `bronze.storage.posix`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from bronze.storage.posix import (
 )
 from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key
 
-#: What the system says where no object is; a directory is none.
-_NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+#: What the system raises when there is no object; a directory is not an object.
+_NOT_FOUND = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class LocalStore:
@@ -78,7 +78,7 @@ class LocalStore:
         """See `bronze.storage.store.Store`."""
         try:
             found = self.path(key).stat()
-        except _NOTHING_THERE:
+        except _NOT_FOUND:
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
@@ -97,7 +97,7 @@ class LocalStore:
         """See `bronze.storage.store.Store`."""
         try:
             return self.path(key).open("rb")
-        except _NOTHING_THERE as error:
+        except _NOT_FOUND as error:
             raise ObjectNotFoundError(f"{self.path(key)} does not exist") from error
 
     def create(self, key: str, data: bytes) -> None:
@@ -142,9 +142,9 @@ class LocalStore:
 
     @contextlib.contextmanager
     def lock(self, prefix: str = "") -> Iterator[None]:
-        """Hold the directory `prefix` (made when missing) against every other process and thread.
+        """Lock the directory `prefix` (created when missing) against every other process and thread.
 
-        Waits for its holder. The kernel ends the lock with the process, so a dead holder blocks nobody.
+        Waits for the holder. The kernel drops the lock with the process, so a dead holder blocks nobody.
         """
         folder = self.path(prefix) if prefix else self.root
         make_durable_directories(folder)
@@ -156,7 +156,7 @@ class LocalStore:
         return LocalUpload(self.root / TEMPORARY, self.path(key))
 
     def check_conditional_writes(self) -> None:
-        """See `bronze.storage.store.Store`: every publication finds out by itself."""
+        """See `bronze.storage.store.Store`: nothing to check; every publication would fail by itself."""
 
     def remove_leftovers(self) -> list[str]:
         """See `bronze.storage.store.Store`."""
@@ -174,7 +174,7 @@ class LocalStore:
 
 
 class LocalUpload:
-    """A locked temporary file on its way to `final`; see `bronze.storage.store.Upload`."""
+    """A locked temporary file that becomes `final`; see `bronze.storage.store.Upload`."""
 
     def __init__(self, folder: Path, final: Path) -> None:
         self._final = final
@@ -198,14 +198,14 @@ class LocalUpload:
             try:
                 os.link(self._temporary, self._final)
             except FileExistsError as error:
-                # Whoever takes what lies there for published must be able to rely on it.
+                # The caller will take the existing file for published, so it has to be durable.
                 sync_directory(self._final.parent)
                 raise ObjectExistsError(f"{self._final} exists already") from error
             except OSError as error:
                 if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
                     raise StoreError(
                         f"the file system of {self._final.parent} has no hard links, which creating a file"
-                        " without ever replacing another one needs: choose a place on another file system"
+                        " without ever replacing another one needs: choose a directory on another file system"
                     ) from error
                 raise
         sync_directory(self._final.parent)
@@ -219,7 +219,7 @@ class LocalUpload:
         # Unlinked before it is unlocked: a cleaner that gets the lock finds nothing.
         with contextlib.suppress(FileNotFoundError):
             self._temporary.unlink()
-        # Whoever still holds the upload must not write into the next file that gets the same number.
+        # A caller that still holds the upload must not write into the next file that gets the same descriptor.
         handle, self._handle = self._handle, -1
         os.close(handle)
         with contextlib.suppress(OSError):  # another writer's file is there still

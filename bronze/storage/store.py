@@ -1,7 +1,7 @@
-"""The store port: what the copier needs of a place that keeps objects under keys.
+"""The store port: objects under keys.
 
-Keys are relative, with ``/`` between plain segments; no key leaves its root. Everything here is safe to
-repeat: creating the same object twice is told apart from overwriting another one.
+Keys are relative, with ``/`` between plain segments; no key leaves its root. Every operation is safe to retry: creating
+an object never overwrites another one.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Protocol, Self
 
 from bronze.errors import StoreError
 
-#: Everything unfinished lies under this prefix of a store's root: no reader's glob for ``range=`` meets it.
+#: Everything unfinished is under this prefix of a store's root, where no reader's glob for ``range=`` matches.
 TEMPORARY = "_temporary"
 
-#: Makes an object's new bytes out of its old ones (None: there is none); None leaves what lies there.
+#: Makes an object's new bytes from its old ones (None: there is no object); returning None leaves it unchanged.
 Change = Callable[[bytes | None], bytes | None]
 
 #: Segments that are empty, ``.`` or ``..``; control characters and backslashes.
-_NEVER_IN_KEYS = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f\\]")
+_INVALID_KEY = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +34,23 @@ class ListEntry:
 
 
 class Upload(Protocol):
-    """An object on its way: written piece by piece, then published under its key or given up."""
+    """An object being written: piece by piece, then published under its key or abandoned."""
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Append `data`; return how many bytes that were (all of them).
+        """Append `data`; return the number of bytes (all of them).
 
-        What is writable may be changed afterwards, what is read-only may not: it need not be copied.
+        A writable buffer may be changed afterwards; a read-only one may not, for it need not be copied.
         """
         ...
 
     def publish(self, *, replace: bool = False, checksum: str = "") -> None:
-        """Make the whole object durable and visible under its key, at once.
+        """Make the whole object durable and visible under its key, atomically.
 
         Args:
-            checksum: ``sha256:`` and the hex digest of all that was written; needed if `Store.upload` was told so.
+            checksum: ``sha256:`` and the hex digest of all that was written; required with `caller_hashes`.
 
         Raises:
-            ObjectExistsError: something lies there and `replace` is false; the upload stays unpublished.
+            ObjectExistsError: there is an object and `replace` is false; the upload stays unpublished.
         """
         ...
 
@@ -59,16 +59,16 @@ class Upload(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give up what was not published."""
+        """Abandon the upload unless it was published."""
         ...
 
 
 class Store(Protocol):
-    """A place that keeps objects under keys."""
+    """Objects under keys; see each backend for what it adds."""
 
     @property
     def url(self) -> str:
-        """Where the root is, to be shown to people; holds no secret."""
+        """The root, to be shown to people; without trailing slash, holds no secret."""
         ...
 
     @property
@@ -93,13 +93,13 @@ class Store(Protocol):
             max_bytes: the largest size to accept; checked before anything is read.
 
         Raises:
-            ObjectNotFoundError: nothing lies there.
+            ObjectNotFoundError: there is no such object.
             ObjectTooLargeError: it has more than `max_bytes` bytes.
         """
         ...
 
     def read_view(self, key: str, max_bytes: int | None = None) -> memoryview:
-        """Like `read`, without a copy where the object comes in memory that is not Python's."""
+        """Like `read`, without a copy where the client hands over its own memory; read-only."""
         ...
 
     def size(self, key: str) -> int | None:
@@ -111,22 +111,22 @@ class Store(Protocol):
         ...
 
     def create(self, key: str, data: bytes) -> None:
-        """Create a small object, durable and all at once. Raises `ObjectExistsError`."""
+        """Create a small object, durable and atomic. Raises `ObjectExistsError`."""
         ...
 
     def replace(self, key: str, data: bytes) -> None:
-        """Create or replace a small object, durable and all at once."""
+        """Create or replace a small object, durable and atomic."""
         ...
 
     def update(self, key: str, change: Change) -> bytes | None:
-        """Read, change and write a small object in one step; return what lies there afterwards.
+        """Read, change and write a small object in one step; return its bytes afterwards.
 
-        No update of another process or thread comes in between, and none is lost. (`create`, `replace` and
-        `delete` of the same key are no updates: they may.)
+        No update of another process or thread comes in between, and none is lost. (`create`, `replace` and `delete` of
+        the same key are not updates: they may.)
 
         Args:
-            change: called with what lies there, again whenever another update came first; so it has no side
-                effects, and does not update this store itself.
+            change: called with the object's bytes, and again whenever another update came first; so it must not have
+                side effects, or update this store itself.
         """
         ...
 
@@ -135,11 +135,11 @@ class Store(Protocol):
         ...
 
     def ensure_durable(self, key: str) -> None:
-        """Make sure that what was found at `key` stays: who put it there may have died before that was certain."""
+        """Make an object found in place durable; its writer may have crashed before fsync."""
         ...
 
     def upload(self, key: str, *, caller_hashes: bool = False) -> Upload:
-        """Begin an object too large for memory.
+        """Begin to write an object too large for memory.
 
         Args:
             caller_hashes: the caller hashes what it writes and passes the checksum to `Upload.publish`, so the store
@@ -152,20 +152,20 @@ class Store(Protocol):
         ...
 
     def lock(self, prefix: str = "") -> AbstractContextManager[None]:
-        """Keep other publishers of the objects right below `prefix` waiting, where the store `supports_locking`."""
+        """Exclude others that lock `prefix`, waiting for them, if the store `supports_locking`; else do nothing."""
         ...
 
     def check_conditional_writes(self) -> None:
-        """Find out whether the place keeps what is promised here; leaves nothing behind. Raises `ConfigError`."""
+        """Check that the store honours conditional writes; leaves nothing behind. Raises `ConfigError`."""
         ...
 
     def remove_leftovers(self) -> list[str]:
-        """Remove what dead runs left unfinished; return the keys. What a live run writes stays."""
+        """Remove what dead runs left unfinished; return the keys. Objects of live runs stay."""
         ...
 
 
 class BinaryReader(Protocol):
-    """The part of a binary file that readers of parquet and hashers need; as in `io.RawIOBase`."""
+    """The part of a binary file that parquet readers and hashing need; as in `io.RawIOBase`."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Read up to `size` bytes, all that is left when negative."""
@@ -190,15 +190,22 @@ class BinaryReader(Protocol):
 
 
 def checked_key(key: str) -> str:
-    """Return `key`, or raise `StoreError` when it could leave its root or means no object.
+    """Return `key`, or raise `StoreError` when it could leave the root or does not name an object.
 
     Control characters are refused too: object stores cannot list such keys.
+
+    >>> checked_key("a/b.parquet")
+    'a/b.parquet'
     """
-    if _NEVER_IN_KEYS.search(key):
+    if _INVALID_KEY.search(key):
         raise StoreError(f"key {key!r} is not a relative path of plain segments")
     return key
 
 
 def join(*parts: str) -> str:
-    """Join key parts with single slashes; empty ones are left out."""
+    """Join key parts with single slashes; empty parts are left out.
+
+    >>> join("bronze/", "", "testnet/era1")
+    'bronze/testnet/era1'
+    """
     return "/".join(stripped for part in parts if (stripped := part.strip("/")))

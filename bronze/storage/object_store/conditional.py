@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _CONFLICT_RETRY = RetryPolicy(attempts=100, backoff_ms=100, max_delay_s=0.8)
 
 
-def create(bucket: Bucket, key: str, data: bytes) -> None:
+def create_object(bucket: Bucket, key: str, data: bytes) -> None:
     """Create a small object. Raises `ObjectExistsError` when there is one, of another writer."""
     token = secrets.token_hex(16)
     delays = bucket.retry.delays()
@@ -52,7 +52,7 @@ def create(bucket: Bucket, key: str, data: bytes) -> None:
         time.sleep(delay)
 
 
-def update(bucket: Bucket, key: str, change: Change) -> bytes | None:
+def update_object(bucket: Bucket, key: str, change: Change) -> bytes | None:
     """Read, change and write a small object in one step; see `bronze.storage.store.Store.update`.
 
     One case cannot be told: our write took effect, its answer was lost, and another writer came before we looked.

@@ -12,9 +12,11 @@ from typing import NoReturn
 from bronze.errors import ObjectNotFoundError
 from bronze.retry import RetryPolicy
 from bronze.storage.location import StorageLocation
-from bronze.storage.object_store import cleanup, conditional, probe
 from bronze.storage.object_store.bucket import REQUEST_RETRY, Bucket
+from bronze.storage.object_store.cleanup import remove_leftovers
 from bronze.storage.object_store.clients import DEFAULT_RETRIES
+from bronze.storage.object_store.conditional import create_object, update_object
+from bronze.storage.object_store.probe import check_conditional_writes
 from bronze.storage.object_store.upload import ObjectUpload
 from bronze.storage.store import Change, ListEntry, checked_key
 
@@ -103,7 +105,7 @@ class ObjectStore:
 
     def create(self, key: str, data: bytes) -> None:
         """See `Store`."""
-        conditional.create(self.bucket, key, data)
+        create_object(self.bucket, key, data)
 
     def replace(self, key: str, data: bytes) -> None:
         """See `Store`."""
@@ -111,7 +113,7 @@ class ObjectStore:
 
     def update(self, key: str, change: Change) -> bytes | None:
         """See `Store`."""
-        return conditional.update(self.bucket, key, change)
+        return update_object(self.bucket, key, change)
 
     def delete(self, key: str) -> None:
         """See `Store`."""
@@ -133,8 +135,8 @@ class ObjectStore:
 
     def check_conditional_writes(self) -> None:
         """See `Store`; only a warning with `StorageLocation.allow_unconditional`."""
-        probe.check_conditional_writes(self.bucket)
+        check_conditional_writes(self.bucket)
 
     def remove_leftovers(self) -> list[str]:
         """See `Store` and `bronze.storage.object_store.cleanup`: only what is older than a day."""
-        return cleanup.remove_leftovers(self.bucket)
+        return remove_leftovers(self.bucket)
