@@ -113,8 +113,6 @@ KNOWN: set[str] = {
     "tests.pipeline.launch.test_waves imports pipeline.launch.waves._MOST",
     "tests.pipeline.launch.test_waves imports pipeline.launch.waves._PER_WORKER",
     "tests.pipeline.launch.test_waves imports pipeline.launch.waves._PER_WORKER_REMOTE",
-    "tests/bronze/xdr/test_close_meta.py tests no module bronze/xdr/close_meta.py",
-    "tests/bronze/xdr/test_hashes.py tests no module bronze/xdr/hashes.py",
     "tests/pipeline/sample/test_sample.py tests no module pipeline/sample/sample.py",
 }
 

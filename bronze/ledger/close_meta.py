@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from bronze.errors import VerificationError, XdrError
 from bronze.stellar import FIRST_LEDGER
-from bronze.xdr import Walker, table
+from bronze.xdr import Walker, new_walker, table
 
 Buffer = bytes | bytearray | memoryview
 
@@ -96,7 +96,7 @@ def read_close_meta(data: Buffer, start: int, end: int, verify: VerifyLevel = Ve
         verify: which hashes to compute. They are not compared: see ``bronze.ledger.hashes.check_hashes``.
 
     Raises:
-        XdrError: the bytes are no well-formed LedgerCloseMeta; its offset is one of `data`.
+        XdrError: the bytes are not a well-formed LedgerCloseMeta; its offset is one of `data`.
     """
     view = memoryview(data)
     walker = _walker()
@@ -210,9 +210,9 @@ def read_object(
 
 
 def _walker() -> Walker:
-    """The walker of this thread: its stack and scratch are used again and again."""
+    """The walker of this thread, made on first use: its stack and scratch are used again for every ledger."""
     try:
         walker: Walker = _local.walker
     except AttributeError:
-        walker = _local.walker = Walker()
+        walker = _local.walker = new_walker()
     return walker

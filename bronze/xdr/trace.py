@@ -1,4 +1,4 @@
-"""Says what is wrong where a walk stopped: byte offset, type path and reason. Runs on errors only."""
+"""Explain why a walk stopped: byte offset, type path and reason. Runs on errors only."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def malformed(
         low, size, *targets = table.PROGRAM[(arm := table.PROGRAM[pc + 2]) : arm + 2 + table.PROGRAM[arm + 1]]
         target = targets[value - low] if 0 <= value - low < size else 0
         if target == 0:
-            return XdrError(f"{value} is no value of {kind}", offset=at, path=path)
+            return XdrError(f"{value} is not a value of {kind}", offset=at, path=path)
         if target < 0:
             return XdrError(_truncated(-1 - target, left), offset=at + 4, path=_joined(path, arms.get(value, "")))
     else:

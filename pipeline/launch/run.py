@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bronze.errors import ConfigError
-from bronze.xdr import COMPILED
+from bronze.xdr import is_compiled
 from pipeline.launch.local_runner import LOCAL_NAMES, local_options, run_locally
 from pipeline.launch.prepare import Prepared
 from pipeline.launch.scratch import scratch
@@ -43,15 +43,16 @@ def run_copy(settings: Settings, prepared: Prepared, beam_arguments: Sequence[st
     logging.getLogger(_WORKER_LOGGER).addFilter(_concerns_this_run)
     job, totals = prepared.job, Totals()
     workers = max(1, min(settings.workers, settings.perf.max_in_flight_partitions))
-    options = local_options(workers, threads=COMPILED, beam_arguments=list(beam_arguments))
-    if not COMPILED:
+    compiled = is_compiled()
+    options = local_options(workers, threads=compiled, beam_arguments=list(beam_arguments))
+    if not compiled:
         _LOG.warning(
             "the XDR reader is interpreted (no compiled module was built, or BRONZE_READER says so): walking a ledger"
             " takes about %d times as long",
             _INTERPRETED_FACTOR,
         )
     planned = sum(len(plan.partitions) for plan in prepared.plans)
-    if COMPILED and 0 < planned < workers:  # cores without a partition of their own help with the others'
+    if compiled and 0 < planned < workers:  # cores without a partition of their own help with the others'
         job = replace(job, threads=-(-workers // planned))
     waves = cut_waves(
         prepared.plans,

@@ -46,7 +46,7 @@ import yaml
 import zstandard
 
 from bronze.lake.layout import LakeLayout
-from bronze.xdr import COMPILED
+from bronze.xdr import is_compiled
 from pipeline.main import main
 from pipeline.sample import SampleOptions, write_sample_lake
 from pipeline.settings.load import VARIABLES
@@ -86,7 +86,7 @@ class RunResult:
     @property
     def err(self) -> str:
         """Standard error, without the line that says which reader these tests run with."""
-        own = [] if COMPILED else [line for line in self.log.splitlines(True) if READER_WARNING in line]
+        own = [] if is_compiled() else [line for line in self.log.splitlines(True) if READER_WARNING in line]
         return "".join(line for line in self.log.splitlines(True) if line not in own)
 
     def lines(self, label: str) -> list[str]:

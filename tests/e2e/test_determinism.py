@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bronze.xdr import COMPILED
+from bronze.xdr import is_compiled
 from tests.e2e.conftest import READER_WARNING, Copier, LakeFiles, era, new_copier, small, wait_until
 
 #: 48 ledgers in files of 4, in eras that begin inside files; 13 partitions.
@@ -221,7 +221,7 @@ def test_run_killed_after_publishing_is_resumed(nth: int, once: Copier, copier: 
             "compiled",
             "2",
             id="compiled, two threads",
-            marks=pytest.mark.skipif(not COMPILED, reason="the reader is not compiled"),
+            marks=pytest.mark.skipif(not is_compiled(), reason="the reader is not compiled"),
         ),
     ],
 )

@@ -24,7 +24,7 @@ from stellar_sdk import xdr
 from bronze.errors import VerificationError, XdrError
 from bronze.ledger.close_meta import read_object
 from bronze.xdr import load_walker, table
-from tests.bronze.xdr.conftest import Made, RealLedgers, batch, chain, modules, u32
+from tests.support.made_ledgers import Made, RealLedgers, batch, chain, modules, u32
 
 SCALE = float(os.environ.get("BRONZE_FUZZ_SCALE", "1"))
 SEED = 20_150_930  # the day of ledger 1
@@ -159,18 +159,18 @@ def small(ledgers: RealLedgers) -> Bases:
     return [ledgers.load(line) for line in lines]
 
 
-def test_made_ledgers(compiled: Any) -> None:
+def test_made_ledgers_match_stellar_sdk(compiled: Any) -> None:
     verdicts = fuzz([Made().v0(), Made().v2()], int(5_000 * SCALE), compiled)
     assert min(verdicts.values()) > 0.05 * verdicts.total()
 
 
 @pytest.mark.ledgers
-def test_real_ledgers(small: Bases, compiled: Any) -> None:
+def test_real_ledgers_match_stellar_sdk(small: Bases, compiled: Any) -> None:
     verdicts = fuzz(small, int(100_000 * SCALE), compiled)
     assert min(verdicts.values()) > 0.05 * verdicts.total()  # both outcomes are exercised
 
 
-def test_objects_end_in_a_typed_error_or_are_read() -> None:
+def test_damaged_objects_raise_typed_errors() -> None:
     """Batches and bare ledgers through the whole of ``read_object``."""
     rng, bases = random.Random(SEED), [batch(9, 11, chain(9, 3)), batch(2, 2, chain(2, 1)), Made().v0()]
     for _ in range(int(10_000 * SCALE)):
@@ -184,7 +184,7 @@ def test_objects_end_in_a_typed_error_or_are_read() -> None:
 
 
 @pytest.mark.ledgers
-def test_no_word_makes_it_use_memory(small: Bases, compiled: Any) -> None:
+def test_no_word_makes_the_walker_allocate(small: Bases, compiled: Any) -> None:
     """Whatever a word claims: beyond the scratch, at most some times the input's size is allocated."""
     for data in small[::6]:
         outcome(compiled, data)

@@ -22,7 +22,7 @@ def test_table_is_fresh() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_program_never_leaves_itself() -> None:
+def test_program_targets_stay_inside_it() -> None:
     """What the walker relies on: known instructions, routines and tables inside the program, elements of 4 bytes."""
     starts = sorted(table.LABELS)
     routines = {1} | {after for at in starts if table.PROGRAM[at] == 0 and (after := at + 2) in table.LABELS}

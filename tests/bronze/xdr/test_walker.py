@@ -1,4 +1,4 @@
-"""The walker: what it takes, and for each class of error where it says the error is."""
+"""The walker: what it accepts, and for each class of error the place that it names."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from bronze.errors import ConfigError, XdrError
-from bronze.xdr import Walker, load_walker, table
-from tests.bronze.xdr.conftest import Made, RealLedgers, opaque, u32
+from bronze.xdr import load_walker, new_walker, table
+from tests.support.made_ledgers import Made, RealLedgers, opaque, u32
 
 V0, V2 = Made().v0(), Made().v2()
 #: Positions in V2: version, ext and hash come before the header; behind the set lie 24 bytes.
@@ -32,7 +32,7 @@ def refused(walker: Any, data: bytes, end: int | None = None) -> tuple[int, str,
     return caught.value.offset, caught.value.path, caught.value.reason
 
 
-def test_marks_of_a_made_ledger(walker: Any) -> None:
+def test_marks_are_positions_of_parts(walker: Any) -> None:
     data = Made(sequence=9).v2()
     marks = walker.walk(data, 0, len(data))
     assert marks[table.END] == len(data)
@@ -47,7 +47,7 @@ def test_marks_of_a_made_ledger(walker: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_walks_one_ledger_amid_others_in_any_buffer(walker: Any, kind: type) -> None:
+def test_any_buffer_is_walked_at_any_offset(walker: Any, kind: type) -> None:
     first, second = Made(sequence=9).v2(), Made(sequence=10).v0()
     data = kind(b"\xff" * 3 + first + second + b"\xff")
     middle = 3 + len(first)
@@ -56,12 +56,12 @@ def test_walks_one_ledger_amid_others_in_any_buffer(walker: Any, kind: type) -> 
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 4), (0, 5), (3, 2)])
-def test_a_span_outside_the_buffer_is_a_mistake_of_the_caller(walker: Any, start: int, end: int) -> None:
+def test_span_outside_the_buffer_is_refused(walker: Any, start: int, end: int) -> None:
     with pytest.raises(ValueError, match="is not inside 4 bytes"):
         walker.walk(bytes(4), start, end)
 
 
-def test_result_pairs_are_gathered_behind_their_count(walker: Any) -> None:
+def test_result_pairs_follow_their_count(walker: Any) -> None:
     pairs = [bytes([n]) * 32 + bytes(8) + u32(0xFFFFFFFB, 0) for n in (1, 2, 3)]  # -5: txBAD_SEQ
     metas = [u32(0) + pair + u32(0) + u32(0, 0) + u32(0) for pair in pairs]
     data = Made().v2(processing=u32(3) + b"".join(metas))
@@ -69,7 +69,7 @@ def test_result_pairs_are_gathered_behind_their_count(walker: Any) -> None:
     assert bytes(walker.results()) == u32(3) + b"".join(pairs)
 
 
-def test_the_scratch_grows_and_is_used_again(walker: Any) -> None:
+def test_scratch_grows_and_is_reused(walker: Any) -> None:
     pair = bytes(40) + u32(0xFFFFFFFB, 0)
     data = Made().v2(processing=u32(5000) + 5000 * (u32(0) + pair + u32(0, 0, 0, 0)))
     for _ in range(2):
@@ -88,9 +88,9 @@ def with_word(data: bytes, at: int, word: int) -> bytes:
     ("data", "offset", "path", "reason"),
     [
         # union discriminants
-        (u32(3), 0, "LedgerCloseMeta", "3 is no value of union LedgerCloseMeta"),
-        (u32(0xFFFFFFFF), 0, "LedgerCloseMeta", "-1 is no value"),
-        (with_word(V2, 4, 2), 4, "LedgerCloseMeta.v2.ext", "2 is no value of union LedgerCloseMetaExt"),
+        (u32(3), 0, "LedgerCloseMeta", "3 is not a value of union LedgerCloseMeta"),
+        (u32(0xFFFFFFFF), 0, "LedgerCloseMeta", "-1 is not a value"),
+        (with_word(V2, 4, 2), 4, "LedgerCloseMeta.v2.ext", "2 is not a value of union LedgerCloseMetaExt"),
         (with_word(V2, UPGRADES + 4, 3), UPGRADES + 4, "LedgerCloseMeta.v2.ledgerHeader.header.scpValue.ext", "3 is"),
         # limits of counts, and counts beyond what is left
         (with_word(V2, UPGRADES, 7), UPGRADES, "LedgerCloseMeta.v2.ledgerHeader.header.scpValue.upgrades", "at most 6"),
@@ -120,13 +120,13 @@ def with_word(data: bytes, at: int, word: int) -> bytes:
             Made().v0([u32(0) + bytes(44) + u32(2) + bytes(20)]),
             ENVELOPES + 48,
             "LedgerCloseMeta.v0.txSet.txs[0].v0.tx.timeBounds",
-            "2 is no value of optional flag",
+            "2 is not a value of optional flag",
         ),
         (
             Made().v0([u32(0) + bytes(44) + u32(0, 5) + bytes(20)]),
             ENVELOPES + 52,
             "LedgerCloseMeta.v0.txSet.txs[0].v0.tx.memo",
-            "5 is no value of union Memo",
+            "5 is not a value of union Memo",
         ),
         (
             Made().v0([u32(0) + bytes(44) + u32(0, 0, 101) + bytes(20)]),
@@ -136,13 +136,13 @@ def with_word(data: bytes, at: int, word: int) -> bytes:
         ),
     ],
 )  # fmt: skip
-def test_says_where_and_what(walker: Any, data: bytes, offset: int, path: str, reason: str) -> None:
+def test_error_names_offset_path_and_reason(walker: Any, data: bytes, offset: int, path: str, reason: str) -> None:
     found = refused(walker, data)
     assert found[:2] == (offset, path)
     assert reason in found[2]
 
 
-def test_bool_and_enum(walker: Any) -> None:
+def test_invalid_bool_and_enum_are_refused(walker: Any) -> None:
     result = bytes(40) + u32(0xFFFFFFFB, 0)
     head = u32(1, 0) + result + u32(0)  # one TransactionResultMetaV1 up to its meta
     meta = u32(4, 0, 0, 0, 0, 0)  # V4: ext, changes before, operations, changes after, no Soroban meta
@@ -151,18 +151,18 @@ def test_bool_and_enum(walker: Any) -> None:
     assert refused(walker, stage) == (
         at,
         "LedgerCloseMeta.v2.txProcessing[0].txApplyProcessing.v4.events[0].stage",
-        "3 is no value of enum TransactionEventStage",
+        "3 is not a value of enum TransactionEventStage",
     )
     flag = Made().v2(processing=head + meta + u32(0, 1, 2) + bytes(40))
     assert refused(walker, flag) == (
         at + 4,
         "LedgerCloseMeta.v2.txProcessing[0].txApplyProcessing.v4.diagnosticEvents[0].inSuccessfulContractCall",
-        "2 is no value of bool",
+        "2 is not a value of bool",
     )
 
 
 @pytest.mark.parametrize("made", [V0, V2], ids=["V0", "V2"])
-def test_every_truncation_is_refused_within_the_field_cut(walker: Any, made: bytes) -> None:
+def test_truncation_error_names_the_cut_field(walker: Any, made: bytes) -> None:
     for size in range(len(made)):
         offset, path, reason = refused(walker, made, size)
         assert size - 128 < offset <= size  # the longest field is 32 bytes, skipList 128
@@ -188,7 +188,7 @@ def bomb(depth: int) -> bytes:
     return Made().v2(processing=head + meta + u32(16, 1, 1) * depth + u32(1) + u32(0))
 
 
-def test_depth_is_bounded(walker: Any) -> None:
+def test_nesting_depth_is_bounded(walker: Any) -> None:
     frames = 6  # v2, txProcessing[0], v4, diagnosticEvents[0], body, and the value itself takes none
     deepest = (load_walker(interpreted=True).MAX_DEPTH - frames + 1) // 3
     walker.walk(bomb(deepest), 0, len(bomb(deepest)))
@@ -200,19 +200,19 @@ def test_depth_is_bounded(walker: Any) -> None:
         assert 0 < offset < 12 * 510 + 500
 
 
-def test_the_error_survives_pickling(walker: Any) -> None:
+def test_error_survives_pickling(walker: Any) -> None:
     with pytest.raises(XdrError) as caught:
         walker.walk(u32(3), 0, 4)
     again = pickle.loads(pickle.dumps(caught.value))
     assert (str(again), again.offset, again.path) == (str(caught.value), 0, "LedgerCloseMeta")
 
 
-def test_a_walker_is_usable_after_an_error(walker: Any) -> None:
+def test_walker_is_usable_after_an_error(walker: Any) -> None:
     refused(walker, V2[:-1])
     assert walker.walk(V2, 0, len(V2))[table.END] == len(V2)
 
 
-def test_modules_load_side_by_side_and_agree() -> None:
+def test_compiled_and_interpreted_load_side_by_side() -> None:
     interpreted = load_walker(interpreted=True)
     assert not interpreted.COMPILED
     assert interpreted is load_walker(interpreted=True)
@@ -226,10 +226,10 @@ def test_modules_load_side_by_side_and_agree() -> None:
 
 
 @pytest.mark.parametrize(("choice", "compiled"), [("interpreted", "False"), ("", None), ("both", "ConfigError")])
-def test_environment_chooses_the_reader(choice: str, compiled: str | None) -> None:
+def test_environment_chooses_the_reader_on_use(choice: str, compiled: str | None) -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run(
-        [sys.executable, "-c", "import bronze.xdr; print(bronze.xdr.COMPILED)"],
+        [sys.executable, "-c", "import bronze.xdr; print(bronze.xdr.is_compiled())"],
         env={**os.environ, "BRONZE_READER": choice, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
@@ -241,26 +241,26 @@ def test_environment_chooses_the_reader(choice: str, compiled: str | None) -> No
         assert compiled in done.stdout + done.stderr
 
 
-def test_runs_without_cython() -> None:
+def test_walker_runs_without_cython() -> None:
     root = Path(__file__).parents[3]
     code = (
         "import sys; sys.modules['cython'] = None\n"
-        "from bronze.xdr import COMPILED, Walker, table\n"
+        "from bronze.xdr import is_compiled, new_walker, table\n"
         f"data = bytes.fromhex('{V2.hex()}')\n"
-        "assert not COMPILED and Walker().walk(data, 0, len(data))[table.END] == len(data)\n"
+        "assert not is_compiled() and new_walker().walk(data, 0, len(data))[table.END] == len(data)\n"
     )
     environment = {**os.environ, "BRONZE_READER": "interpreted", "PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 @pytest.mark.ledgers
-def test_threads_walk_at_once(ledgers: RealLedgers) -> None:
+def test_threads_walk_concurrently(ledgers: RealLedgers) -> None:
     """Each with its own walker; the marks stay apart."""
     lines = [line for line in ledgers.lines if line["size"] > 50_000][:4]
     failed = []
 
     def run(data: bytes, expected: int) -> None:
-        walker = Walker()
+        walker = new_walker()
         for _ in range(20):
             if walker.walk(data, 0, len(data))[table.TX_COUNT] != expected:
                 failed.append(expected)

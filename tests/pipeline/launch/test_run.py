@@ -68,7 +68,7 @@ def test_the_settings_say_how_many_workers(
     workers: int, in_flight: int, count: int, mode: str, copy: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy.settings["perf"].update(workers=workers, max_in_flight_partitions=in_flight)
-    monkeypatch.setattr(runs, "COMPILED", True)
+    monkeypatch.setattr(runs, "is_compiled", lambda: True)
     spy = Spy(monkeypatch)
     run_copy(*prepared_of(copy))
     assert [(o["direct_num_workers"], o["direct_running_mode"]) for o in spy.options] == [(count, mode)]

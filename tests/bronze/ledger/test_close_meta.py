@@ -1,4 +1,4 @@
-"""What is read of a ledger, and how an object's bytes are taken apart."""
+"""The fields read of a ledger, and how an object's bytes are split into ledgers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bronze.ledger.close_meta import (
     read_close_meta,
     read_object,
 )
-from tests.bronze.xdr.conftest import Made, RealLedgers, batch, chain, u32
+from tests.support.made_ledgers import Made, RealLedgers, batch, chain, u32
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def reader(walker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["v0", "v2"])
-def test_fields_of_a_made_ledger(name: str) -> None:
+def test_fields_of_a_ledger_are_read(name: str) -> None:
     made = Made(sequence=4_000_000_000, upgrades=u32(1, 3) + b"abc\0")
     data = b"\xff" * 5 + getattr(made, name)()
     meta = read_close_meta(data, 5, len(data))
@@ -42,7 +42,7 @@ def test_fields_of_a_made_ledger(name: str) -> None:
     assert all(type(value) is bytes for value in (meta.ledger_hash, meta.previous_ledger_hash, meta.tx_set_hash))
 
 
-def test_header_mode_computes_the_ledger_hash_only() -> None:
+def test_header_level_computes_only_the_ledger_hash() -> None:
     data = Made().v2()
     meta = read_close_meta(data, 0, len(data), VerifyLevel.HEADER)
     assert meta.computed_ledger_hash == meta.ledger_hash
@@ -64,7 +64,7 @@ def test_header_mode_computes_the_ledger_hash_only() -> None:
         ((0xFFFFFFFF, 0xFFFFFFFF, 1), BatchHeader(0xFFFFFFFF, 0xFFFFFFFF, 1)),
     ],
 )
-def test_batches_and_bare_ledgers_are_told_apart(words: tuple[int, ...], expected: BatchHeader | None) -> None:
+def test_batches_and_bare_ledgers_are_distinguished(words: tuple[int, ...], expected: BatchHeader | None) -> None:
     assert read_batch_header(b"?" + u32(*words), 1, 13) == expected
 
 
@@ -92,11 +92,11 @@ def test_batches_and_bare_ledgers_are_told_apart(words: tuple[int, ...], expecte
             batch(7, 8, [Made().v2(), u32(2, 3)]),
             12 + len(Made().v2()) + 4,
             "LedgerCloseMetaBatch.ledgerCloseMetas[1].v2.ext",
-            "3 is no value of union LedgerCloseMetaExt",
+            "3 is not a value of union LedgerCloseMetaExt",
         ),
     ],
 )  # fmt: skip
-def test_malformed_objects(data: bytes, offset: int, path: str, reason: str) -> None:
+def test_malformed_object_error_names_the_place(data: bytes, offset: int, path: str, reason: str) -> None:
     """Offsets are counted from the object's first byte, wherever it lies in the buffer."""
     buffer = b"\xff" * 100 + data
     with pytest.raises(XdrError, match=reason) as caught:
@@ -114,13 +114,13 @@ def test_malformed_objects(data: bytes, offset: int, path: str, reason: str) -> 
         (batch(7, 8, chain(7, 1) * 2), "ledgers 7-8 holds ledger 7 where ledger 8 is expected"),
     ],
 )
-def test_batches_that_contradict_themselves(data: bytes, message: str) -> None:
+def test_contradictory_batches_are_refused(data: bytes, message: str) -> None:
     with pytest.raises(VerificationError, match=message):
         read_object(data, 0, len(data))
 
 
 @pytest.mark.parametrize("count", [1, 3, 64])
-def test_a_batch_is_read_whole(count: int) -> None:
+def test_every_ledger_of_a_batch_is_read(count: int) -> None:
     ledgers = chain(2, count)
     data = b"\xff" + batch(2, count + 1, ledgers)
     header, metas = read_object(data, 1, len(data))
@@ -130,7 +130,7 @@ def test_a_batch_is_read_whole(count: int) -> None:
     assert metas[0].start == 1 + BATCH_HEADER_BYTES
 
 
-def test_a_bare_ledger_of_sequence_two() -> None:
+def test_bare_ledger_two_is_not_a_batch() -> None:
     data = Made(sequence=2).v2()
     header, metas = read_object(data, 0, len(data))
     assert header is None
@@ -138,7 +138,7 @@ def test_a_bare_ledger_of_sequence_two() -> None:
 
 
 @pytest.mark.ledgers
-def test_real_ledgers_are_what_their_index_says(ledgers: RealLedgers) -> None:
+def test_real_ledgers_match_their_index(ledgers: RealLedgers) -> None:
     for line in ledgers.lines:
         data = ledgers.load(line)
         header, (meta,) = read_object(data, 0, len(data), VerifyLevel.HEADER)

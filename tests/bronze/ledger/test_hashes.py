@@ -1,4 +1,4 @@
-"""Hashes and links: what holds, and what is said when it does not."""
+"""Hashes and links: what passes, and the message when one does not hold."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from bronze.errors import VerificationError
 from bronze.ledger.close_meta import CloseMeta, VerifyLevel, read_close_meta
 from bronze.ledger.hashes import check_hashes, check_link
-from tests.bronze.xdr.conftest import Made, RealLedgers, chain, u32
+from tests.support.made_ledgers import Made, RealLedgers, chain, u32
 
 WRONG = b"\x5a" * 32
 #: StellarValue ext of an empty set: the proposed value (hash, hash, version) and its signature.
@@ -31,7 +31,7 @@ def read(data: bytes, verify: VerifyLevel = VerifyLevel.FULL) -> CloseMeta:
     ],
     ids=["V0", "V0 with envelopes", "V2", "empty set"],
 )
-def test_ledgers_that_hold(data: bytes) -> None:
+def test_valid_ledgers_pass_at_every_level(data: bytes) -> None:
     for verify in VerifyLevel:
         check_hashes(read(data), verify)
     check_hashes(read(data, VerifyLevel.HEADER), VerifyLevel.HEADER)
@@ -50,23 +50,23 @@ def test_ledgers_that_hold(data: bytes) -> None:
         (Made(tx_set_hash=bytes(32)).v2(), "transaction set hash does not hold: stored 0{64}"),
     ],
 )
-def test_ledgers_that_do_not(data: bytes, message: str) -> None:
+def test_wrong_hash_is_refused_with_both_values(data: bytes, message: str) -> None:
     with pytest.raises(VerificationError, match=message):
         check_hashes(read(data), VerifyLevel.FULL)
 
 
-def test_header_mode_looks_at_the_ledger_hash_only() -> None:
+def test_header_level_checks_only_the_ledger_hash() -> None:
     check_hashes(read(Made(tx_set_hash=WRONG, result_hash=WRONG).v2()), VerifyLevel.HEADER)
     with pytest.raises(VerificationError, match="ledger hash"):
         check_hashes(read(Made(ledger_hash=WRONG).v2()), VerifyLevel.HEADER)
 
 
-def test_what_was_not_computed_cannot_be_checked() -> None:
+def test_uncomputed_hashes_cannot_be_checked() -> None:
     with pytest.raises(ValueError, match="cannot be checked in full"):
         check_hashes(read(Made().v2(), VerifyLevel.HEADER), VerifyLevel.FULL)
 
 
-def test_links() -> None:
+def test_broken_link_names_both_hashes() -> None:
     first, second = (read(data) for data in chain(7, 2))
     check_link(first.ledger_hash, second)
     with pytest.raises(VerificationError, match=r"ledger 8 does not follow ledger 7: .* is [0-9a-f]{64}, .* is 5a5a"):
@@ -74,12 +74,12 @@ def test_links() -> None:
 
 
 @pytest.mark.parametrize("verify", ["full", "header"])
-def test_modes_are_named_as_in_the_settings(verify: str) -> None:
+def test_levels_are_named_as_in_settings(verify: str) -> None:
     assert VerifyLevel(verify) == verify
 
 
 @pytest.mark.ledgers
-def test_verdicts_on_real_ledgers(ledgers: RealLedgers, walker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_ledgers_get_expected_verdicts(ledgers: RealLedgers, walker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the index; only that a zero hash is right for a set declared empty."""
     monkeypatch.setattr("bronze.ledger.close_meta._walker", lambda: walker)
     for line in ledgers.lines:
