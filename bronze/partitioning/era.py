@@ -18,7 +18,7 @@ class Era:
     Attributes:
         ledger_start, ledger_end: first and last ledger, inclusive; an end of 0 means that the era is open-ended.
         partition_size: ledgers of a complete partition.
-        protocol_min, protocol_max: inclusive bounds of every ledger's protocol version; None is no bound.
+        protocol_min, protocol_max: inclusive bounds of every ledger's protocol version; None means unbounded.
         allow_overwrite: whether existing partitions are encoded again and replaced when their content differs.
 
     Raises:

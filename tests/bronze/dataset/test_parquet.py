@@ -136,7 +136,7 @@ def test_only_useful_columns_have_statistics(parquet: Path) -> None:
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """A zigzag number of Thrift's compact protocol, and the offset behind it."""
+    """A zigzag number of Thrift's compact protocol, and the offset after it."""
     value = shift = 0
     while True:
         value |= (data[at] & 0x7F) << shift

@@ -81,7 +81,7 @@ def test_partitions_are_complete_disjoint_and_in_order(era_with_range: tuple[Era
 
 
 @given(eras_with_range())
-def test_partitions_end_on_the_grid_or_with_the_range(era_with_range: tuple[Era, int, int]) -> None:
+def test_partitions_end_on_grid_or_with_range(era_with_range: tuple[Era, int, int]) -> None:
     one, start, end = era_with_range
     for partition in grid_partitions(one, start, end):
         assert len(partition) <= one.partition_size
