@@ -271,7 +271,7 @@ def test_signal_stops_run_after_commit(
         out, err = process.communicate(timeout=60)
     assert process.returncode == status, err
     assert "stopped" in out
-    assert "run again, it resumes" in out
+    assert "run again to resume" in out
     assert copy.committed() == PARTS[:2]
     assert copy.leftovers() == []
     held.unlink()
