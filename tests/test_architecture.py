@@ -113,7 +113,6 @@ KNOWN: set[str] = {
     "tests.pipeline.launch.test_waves imports pipeline.launch.waves._MOST",
     "tests.pipeline.launch.test_waves imports pipeline.launch.waves._PER_WORKER",
     "tests.pipeline.launch.test_waves imports pipeline.launch.waves._PER_WORKER_REMOTE",
-    "tests/pipeline/sample/test_sample.py tests no module pipeline/sample/sample.py",
 }
 
 

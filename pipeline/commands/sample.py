@@ -16,8 +16,9 @@ from bronze.lake.layout import EXTENSIONS
 from bronze.stellar import PASSPHRASES
 from pipeline.exit_status import DONE
 from pipeline.sample.chain import STANDALONE_PASSPHRASE
-from pipeline.sample.config_file import configuration, write_configuration
-from pipeline.sample.lake_writer import SampleLake, SampleOptions, write_sample_lake
+from pipeline.sample.config_file import sample_configuration, write_configuration
+from pipeline.sample.lake_writer import SampleLake, write_sample_lake
+from pipeline.sample.options import SampleOptions
 
 DESCRIPTION = """\
 Makes a Galexie lake of generated ledgers to try the copier on. Every hash and signature holds, and every version of the
@@ -126,8 +127,8 @@ def run(options: argparse.Namespace) -> int:
     # Made before the lake, so that an error in it is found before the lake is written.
     content = None
     if options.write_config is not None:
-        content = configuration(
-            lake_options.plan,
+        content = sample_configuration(
+            lake_options.schedule,
             lake=options.out.resolve(),
             network=options.network,
             eras=options.eras,

@@ -1,4 +1,4 @@
-"""Chains of sample ledgers: deterministic, hash-linked, with every hash that a ledger carries in order.
+"""Chains of sample ledgers: deterministic, hash-linked, and with valid hashes and signatures throughout.
 
 >>> ledger = next(sample_chain(2, 1))
 >>> ledger.sequence, ledger.version, ledger.protocol
@@ -21,10 +21,10 @@ from pipeline.sample.transaction_meta import meta_version
 from pipeline.sample.transactions import Accounts, SampleTransaction, Transactor
 from pipeline.sample.tx_sets import generalized_set, legacy_set
 
-#: A private network's passphrase, the usual one of nodes that run alone.
+#: The passphrase of a private network: the usual one of standalone nodes.
 STANDALONE_PASSPHRASE = "Standalone Network ; February 2017"
 
-#: Transactions of a ledger on average.
+#: Average number of transactions in a ledger.
 DEFAULT_TRANSACTIONS = 10
 
 _FIRST_CLOSE_TIME = 1_700_000_000
@@ -35,21 +35,21 @@ _NO_HASH = bytes(32)
 
 @dataclass(frozen=True, slots=True)
 class SampleLedger:
-    """One ledger, and what a reader has to find in it.
+    """A ledger, and the values that a reader must find in it.
 
     Attributes:
-        sequence: the ledger's number.
-        version: of the LedgerCloseMeta: 0, 1 or 2.
-        protocol: the header's ledgerVersion.
+        sequence: the sequence number.
+        version: version of the LedgerCloseMeta: 0, 1 or 2.
+        protocol: ledgerVersion of the header.
         xdr: the LedgerCloseMeta.
-        ledger_hash, previous_hash, tx_set_hash: 32 bytes each, as the header and its entry state them.
-        close_time: seconds of the Unix time.
-        total_coins, fee_pool: stroops.
-        tx_count: transactions of the set, `failed`, `fee_bumps` and `soroban` of them so.
-        operation_count: operations of all envelopes, those of failed transactions and inner ones included.
-        upgrades: of the ledger's value.
-        evicted: keys evicted.
-        empty_tx_set: whether its value is a STELLAR_VALUE_EMPTY_TX_SET; its tx_set_hash is then zero.
+        ledger_hash, previous_hash, tx_set_hash: 32 bytes each, as in the header and its history entry.
+        close_time: in seconds since the epoch.
+        total_coins, fee_pool: in stroops.
+        tx_count: number of transactions in the set; `failed`, `fee_bumps` and `soroban`: how many of them are that.
+        operation_count: number of operations in all envelopes, also of failed and of inner transactions.
+        upgrades: number of upgrades in the value.
+        evicted: number of evicted keys.
+        empty_tx_set: whether the value is a STELLAR_VALUE_EMPTY_TX_SET; `tx_set_hash` is zero then.
     """
 
     sequence: int
@@ -86,22 +86,22 @@ def sample_chain(
     Args:
         first: at least 2.
         count: at least 1.
-        network_passphrase: of the network that transactions and values are signed for.
-        protocols: rising; the chain upgrades from each to the next, in stretches of equal length.
-        seed: another one makes other ledgers.
-        transactions: of a ledger on average (0 to about twice as many), about 3 KB each.
+        network_passphrase: passphrase of the network that transactions and values are signed for.
+        protocols: ascending; the chain upgrades from each to the next, in segments of equal length.
+        seed: another seed makes other ledgers.
+        transactions: average number of transactions in a ledger (0 to twice as many), about 3 KB each.
 
     Raises:
-        ValueError: arguments outside these bounds.
+        ValueError: an argument is out of range.
     """
     if transactions < 1:
-        raise ValueError(f"{transactions} transactions a ledger are less than 1")
+        raise ValueError(f"a ledger needs at least 1 transaction on average, not {transactions}")
     return _Chain(ChainSchedule(first, count, tuple(protocols)), network_passphrase, seed, transactions).ledgers()
 
 
 @dataclass(slots=True)
 class _State:
-    """What one header takes over from the one before."""
+    """What a header takes over from the previous one."""
 
     previous_hash: bytes
     previous_protocol: int
@@ -112,30 +112,30 @@ class _State:
 
 
 class _Chain:
-    def __init__(self, plan: ChainSchedule, passphrase: str, seed: int, transactions: int) -> None:
-        self._plan = plan
+    def __init__(self, schedule: ChainSchedule, passphrase: str, seed: int, transactions: int) -> None:
+        self._schedule = schedule
         self._seed = f"{seed} {passphrase}"
         self._network_id = hashlib.sha256(passphrase.encode()).digest()
         self._average = transactions
-        # Twice the average is the most that a ledger has, each of another account.
+        # A ledger has at most twice the average, each transaction with a different account.
         self._accounts = Accounts(seed, max(64, 3 * transactions))
         self._transactor = Transactor(self._accounts, self._network_id)
 
     def ledgers(self) -> Iterator[SampleLedger]:
-        first = self._plan.first
-        state = _State(self._digest("ledger before", first), self._plan.protocol(first))
-        for ledger in range(first, self._plan.last + 1):
+        first = self._schedule.first
+        state = _State(self._digest("ledger before", first), self._schedule.protocol(first))
+        for ledger in range(first, self._schedule.last + 1):
             yield self._ledger(ledger, state)
 
     def _digest(self, what: str, ledger: int) -> bytes:
         return hashlib.sha256(f"{self._seed} {what} {ledger}".encode()).digest()
 
     def _ledger(self, ledger: int, state: _State) -> SampleLedger:
-        plan = self._plan
-        # Its own generator for each ledger: what a ledger holds does not hang on the ones before.
+        schedule = self._schedule
+        # A generator for each ledger: the content of a ledger does not depend on earlier ones.
         rng = random.Random(f"{self._seed} {ledger}")
         close_time = _FIRST_CLOSE_TIME + _SECONDS_PER_LEDGER * ledger
-        version = plan.close_version(ledger)
+        version = schedule.close_version(ledger)
         applied = self._transactions(rng, ledger, close_time)
         if version == 0:
             tx_set, tx_set_hash = legacy_set(state.previous_hash, applied)
@@ -156,14 +156,14 @@ class _Chain:
                 array(upgrade.to_xdr_bytes() + u32(0) for upgrade in upgrades),
                 array(self._scp_info(ledger, value)),
                 i64(rng.getrandbits(40)) + array(evicted) if version else b"",
-                # V1 ends with entries that are never there.
+                # V1 ends with evicted entries, which are always empty.
                 array([]) if version == 1 else b"",
             ]
         )
         made = SampleLedger(
             sequence=ledger,
             version=version,
-            protocol=plan.header_protocol(ledger),
+            protocol=schedule.header_protocol(ledger),
             xdr=encoded,
             ledger_hash=ledger_hash,
             previous_hash=state.previous_hash,
@@ -178,16 +178,16 @@ class _Chain:
             soroban=sum(one.shape.soroban for one in applied),
             upgrades=len(upgrades),
             evicted=len(evicted),
-            empty_tx_set=plan.empty_tx_set(ledger),
+            empty_tx_set=schedule.empty_tx_set(ledger),
         )
         state.previous_hash, state.previous_protocol = ledger_hash, made.protocol
         return made
 
     def _transactions(self, rng: random.Random, ledger: int, close_time: int) -> list[SampleTransaction]:
-        """The ledger's transactions in the order in which they are applied."""
-        if not self._plan.has_transactions(ledger):
+        """The transactions of the ledger in the order in which they are applied."""
+        if not self._schedule.has_transactions(ledger):
             return []
-        protocol = self._plan.protocol(ledger)
+        protocol = self._schedule.protocol(ledger)
         made = self._transactor.transactions(
             rng,
             rng.randint(1, 2 * self._average),
@@ -196,25 +196,25 @@ class _Chain:
             protocol=protocol,
             meta_version=meta_version(protocol),
         )
-        # They come in random order already; classic ones are applied first, as since phases exist.
+        # Their order is random already; classic ones are applied first, as since sets have phases.
         return sorted(made, key=lambda one: one.shape.soroban)
 
     def _upgrades(self, ledger: int, state: _State) -> list[xdr.LedgerUpgrade]:
-        """The ledger's upgrades; `state` is brought up to them."""
-        plan, kinds, upgrades = self._plan, xdr.LedgerUpgradeType, []
-        protocol = plan.header_protocol(ledger)
-        if protocol != plan.protocol(ledger):
+        """The upgrades of the ledger; updates `state`."""
+        schedule, kinds, upgrades = self._schedule, xdr.LedgerUpgradeType, []
+        protocol = schedule.header_protocol(ledger)
+        if protocol != schedule.protocol(ledger):
             version = xdr.Uint32(protocol)
             upgrades.append(xdr.LedgerUpgrade(kinds.LEDGER_UPGRADE_VERSION, new_ledger_version=version))
-        if plan.set_size_upgrade(ledger):
+        if schedule.set_size_upgrade(ledger):
             state.max_tx_set_size += 50
             size = xdr.Uint32(state.max_tx_set_size)
             upgrades.append(xdr.LedgerUpgrade(kinds.LEDGER_UPGRADE_MAX_TX_SET_SIZE, new_max_tx_set_size=size))
-        if plan.flags_upgrade(ledger):
+        if schedule.flags_upgrade(ledger):
             state.flags = 0 if state.flags else 1
             flags = xdr.Uint32(state.flags)
             upgrades.append(xdr.LedgerUpgrade(kinds.LEDGER_UPGRADE_FLAGS, new_flags=flags))
-        if plan.config_upgrade(ledger):
+        if schedule.config_upgrade(ledger):
             contract = xdr.ContractID(xdr.Hash(self._digest("settings contract", 0)))
             settings = xdr.ConfigUpgradeSetKey(contract, xdr.Hash(self._digest("settings", ledger)))
             upgrades.append(xdr.LedgerUpgrade(kinds.LEDGER_UPGRADE_CONFIG, new_config=settings))
@@ -224,11 +224,11 @@ class _Chain:
         self, ledger: int, close_time: int, tx_set_hash: bytes, upgrades: list[xdr.LedgerUpgrade], state: _State
     ) -> xdr.StellarValue:
         validator = self._accounts.validators[ledger % len(self._accounts.validators)]
-        if self._plan.empty_tx_set(ledger):
+        if self._schedule.empty_tx_set(ledger):
             proposed, tx_set_hash = self._digest("missing set", ledger), _NO_HASH
             previous = (state.previous_hash, state.previous_protocol)
             ext = consensus.empty_tx_set(self._network_id, validator, proposed, close_time, previous)
-        elif self._plan.signed_value(ledger):
+        elif self._schedule.signed_value(ledger):
             ext = consensus.signed(self._network_id, validator, tx_set_hash, close_time)
         else:
             ext = consensus.basic()
@@ -237,17 +237,17 @@ class _Chain:
     def _header(
         self, ledger: int, value: xdr.StellarValue, results: bytes, applied: list[SampleTransaction], state: _State
     ) -> bytes:
-        """The XDR of the LedgerHeader; `state` is brought up to it."""
+        """The XDR of the LedgerHeader; updates `state`."""
         state.fee_pool += sum(one.shape.fee_charged for one in applied)
         bucket_list_hash = self._digest("buckets", ledger)
-        if ledger % 50 == 0:  # the first of the skip list's strides; samples are too short for the others
+        if ledger % 50 == 0:  # the first interval of the skip list; samples are too short for the others
             state.skip = bucket_list_hash
         ext = xdr.LedgerHeaderExt(0)
         if state.flags is not None:
             v1 = xdr.LedgerHeaderExtensionV1(xdr.Uint32(state.flags), xdr.LedgerHeaderExtensionV1Ext(0))
             ext = xdr.LedgerHeaderExt(1, v1=v1)
         return xdr.LedgerHeader(
-            ledger_version=xdr.Uint32(self._plan.header_protocol(ledger)),
+            ledger_version=xdr.Uint32(self._schedule.header_protocol(ledger)),
             previous_ledger_hash=xdr.Hash(state.previous_hash),
             scp_value=value,
             tx_set_result_hash=xdr.Hash(hashlib.sha256(results).digest()),
@@ -265,28 +265,28 @@ class _Chain:
         ).to_xdr_bytes()
 
     def _close_ext(self, ledger: int) -> bytes:
-        if self._plan.close_version(ledger) == 0:
+        if self._schedule.close_version(ledger) == 0:
             return b""
-        if not self._plan.extended_close(ledger):
+        if not self._schedule.extended_close(ledger):
             return u32(0)
         v1 = xdr.LedgerCloseMetaExtV1(xdr.ExtensionPoint(0), xdr.Int64(1_000))
         return xdr.LedgerCloseMetaExt(1, v1=v1).to_xdr_bytes()
 
     def _scp_info(self, ledger: int, value: xdr.StellarValue) -> list[bytes]:
-        if not self._plan.scp_info(ledger):
+        if not self._schedule.scp_info(ledger):
             return []
         return [consensus.scp_history(self._network_id, self._accounts.validators, ledger, value).to_xdr_bytes()]
 
     def _evicted(self, ledger: int) -> list[bytes]:
         keys = []
-        for index in range(self._plan.evictions(ledger)):
+        for index in range(self._schedule.evictions(ledger)):
             ttl = xdr.LedgerKeyTtl(xdr.Hash(self._digest(f"evicted {index}", ledger)))
             keys.append(xdr.LedgerKey(xdr.LedgerEntryType.TTL, ttl=ttl).to_xdr_bytes())
         return keys
 
 
 def _processing(one: SampleTransaction, version: int) -> bytes:
-    """One element of txProcessing: a TransactionResultMeta, or in V2 a TransactionResultMetaV1."""
+    """An element of txProcessing: a TransactionResultMeta, or in V2 a TransactionResultMetaV1."""
     if version == 2:
         return u32(0) + one.result_pair + one.fee_changes + one.meta + one.after
     return one.result_pair + one.fee_changes + one.meta

@@ -1,4 +1,4 @@
-"""A ready configuration for copying a sample lake: eras cut where the ledgers' format changes."""
+"""A configuration that copies a sample lake: its eras begin where the format of the ledgers changes."""
 
 from __future__ import annotations
 
@@ -10,53 +10,55 @@ import yaml
 from bronze.errors import ConfigError, ConflictError
 from pipeline.sample.schedule import ChainSchedule
 
-#: Partitions that a sample lake is copied into, about.
+#: Approximate number of partitions that a sample lake is copied into.
 _PARTITIONS = 10
 
 
-def era_starts(plan: ChainSchedule, eras: int) -> list[int]:
-    """The first ledgers of `eras` eras of a chain, rising.
+def era_starts(schedule: ChainSchedule, eras: int) -> list[int]:
+    """The first ledgers of `eras` eras of a chain, ascending.
 
-    Boundaries lie where the version of the close meta changes; when these do not suffice, where the protocol
-    changes too.
+    Eras begin where the version of the close meta changes; if there are more eras than that, also where the protocol
+    changes.
 
     Raises:
-        ConfigError: the chain has not that many protocols.
+        ConfigError: there are more eras than protocols, or fewer than 1.
     """
-    rest = range(plan.first + 1, plan.last + 1)
-    protocols = [ledger for ledger in rest if plan.protocol(ledger) != plan.protocol(ledger - 1)]
-    formats = [ledger for ledger in protocols if plan.close_version(ledger) != plan.close_version(ledger - 1)]
+    rest = range(schedule.first + 1, schedule.last + 1)
+    protocols = [ledger for ledger in rest if schedule.protocol(ledger) != schedule.protocol(ledger - 1)]
+    formats = [ledger for ledger in protocols if schedule.close_version(ledger) != schedule.close_version(ledger - 1)]
     others = [ledger for ledger in protocols if ledger not in formats]
     if not 1 <= eras <= len(protocols) + 1:
         raise ConfigError(
-            f"{eras} eras are asked for, and a chain of {len(protocols) + 1} protocols has 1 to {len(protocols) + 1}"
+            f"--eras is {eras}, but a chain of {len(protocols) + 1} protocols has 1 to {len(protocols) + 1} eras"
         )
-    return sorted([plan.first, *(formats + others)[: eras - 1]])
+    return sorted([schedule.first, *(formats + others)[: eras - 1]])
 
 
-def configuration(plan: ChainSchedule, *, lake: Path, network: str, eras: int, directory: Path) -> dict[str, Any]:
-    """The configuration, as its YAML file has it.
+def sample_configuration(
+    schedule: ChainSchedule, *, lake: Path, network: str, eras: int, directory: Path
+) -> dict[str, Any]:
+    """The content of the configuration file.
 
     Args:
-        plan: of the lake's chain.
-        lake: its root.
-        network: the name that partitions are filed under.
-        eras: how many.
-        directory: everything the copier writes goes under it.
+        schedule: the schedule of the chain in the lake.
+        lake: the root of the lake.
+        network: the name of the network, for `era.network`.
+        eras: number of eras.
+        directory: the directory below which the copier writes everything.
 
     Raises:
-        ConfigError: as of `era_starts`.
+        ConfigError: see `era_starts`.
     """
-    starts = era_starts(plan, eras)
-    ends = [start - 1 for start in starts[1:]] + [plan.last]
+    starts = era_starts(schedule, eras)
+    ends = [start - 1 for start in starts[1:]] + [schedule.last]
     tables = [
         {
-            "era_id": "sample" if eras == 1 else f"p{plan.protocol(start)}",
+            "era_id": "sample" if eras == 1 else f"p{schedule.protocol(start)}",
             "version_label": "v1",
             "network": network,
             "ledger_start": start,
             "ledger_end": end,
-            "partition_size": -(-plan.count // _PARTITIONS),
+            "partition_size": -(-schedule.count // _PARTITIONS),
         }
         for start, end in zip(starts, ends, strict=True)
     ]
@@ -71,10 +73,10 @@ def configuration(plan: ChainSchedule, *, lake: Path, network: str, eras: int, d
 
 
 def write_configuration(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` to `path` as YAML; its parents are made.
+    """Write `content` to `path` as YAML; parent directories are created.
 
     Raises:
-        ConflictError: a file with another content lies there.
+        ConflictError: the file exists with other content.
     """
     text = "# Written by `bronze-copier sample`.\n" + yaml.safe_dump(content, sort_keys=False)
     if path.exists():

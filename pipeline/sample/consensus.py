@@ -1,4 +1,4 @@
-"""What consensus adds to a ledger: its signed value, its upgrades, its messages."""
+"""The parts of a ledger that come from consensus: the signed value, and the SCP messages."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def _value_signature(
 def stellar_value(
     tx_set_hash: bytes, close_time: int, upgrades: Sequence[xdr.LedgerUpgrade], ext: xdr.StellarValueExt
 ) -> xdr.StellarValue:
-    """What the network agreed on; `close_time` in seconds of the Unix time."""
+    """The StellarValue of a ledger; `close_time` in seconds since the epoch."""
     encoded = [xdr.UpgradeType(upgrade.to_xdr_bytes()) for upgrade in upgrades]
     return xdr.StellarValue(xdr.Hash(tx_set_hash), xdr.TimePoint(xdr.Uint64(close_time)), encoded, ext)
 
 
 def basic() -> xdr.StellarValueExt:
-    """The value's extension in the first protocols: none."""
+    """The extension of the value in the first protocols: none."""
     return xdr.StellarValueExt(_VALUES.STELLAR_VALUE_BASIC)
 
 
 def signed(network_id: bytes, validator: Keypair, tx_set_hash: bytes, close_time: int) -> xdr.StellarValueExt:
-    """The value's extension with the signature of the validator that proposed it."""
+    """The extension of the value with the signature of the validator that proposed it."""
     signature = _value_signature(network_id, validator, tx_set_hash, close_time)
     return xdr.StellarValueExt(_VALUES.STELLAR_VALUE_SIGNED, lc_value_signature=signature)
 
@@ -45,14 +45,14 @@ def signed(network_id: bytes, validator: Keypair, tx_set_hash: bytes, close_time
 def empty_tx_set(
     network_id: bytes, validator: Keypair, proposed_hash: bytes, close_time: int, previous: tuple[bytes, int]
 ) -> xdr.StellarValueExt:
-    """The value's extension when an empty set stands in for one that nobody could provide (CAP-83).
+    """The extension of the value when an empty set replaces a set that no node could provide (CAP-83).
 
     Args:
         network_id: SHA-256 of the passphrase.
-        validator: who proposed the set.
-        proposed_hash: of that set; the value's own hash is zero.
-        close_time: of the ledger, in seconds of the Unix time.
-        previous: hash and protocol of the ledger before.
+        validator: the proposer of the set.
+        proposed_hash: hash of that set; the hash in the value is zero.
+        close_time: when the ledger closes, in seconds since the epoch.
+        previous: hash and protocol of the previous ledger.
     """
     proposed = xdr.StellarValueProposedValue(
         xdr.Hash(proposed_hash),
@@ -66,7 +66,7 @@ def empty_tx_set(
 def scp_history(
     network_id: bytes, validators: Sequence[Keypair], ledger: int, value: xdr.StellarValue
 ) -> xdr.SCPHistoryEntry:
-    """The messages with which `validators` externalized `value` as that of `ledger`."""
+    """The messages with which `validators` externalized `value` for `ledger`."""
     quorum = xdr.SCPQuorumSet(xdr.Uint32(len(validators) - 1), [_node(validator) for validator in validators], [])
     quorum_hash = xdr.Hash(hashlib.sha256(quorum.to_xdr_bytes()).digest())
     ballot = xdr.SCPBallot(xdr.Uint32(1), xdr.Value(value.to_xdr_bytes()))

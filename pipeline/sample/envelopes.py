@@ -1,4 +1,4 @@
-"""Transaction envelopes of a shape: hashed as the network hashes them, and really signed."""
+"""Transaction envelopes of a shape, with the hashes of the network and valid signatures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from stellar_sdk import Keypair, xdr
 
 from pipeline.sample import entries
 from pipeline.sample.shapes import BASE_FEE, RESOURCE_FEE, Shape, operations_of
-from pipeline.sample.template import Template, key, number
+from pipeline.sample.template import Template, int_marker, opaque_marker
 
 _TYPES = xdr.EnvelopeType
 
 
 @dataclass(frozen=True, slots=True)
 class _Templates:
-    """Of an envelope, and of what its signature, and that of a fee bump's inner transaction, are over."""
+    """Templates of an envelope, of its signature payload, and of that of the inner transaction of a fee bump."""
 
     envelope: Template
     payload: Template
@@ -32,7 +32,7 @@ def _memo(shape: Shape) -> xdr.Memo:
 
 def _time_bounds() -> xdr.TimeBounds:
     never = xdr.TimePoint(xdr.Uint64(0))
-    return xdr.TimeBounds(never, xdr.TimePoint(xdr.Uint64(number("close_time"))))
+    return xdr.TimeBounds(never, xdr.TimePoint(xdr.Uint64(int_marker("close_time"))))
 
 
 def _soroban_data() -> xdr.SorobanTransactionData:
@@ -42,7 +42,7 @@ def _soroban_data() -> xdr.SorobanTransactionData:
         )
         return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_DATA, contract_data=contract_data)
 
-    code = xdr.LedgerKeyContractCode(xdr.Hash(key("code")))
+    code = xdr.LedgerKeyContractCode(xdr.Hash(opaque_marker("code")))
     read_only = [xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_CODE, contract_code=code)]
     footprint = xdr.LedgerFootprint(read_only, [balance_key("source"), balance_key("destination0")])
     resources = xdr.SorobanResources(footprint, xdr.Uint32(1_300_000), xdr.Uint32(2_048), xdr.Uint32(512))
@@ -53,7 +53,7 @@ def _transaction(shape: Shape) -> xdr.Transaction:
     return xdr.Transaction(
         source_account=entries.muxed("source"),
         fee=xdr.Uint32(shape.fee_declared),
-        seq_num=xdr.SequenceNumber(xdr.Int64(number("sequence"))),
+        seq_num=xdr.SequenceNumber(xdr.Int64(int_marker("sequence"))),
         cond=xdr.Preconditions(xdr.PreconditionType.PRECOND_TIME, time_bounds=_time_bounds()),
         memo=_memo(shape),
         operations=[part.operation for part in operations_of(shape)],
@@ -62,11 +62,11 @@ def _transaction(shape: Shape) -> xdr.Transaction:
 
 
 def _signatures(slot: str, hint: str) -> list[xdr.DecoratedSignature]:
-    return [xdr.DecoratedSignature(xdr.SignatureHint(key(hint)), xdr.Signature(key(slot)))]
+    return [xdr.DecoratedSignature(xdr.SignatureHint(opaque_marker(hint)), xdr.Signature(opaque_marker(slot)))]
 
 
 def _payload(tagged: xdr.TransactionSignaturePayloadTaggedTransaction) -> Template:
-    return Template(xdr.TransactionSignaturePayload(xdr.Hash(key("network")), tagged))
+    return Template(xdr.TransactionSignaturePayload(xdr.Hash(opaque_marker("network")), tagged))
 
 
 def _fee_bump(shape: Shape) -> xdr.FeeBumpTransaction:
@@ -80,14 +80,14 @@ def _fee_bump(shape: Shape) -> xdr.FeeBumpTransaction:
 
 
 def _legacy(shape: Shape) -> xdr.TransactionV0Envelope:
-    now = _transaction(shape)
+    current = _transaction(shape)
     transaction = xdr.TransactionV0(
-        xdr.Uint256(key("source")),
-        now.fee,
-        now.seq_num,
+        xdr.Uint256(opaque_marker("source")),
+        current.fee,
+        current.seq_num,
         _time_bounds(),
-        now.memo,
-        now.operations,
+        current.memo,
+        current.operations,
         xdr.TransactionV0Ext(0),
     )
     return xdr.TransactionV0Envelope(transaction, _signatures("signature", "hint"))
@@ -95,7 +95,7 @@ def _legacy(shape: Shape) -> xdr.TransactionV0Envelope:
 
 @functools.cache
 def _templates(shape: Shape, legacy: bool) -> _Templates:
-    # A legacy envelope is signed as if it were a newer one of the same content.
+    # A legacy envelope is signed as a current one with the same content.
     tagged = xdr.TransactionSignaturePayloadTaggedTransaction
     payload = _payload(tagged(_TYPES.ENVELOPE_TYPE_TX, tx=_transaction(shape)))
     signatures = _signatures("signature", "hint")
@@ -120,9 +120,9 @@ def sign(
     """Make the envelope of a transaction of `shape`; returns its XDR and the transaction's hash.
 
     Args:
-        values: the slots' values; the hash and the signature of a fee bump's inner transaction are added.
-        source, fee_source: who signs; the second one only for a fee bump.
-        legacy: an envelope of the type used until protocol 12 (no fee bumps then).
+        values: the values of the slots; hash and signature of the inner transaction of a fee bump are added.
+        source, fee_source: the signers; `fee_source` signs a fee bump only.
+        legacy: make the envelope type that was used up to protocol 12, which had no fee bumps.
     """
     templates = _templates(shape, legacy)
     signer = source

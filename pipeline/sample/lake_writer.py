@@ -1,4 +1,4 @@
-"""Writes a chain of sample ledgers as a Galexie lake: batches, one zstd frame each, and ``.config.json``."""
+"""Write a chain of sample ledgers as a Galexie lake: batches, each one zstd frame, and ``.config.json``."""
 
 from __future__ import annotations
 
@@ -11,93 +11,29 @@ from pathlib import Path
 import zstandard
 
 from bronze.errors import ConflictError
-from bronze.lake.layout import LakeLayout
-from bronze.stellar import FIRST_LEDGER, MAX_LEDGER
-from pipeline.sample.chain import DEFAULT_TRANSACTIONS, STANDALONE_PASSPHRASE, SampleLedger, sample_chain
-from pipeline.sample.schedule import DEFAULT_PROTOCOLS, ChainSchedule
+from pipeline.sample.chain import SampleLedger
+from pipeline.sample.options import SampleOptions
 from pipeline.sample.template import u32
 
 _CONFIG_NAME = ".config.json"
-# Galexie streams into an encoder that still knows the size of an input within its first buffer.
+# Galexie streams into an encoder, which knows the size of an input only if it fits into the first buffer.
 _SIZED_FRAME_MAX = 128 * 1024
 _LEVEL, _WINDOW_LOG = 3, 23
 
 
 @dataclass(frozen=True, slots=True)
-class SampleOptions:
-    """What a sample lake holds; the same options make the same bytes.
-
-    Attributes:
-        first: the first ledger asked for, at least 2.
-        ledgers: how many. Whole files are written, as Galexie does: see `plan` for what that makes of it.
-        ledgers_per_file, files_per_directory, extension: the lake's layout (K, P, ``zst`` or ``zstd``).
-        config: whether the lake has a ``.config.json``.
-        passphrase: of the network.
-        protocols: rising; the chain upgrades from each to the next.
-        seed: another one makes other ledgers.
-        transactions: of a ledger on average.
-
-    Raises:
-        ValueError: options that no lake can have.
-    """
-
-    first: int = FIRST_LEDGER
-    ledgers: int = 200
-    ledgers_per_file: int = 1
-    files_per_directory: int = 64
-    extension: str = "zst"
-    config: bool = True
-    passphrase: str = STANDALONE_PASSPHRASE
-    protocols: tuple[int, ...] = DEFAULT_PROTOCOLS
-    seed: int = 0
-    transactions: int = DEFAULT_TRANSACTIONS
-
-    def __post_init__(self) -> None:
-        if self.ledgers < 1:
-            raise ValueError(f"a lake of {self.ledgers} ledgers is none")
-        if not FIRST_LEDGER <= self.first <= self.first + self.ledgers - 1 <= MAX_LEDGER:
-            raise ValueError(f"{self.ledgers} ledgers from {self.first} on are not in {FIRST_LEDGER}..{MAX_LEDGER}")
-        if self.transactions < 1:
-            raise ValueError(f"{self.transactions} transactions a ledger are less than 1")
-        _ = self.plan  # its own checks, before anything is written
-
-    @property
-    def layout(self) -> LakeLayout:
-        """How the lake names its objects."""
-        return LakeLayout(self.ledgers_per_file, self.files_per_directory, self.extension)
-
-    @property
-    def plan(self) -> ChainSchedule:
-        """The chain: from the first ledger of the first file (2 when that is named from 0) to the last one's last."""
-        start = max(FIRST_LEDGER, self.layout.file_start(self.first))
-        end = self.layout.file_end(self.first + self.ledgers - 1)
-        return ChainSchedule(start, end - start + 1, self.protocols)
-
-    def chain(self) -> Iterator[SampleLedger]:
-        """The ledgers of the lake, and so what a reader of it has to find."""
-        return sample_chain(
-            self.plan.first,
-            self.plan.count,
-            network_passphrase=self.passphrase,
-            protocols=self.protocols,
-            seed=self.seed,
-            transactions=self.transactions,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class SampleLake:
-    """A sample lake that lies on disk.
+    """A sample lake on disk.
 
     Attributes:
-        root: its directory.
-        first, last: its ledgers, inclusive.
-        count: how many they are.
+        root: the directory of the lake.
+        first, last: its first and last ledger, inclusive.
+        count: number of ledgers.
         ledgers_per_file, files_per_directory, extension: its layout.
-        objects: how many ledger files it has.
-        bytes: of these files.
-        xdr_bytes: of the close meta in them.
-        existed: whether it lay there already, byte for byte.
+        objects: number of ledger files.
+        bytes: size of these files.
+        xdr_bytes: size of the close metas in them.
+        existed: whether the lake existed already, byte for byte.
     """
 
     root: Path
@@ -114,17 +50,17 @@ class SampleLake:
 
 
 def write_sample_lake(root: Path, options: SampleOptions | None = None) -> SampleLake:
-    """Write the lake of `options` to `root`, all of it or nothing.
+    """Write the lake of `options` to `root` atomically.
 
-    The lake is made beside `root` and renamed to it. A lake of the same options that lies there already
-    is compared to the last byte and left alone.
+    The lake is written to a temporary directory beside `root`, which is then renamed. A lake of the same options that
+    exists already is compared byte for byte and left alone.
 
     Args:
-        root: a directory that does not exist, is empty, or holds this lake; its parents are made.
+        root: a directory that does not exist, is empty, or contains this lake; parent directories are created.
 
     Raises:
-        ConflictError: `root` holds anything else; nothing is written then.
-        OSError: the disk does not do what it is asked.
+        ConflictError: `root` contains anything else; nothing is written.
+        OSError: reading or writing fails.
     """
     options = options or SampleOptions()
     root = root.resolve()
@@ -132,7 +68,7 @@ def write_sample_lake(root: Path, options: SampleOptions | None = None) -> Sampl
         return _compare(root, options)
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as beside:
-        # One level down: the temporary directory itself is readable by its owner only.
+        # One level below, because only its owner may read the temporary directory itself.
         staged = Path(beside) / root.name
         staged.mkdir()
         tally = _Tally()
@@ -157,12 +93,12 @@ class _Tally:
     xdr: int = 0
 
     def lake(self, root: Path, options: SampleOptions, *, existed: bool) -> SampleLake:
-        plan, layout = options.plan, options.layout
+        schedule, layout = options.schedule, options.layout
         return SampleLake(
             root=root,
-            first=plan.first,
-            last=plan.last,
-            count=plan.count,
+            first=schedule.first,
+            last=schedule.last,
+            count=schedule.count,
             ledgers_per_file=layout.ledgers_per_file,
             files_per_directory=layout.files_per_directory,
             extension=layout.extension,
@@ -174,7 +110,7 @@ class _Tally:
 
 
 def _files(options: SampleOptions, tally: _Tally) -> Iterator[_File]:
-    """Every file of the lake; `tally` counts along."""
+    """Make every file of the lake; adds each to `tally`."""
     if options.config:
         yield _File(_CONFIG_NAME, _lake_config(options))
     layout = options.layout
@@ -210,7 +146,7 @@ def _batch(ledgers: list[SampleLedger]) -> bytes:
 
 
 class _Encoder:
-    """Compresses as Galexie does: one checksummed frame, its content size stated for small inputs only."""
+    """Compresses as Galexie does: one frame with a checksum, and with the content size for small inputs only."""
 
     def __init__(self) -> None:
         self._sized, self._streamed = (
@@ -230,15 +166,15 @@ class _Encoder:
 
 
 def _compare(root: Path, options: SampleOptions) -> SampleLake:
-    """Whether `root` is the lake of `options`, and nothing but it; raises ConflictError otherwise."""
+    """Check that `root` is exactly the lake of `options`; raises ConflictError if it is not."""
 
     def refuse(what: str) -> ConflictError:
         return ConflictError(
-            f"{root} is not empty and not this sample lake: {what}; give another directory, or empty this one"
+            f"{root} is not empty and not this sample lake: {what}; choose another directory, or empty this one"
         )
 
     if not root.is_dir():
-        raise refuse("it is no directory")
+        raise refuse("it is not a directory")
     found = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if not path.is_dir()}
     tally = _Tally()
     for made in _files(options, tally):
@@ -248,5 +184,5 @@ def _compare(root: Path, options: SampleOptions) -> SampleLake:
         if path.read_bytes() != made.content:
             raise refuse(f"{made.key} differs")
     if found:
-        raise refuse(f"{min(found)} is not of it")
+        raise refuse(f"{min(found)} does not belong to it")
     return tally.lake(root, options, existed=True)

@@ -1,4 +1,4 @@
-"""The operations of sample transactions: body, results, and what each leaves in the meta."""
+"""The operations of sample transactions: body, results, and the changes and events in the transaction meta."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stellar_sdk import scval, xdr
 
 from pipeline.sample import entries
-from pipeline.sample.template import key, number
+from pipeline.sample.template import int_marker, opaque_marker
 
 _TYPES = xdr.OperationType
 
@@ -18,7 +18,7 @@ class Operation:
     """One operation as templates.
 
     Attributes:
-        body: what the transaction asks for.
+        body: the operation as the transaction contains it.
         success, failure: its result when the transaction succeeds, and one that makes it fail.
         changes: ledger entry changes of the success.
         events: contract events of the success (meta V4; in V3 only Soroban operations have any).
@@ -50,29 +50,29 @@ def _payment_of(
     def result(code: xdr.PaymentResultCode) -> xdr.OperationResult:
         return _inner(xdr.OperationResultTr(_TYPES.PAYMENT, payment_result=xdr.PaymentResult(code)))
 
-    dataset, amount = f"destination{index}", f"amount{index}"
-    payment = xdr.PaymentOp(entries.muxed(dataset), asset, xdr.Int64(number(amount)))
+    destination, amount = f"destination{index}", f"amount{index}"
+    payment = xdr.PaymentOp(entries.muxed(destination), asset, xdr.Int64(int_marker(amount)))
     return Operation(
         xdr.OperationBody(_TYPES.PAYMENT, payment_op=payment),
         result(xdr.PaymentResultCode.PAYMENT_SUCCESS),
         result(failed),
         changes,
-        [entries.transfer_event("source", dataset, amount)],
+        [entries.transfer_event("source", destination, amount)],
     )
 
 
 def payment(index: int) -> Operation:
     """A payment of lumens; fails as underfunded."""
-    dataset = f"destination{index}"
+    destination = f"destination{index}"
     changes = _source_update(index) + entries.updated(
-        entries.account(dataset, f"balance{index}"), entries.account(dataset, f"amount{index}")
+        entries.account(destination, f"balance{index}"), entries.account(destination, f"amount{index}")
     )
     asset = xdr.Asset(xdr.AssetType.ASSET_TYPE_NATIVE)
     return _payment_of(asset, index, changes, xdr.PaymentResultCode.PAYMENT_UNDERFUNDED)
 
 
 def credit_payment(index: int) -> Operation:
-    """A payment of the sample's issued asset; fails for want of a trust line."""
+    """A payment of the sample's issued asset; fails because a trust line is missing."""
     changes = [
         change
         for slot in ("source", f"destination{index}")
@@ -85,15 +85,15 @@ def credit_payment(index: int) -> Operation:
 
 
 def create_account(index: int) -> Operation:
-    """A new account; fails for want of reserve."""
+    """A new account; fails because the reserve is too low."""
 
     def result(code: xdr.CreateAccountResultCode) -> xdr.OperationResult:
         outcome = xdr.CreateAccountResult(code)
         return _inner(xdr.OperationResultTr(_TYPES.CREATE_ACCOUNT, create_account_result=outcome))
 
-    # A new account's key is one that no other transaction names.
+    # A key that no other transaction contains.
     account, amount = f"noise{index}", f"amount{index}"
-    creation = xdr.CreateAccountOp(entries.account_id(account), xdr.Int64(number(amount)))
+    creation = xdr.CreateAccountOp(entries.account_id(account), xdr.Int64(int_marker(amount)))
     return Operation(
         xdr.OperationBody(_TYPES.CREATE_ACCOUNT, create_account_op=creation),
         result(xdr.CreateAccountResultCode.CREATE_ACCOUNT_SUCCESS),
@@ -104,12 +104,12 @@ def create_account(index: int) -> Operation:
 
 
 def manage_data(index: int) -> Operation:
-    """A data entry of 32 bytes; fails for want of reserve."""
+    """A data entry of 32 bytes; fails because the reserve is too low."""
 
     def result(code: xdr.ManageDataResultCode) -> xdr.OperationResult:
         return _inner(xdr.OperationResultTr(_TYPES.MANAGE_DATA, manage_data_result=xdr.ManageDataResult(code)))
 
-    name, value = xdr.String64(f"sample {index}".encode()), xdr.DataValue(key(f"noise{index}"))
+    name, value = xdr.String64(f"sample {index}".encode()), xdr.DataValue(opaque_marker(f"noise{index}"))
     entry = xdr.DataEntry(entries.account_id("source"), name, value, xdr.DataEntryExt(0))
     data = xdr.LedgerEntryData(xdr.LedgerEntryType.DATA, data=entry)
     return Operation(
@@ -122,14 +122,14 @@ def manage_data(index: int) -> Operation:
 
 
 def sell_offer(index: int) -> Operation:
-    """An offer that stays on the books; fails as underfunded."""
+    """An offer that stays in the order book; fails as underfunded."""
     native = xdr.Asset(xdr.AssetType.ASSET_TYPE_NATIVE)
     credit = xdr.Asset(xdr.AssetType.ASSET_TYPE_CREDIT_ALPHANUM4, alpha_num4=entries.credit_asset())
-    amount, price = xdr.Int64(number(f"amount{index}")), xdr.Price(xdr.Int32(1 + index), xdr.Int32(10_000_000))
+    amount, price = xdr.Int64(int_marker(f"amount{index}")), xdr.Price(xdr.Int32(1 + index), xdr.Int32(10_000_000))
     asked = xdr.ManageSellOfferOp(native, credit, amount, price, xdr.Int64(0))
     offer = xdr.OfferEntry(
         entries.account_id("source"),
-        xdr.Int64(number(f"balance{index}")),
+        xdr.Int64(int_marker(f"balance{index}")),
         native,
         credit,
         amount,
@@ -159,7 +159,7 @@ def invoke_contract(index: int) -> Operation:
     arguments = [
         scval.to_address(entries.address("source")),
         scval.to_address(entries.address(receiver)),
-        scval.to_int128(number(amount)),
+        scval.to_int128(int_marker(amount)),
     ]
     call = xdr.InvokeContractArgs(entries.contract_address(), xdr.SCSymbol(b"transfer"), arguments)
     function = xdr.HostFunction(xdr.HostFunctionType.HOST_FUNCTION_TYPE_INVOKE_CONTRACT, invoke_contract=call)
@@ -171,7 +171,9 @@ def invoke_contract(index: int) -> Operation:
         xdr.SorobanAuthorizedInvocation(authorized, []),
     )
     codes = xdr.InvokeHostFunctionResultCode
-    success = xdr.InvokeHostFunctionResult(codes.INVOKE_HOST_FUNCTION_SUCCESS, success=xdr.Hash(key("success")))
+    success = xdr.InvokeHostFunctionResult(
+        codes.INVOKE_HOST_FUNCTION_SUCCESS, success=xdr.Hash(opaque_marker("success"))
+    )
     failure = xdr.InvokeHostFunctionResult(codes.INVOKE_HOST_FUNCTION_TRAPPED)
     changes = [
         *entries.updated(entries.ttl("noise0"), entries.ttl("noise0")),
@@ -190,7 +192,7 @@ def invoke_contract(index: int) -> Operation:
     )
 
 
-#: Kind of operation, to what makes one as the transaction's operation `index`.
+#: Kind of operation, to the function that makes the operation with a given index in its transaction.
 KINDS: dict[str, Callable[[int], Operation]] = {
     "payment": payment,
     "credit_payment": credit_payment,

@@ -1,4 +1,4 @@
-"""What sample transactions look like: which operations, wrapped or not, failed or not."""
+"""Shapes of sample transactions: their operations, whether they are fee bumps, whether they fail."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pipeline.sample.operations import KINDS, Operation
 from pipeline.sample.template import MAX_OPERATIONS
 
-#: Stroops for each operation (and for a fee bump's wrapper), as the network charges them when it is idle.
+#: Stroops for each operation (and for the wrapper of a fee bump): what the network charges when it is idle.
 BASE_FEE = 100
-#: Stroops of resource fee that a sample Soroban transaction declares, and those of them that are given back.
+#: Stroops of resource fee that a sample Soroban transaction declares, and stroops that are refunded.
 RESOURCE_FEE = 94_371
 REFUND = 21_040
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of transaction.
+    """The shape of a transaction.
 
     Attributes:
         kinds: the operations, by their names in `operations.KINDS`.
@@ -36,12 +36,12 @@ class Shape:
 
     @property
     def fee_declared(self) -> int:
-        """The stroops that the (inner) transaction offers at most."""
+        """The highest fee that the (inner) transaction offers, in stroops."""
         return BASE_FEE * len(self.kinds) + (RESOURCE_FEE if self.soroban else 0)
 
     @property
     def fee_charged(self) -> int:
-        """The stroops that are really charged: a failed transaction's Soroban resources too."""
+        """The fee that is charged, in stroops; Soroban resources of a failed transaction are charged too."""
         refund = REFUND if self.soroban else 0
         return self.fee_declared - refund + (BASE_FEE if self.fee_bump else 0)
 
@@ -52,7 +52,7 @@ def operations_of(shape: Shape) -> list[Operation]:
     return [KINDS[kind](index) for index, kind in enumerate(shape.kinds)]
 
 
-#: Classic transactions and how often each occurs beside the others.
+#: Operations of classic transactions, with the relative frequency of each.
 CLASSIC = {
     ("payment",): 30,
     ("credit_payment",): 20,
@@ -64,4 +64,5 @@ CLASSIC = {
     ("create_account", "credit_payment", "manage_data", "sell_offer"): 5,
     ("payment",) * MAX_OPERATIONS: 4,
 }
+#: Operations of a Soroban transaction.
 SOROBAN = ("invoke_contract",)

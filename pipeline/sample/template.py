@@ -1,8 +1,8 @@
-"""XDR with holes: encode an object of stellar-sdk once, then fill its variable fields by joining bytes.
+"""XDR templates: encode an object of stellar-sdk once, then fill its variable fields by joining bytes.
 
-Encoding a transaction object by object takes a millisecond, filling a template a few microseconds, and
-the bytes are still those of the SDK's own types. An object to be made a template holds *markers* where
-values are to go: improbable constants, got by slot name from `key`, `number` and `word`.
+Encoding a transaction object by object takes a millisecond, filling a template a few microseconds, and the bytes are
+still those of the SDK's own types. The object that a template is made from contains *markers* in place of the variable
+values: improbable constants, one for each slot name, from `opaque_marker` and `int_marker`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-#: Operations of the longest transaction of a sample; slots such as ``amount7`` are numbered below it.
+#: Operations of the longest transaction of a sample; the numbers of slots such as ``amount7`` are below it.
 MAX_OPERATIONS = 20
 
 
@@ -40,7 +40,7 @@ _WIDTHS = {
 
 def _marker(name: str, width: int) -> bytes:
     digest = hashlib.sha512(f"slot {name}".encode()).digest()
-    # Numbers are signed in many places: a marker must be a positive one.
+    # Integers are signed in many places, so that a marker must be positive.
     return (bytes([digest[0] & 0x3F | 0x20]) + digest[1:])[:width]
 
 
@@ -49,13 +49,13 @@ _NAMES = {marker: name for name, marker in _MARKERS.items()}
 _PATTERN = re.compile(b"(" + b"|".join(re.escape(marker) for marker in _NAMES) + b")", re.DOTALL)
 
 
-def key(name: str) -> bytes:
-    """The marker of a slot of opaque bytes: 32 of a key or hash, 64 of a signature, 4 of a hint."""
+def opaque_marker(name: str) -> bytes:
+    """The marker of a slot of opaque bytes: 32 for a key or hash, 64 for a signature, 4 for a hint."""
     return _MARKERS[name]
 
 
-def number(name: str) -> int:
-    """The marker of a slot of 8 bytes (or of 4: `name` decides), as the positive integer it encodes."""
+def int_marker(name: str) -> int:
+    """The marker of an integer slot of 8 or 4 bytes (`name` decides), as the positive integer that it encodes."""
     return int.from_bytes(_MARKERS[name], "big")
 
 
@@ -67,7 +67,7 @@ class Template:
         self._slots = [(at, _NAMES[self._pieces[at]]) for at in range(1, len(self._pieces), 2)]
 
     def fill(self, values: Mapping[str, bytes]) -> bytes:
-        """The object's XDR with the slots' values, each of its slot's width, in place of the markers.
+        """The object's XDR with `values` in place of the markers; each value has the width of its slot.
 
         Raises:
             KeyError: a slot of the template has no value.
@@ -89,6 +89,6 @@ def i64(value: int) -> bytes:
 
 
 def array(items: Iterable[bytes]) -> bytes:
-    """XDR of a variable-length array of elements that are encoded already."""
+    """XDR of a variable-length array of encoded elements."""
     encoded = list(items)
     return u32(len(encoded)) + b"".join(encoded)

@@ -9,7 +9,7 @@ from stellar_sdk import scval, xdr
 
 from pipeline.sample import entries
 from pipeline.sample.shapes import REFUND, Shape, operations_of
-from pipeline.sample.template import Template, key, number
+from pipeline.sample.template import Template, int_marker, opaque_marker
 
 _CODES = xdr.TransactionResultCode
 _EXT = xdr.ExtensionPoint(0)
@@ -22,13 +22,13 @@ def meta_version(protocol: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ProcessingTemplates:
-    """What follows a transaction's envelope and hash in a close meta.
+    """The parts of a close meta that follow from applying a transaction.
 
     Attributes:
-        result: the TransactionResult (its hash goes before it).
+        result: the TransactionResult (the hash of the transaction precedes it).
         fee_changes, meta: the ledger entry changes of the fee, and the TransactionMeta.
-        after: the postTxApplyFeeProcessing; it stands only in close metas V2.
-        success: what the result of a Soroban call is the hash of.
+        after: the postTxApplyFeeProcessing, which only close metas V2 have.
+        success: the preimage whose hash is the result of a successful Soroban call.
     """
 
     result: Template
@@ -51,13 +51,13 @@ def _result(shape: Shape) -> xdr.TransactionResult:
     if not shape.fee_bump:
         outcome = xdr.TransactionResultResult(code, results=results)
     else:
-        # Since protocol 13 the fee is the wrapper's; the inner result states none.
+        # Since protocol 13 the wrapper pays the fee; the inner result has none.
         inner = xdr.InnerTransactionResult(
             xdr.Int64(0), xdr.InnerTransactionResultResult(code, results=results), xdr.InnerTransactionResultExt(0)
         )
         outcome = xdr.TransactionResultResult(
             _CODES.txFEE_BUMP_INNER_FAILED if shape.failed else _CODES.txFEE_BUMP_INNER_SUCCESS,
-            inner_result_pair=xdr.InnerTransactionResultPair(xdr.Hash(key("inner_hash")), inner),
+            inner_result_pair=xdr.InnerTransactionResultPair(xdr.Hash(opaque_marker("inner_hash")), inner),
         )
     return xdr.TransactionResult(xdr.Int64(shape.fee_charged), outcome, xdr.TransactionResultExt(0))
 
@@ -83,10 +83,10 @@ def _fee_event(shape: Shape, amount: int, stage: xdr.TransactionEventStage) -> x
 
 
 def _diagnostics(shape: Shape) -> list[xdr.DiagnosticEvent]:
-    """The trace of a call: that it was made, and for a failed one that it trapped."""
+    """The trace of a call: that it was made, and, if it failed, that it trapped."""
     kind = xdr.ContractEventType.DIAGNOSTIC
-    called = [scval.to_symbol("fn_call"), scval.to_bytes(key("contract")), scval.to_symbol("transfer")]
-    traced = [entries.event(called, scval.to_int128(number("amount0")), kind)]
+    called = [scval.to_symbol("fn_call"), scval.to_bytes(opaque_marker("contract")), scval.to_symbol("transfer")]
+    traced = [entries.event(called, scval.to_int128(int_marker("amount0")), kind)]
     if shape.failed:
         traced.append(entries.event([scval.to_symbol("host_fn_failed")], scval.to_void(), kind))
     return [xdr.DiagnosticEvent(not shape.failed, one) for one in traced]
@@ -111,7 +111,7 @@ def _meta_v4(shape: Shape, before: xdr.LedgerEntryChanges, after: xdr.LedgerEntr
     if shape.soroban:
         events.append(_fee_event(shape, -REFUND, stages.TRANSACTION_EVENT_STAGE_AFTER_ALL_TXS))
         soroban = xdr.SorobanTransactionMetaV2(_soroban_ext(), None if shape.failed else scval.to_void())
-    # A failed transaction leaves no operation meta at all.
+    # A failed transaction has no operation meta.
     done = [] if shape.failed else operations_of(shape)
     return xdr.TransactionMetaV4(
         _EXT,
@@ -135,7 +135,7 @@ def _meta(shape: Shape, version: int) -> xdr.TransactionMeta:
     done = [] if shape.failed else operations_of(shape)
     metas = [xdr.OperationMeta(xdr.LedgerEntryChanges(part.changes)) for part in done]
     if version == 3:
-        # The refund of a Soroban fee stands here until V2 close metas have a place for it.
+        # Close metas before V2 have no field for the refund of a Soroban fee: it is among these changes.
         v3 = xdr.TransactionMetaV3(_EXT, before, metas, _refund_changes(shape), _soroban_meta(shape))
         return xdr.TransactionMeta(3, v3=v3)
     if version == 2:

@@ -1,4 +1,4 @@
-"""Sample transactions: random contents in the shapes' templates."""
+"""Sample transactions: the templates of their shapes, filled with random values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.sample.transaction_meta import processing_templates
 _CLASSIC_KINDS = list(CLASSIC)
 _CLASSIC_WEIGHTS = list(CLASSIC.values())
 
-# Shares of the transactions, out of one; the rest are plain, successful and classic.
+# Fractions of the transactions; the others are plain, successful and classic.
 _SOROBAN_SHARE = 0.25
 _FEE_BUMP_SHARE = 0.15
 _FAILED_SHARE = 0.15
@@ -45,11 +45,11 @@ class SampleTransaction:
 
 
 class Accounts:
-    """The sample's accounts: key pairs that follow from the seed, and one validator's.
+    """The key pairs of the sample's accounts and validators, derived from the seed.
 
     Args:
-        seed: as of the whole chain.
-        count: how many accounts transact.
+        seed: the seed of the chain.
+        count: number of accounts that make transactions.
     """
 
     def __init__(self, seed: int, count: int) -> None:
@@ -63,7 +63,7 @@ def _keypair(label: str) -> Keypair:
 
 
 def _random_shape(rng: random.Random, protocol: int) -> Shape:
-    # Contracts came with protocol 20, fee bumps with 13.
+    # Protocol 20 introduced contracts, protocol 13 fee bumps.
     soroban = protocol >= 20 and rng.random() < _SOROBAN_SHARE
     kinds = SOROBAN if soroban else rng.choices(_CLASSIC_KINDS, _CLASSIC_WEIGHTS)[0]
     fee_bump = protocol >= 13 and rng.random() < _FEE_BUMP_SHARE
@@ -73,8 +73,8 @@ def _random_shape(rng: random.Random, protocol: int) -> Shape:
 class Transactor:
     """Makes the transactions of ledgers.
 
-    What an entry holds before and after is random: balances and sequence numbers of one account do not
-    follow from one transaction to the next, as nothing a copier does depends on it.
+    Balances and sequence numbers of an account are random and do not follow from one transaction to the next: no copier
+    depends on them.
     """
 
     def __init__(self, accounts: Accounts, network_id: bytes) -> None:
@@ -84,13 +84,13 @@ class Transactor:
     def transactions(
         self, rng: random.Random, count: int, *, ledger: int, close_time: int, protocol: int, meta_version: int
     ) -> Iterator[SampleTransaction]:
-        """Make `count` transactions of one ledger, each of another account.
+        """Make `count` transactions of one ledger, each with a different source account.
 
         Args:
-            ledger: its sequence.
+            ledger: the sequence number of the ledger.
             close_time: when it closes, in seconds of the Unix time.
-            protocol: under which it begins to close.
-            meta_version: of the transaction meta, 1 to 4; 1 goes with the envelopes of old.
+            protocol: the protocol under which the ledger begins to close.
+            meta_version: of the transaction meta, 1 to 4; 1 means legacy envelopes.
 
         Raises:
             ValueError: more transactions than there are accounts.
@@ -101,7 +101,7 @@ class Transactor:
             "live_until": u32(min(ledger + 120_960, 0xFFFFFFFF)),
             "close_time": i64(close_time),
             "issuer": self._accounts.public_keys[0],
-            # One token and its code, the whole chain long.
+            # One token contract and its code for the whole chain.
             "contract": hashlib.sha256(self._network_id + b"token").digest(),
             "code": hashlib.sha256(self._network_id + b"code").digest(),
         }
@@ -135,12 +135,12 @@ class Transactor:
 
 
 def _fill_operations(rng: random.Random, values: dict[str, bytes], keys: list[bytes], operations: int) -> None:
-    # Contract calls take two slots of noise for one operation.
+    # A contract call uses two noise slots for its one operation.
     slots = min(operations + 1, MAX_OPERATIONS)
     noise = rng.randbytes(42 * slots)
-    for index, dataset in enumerate(rng.choices(keys, k=slots)):
+    for index, destination in enumerate(rng.choices(keys, k=slots)):
         at = 42 * index
-        values[f"destination{index}"] = dataset
+        values[f"destination{index}"] = destination
         values[f"noise{index}"] = noise[at : at + 32]
         # Five random bytes: amounts up to about 110,000 lumens.
         values[f"amount{index}"] = b"\0\0\0" + noise[at + 32 : at + 37]

@@ -1,4 +1,4 @@
-"""Transaction sets: the legacy one, and the generalized one with its phases."""
+"""Transaction sets: legacy sets, and generalized sets with their phases."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pipeline.sample.shapes import BASE_FEE
 from pipeline.sample.template import array, i64, u32
 from pipeline.sample.transactions import SampleTransaction
 
-#: Transactions of one cluster and clusters of one stage of a parallel phase, at most.
-_CLUSTER, _STAGE = 3, 4
+#: Most transactions in a cluster, and most clusters in a stage, of a parallel phase.
+_MAX_CLUSTER, _MAX_STAGE = 3, 4
 
 
 def _sorted(transactions: Sequence[SampleTransaction]) -> list[SampleTransaction]:
@@ -33,9 +33,9 @@ def generalized_set(
     """The GeneralizedTransactionSet of close metas V1 and V2; returns its XDR and its hash.
 
     Args:
-        previous_hash: of the ledger before.
-        transactions: in any order; classic ones go into the first phase, Soroban ones into the second.
-        parallel: whether the second phase is a parallel one, as from protocol 23 on.
+        previous_hash: hash of the previous ledger.
+        transactions: in any order; the first phase contains the classic ones, the second the Soroban ones.
+        parallel: whether the second phase is parallel, as since protocol 23.
     """
     ordered = _sorted(transactions)
     classic = [transaction for transaction in ordered if not transaction.shape.soroban]
@@ -46,7 +46,7 @@ def generalized_set(
 
 
 def _sequential_phase(transactions: Sequence[SampleTransaction]) -> bytes:
-    # A component without a base fee holds those that pay what they bid: here, the fee bumps.
+    # A component without a base fee contains those that pay their bid: here, the fee bumps.
     bidding = [transaction for transaction in transactions if transaction.shape.fee_bump]
     discounted = [transaction for transaction in transactions if not transaction.shape.fee_bump]
     components = []
@@ -58,7 +58,7 @@ def _sequential_phase(transactions: Sequence[SampleTransaction]) -> bytes:
 
 
 def _parallel_phase(transactions: Sequence[SampleTransaction]) -> bytes:
-    clusters = [_envelopes(transactions[at : at + _CLUSTER]) for at in range(0, len(transactions), _CLUSTER)]
-    stages = [array(clusters[at : at + _STAGE]) for at in range(0, len(clusters), _STAGE)]
+    clusters = [_envelopes(transactions[at : at + _MAX_CLUSTER]) for at in range(0, len(transactions), _MAX_CLUSTER)]
+    stages = [array(clusters[at : at + _MAX_STAGE]) for at in range(0, len(clusters), _MAX_STAGE)]
     base_fee = u32(1) + i64(BASE_FEE) if transactions else u32(0)
     return u32(1) + base_fee + array(stages)

@@ -200,7 +200,7 @@ def test_archives_of_bare_close_metas(
 def test_the_highest_ledgers_there_can_be(tmp_path: Path) -> None:
     options = SampleOptions(first=MAX_LEDGER - 5, ledgers=6, ledgers_per_file=10, transactions=1)
     lake = lake_at(write_sample_lake(tmp_path / "lake", options).root, 10)
-    first = options.plan.first
+    first = options.schedule.first
     assert lake.key(MAX_LEDGER).endswith(f"--{first}-{MAX_LEDGER}.xdr.zst")
     rows = pq.read_table(io.BytesIO(bytes_of(lake, Partition(first, MAX_LEDGER)))).to_pylist()
     assert [row["ledger_sequence"] for row in rows] == list(range(first, MAX_LEDGER + 1))
@@ -212,7 +212,7 @@ def test_the_highest_ledgers_there_can_be(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def other_chain() -> list[SampleLedger]:
     """The same ledgers of another seed: well-formed, but of another history."""
-    plan = OPTIONS.plan
+    plan = OPTIONS.schedule
     return list(sample_chain(plan.first, plan.count, network_passphrase=OPTIONS.passphrase, seed=1, transactions=3))
 
 
