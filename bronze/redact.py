@@ -1,7 +1,7 @@
-"""Takes secrets out of text before it is shown: errors, logs, ``repr``.
+"""Masking of secrets in text before it is shown: errors, logs, ``repr``.
 
-Whatever comes from outside (a URL of the settings, the answer of a server, an exception of a driver) may
-carry a password. `redact` masks what looks like one, and whatever the caller knows to be one.
+Text from outside (a URL of the settings, a server's answer, a driver's exception) may contain a password. `redact`
+masks what looks like one, and whatever the caller knows to be one.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from urllib.parse import unquote
 
 MASK = "***"
 
-#: Shorter secrets are not searched for on their own: masking every ``ab`` makes a log unreadable.
+#: Known secrets that are shorter are not masked: masking every ``ab`` would make a log unreadable.
 SHORTEST_KNOWN = 4
 
 _SECRET_WORD = r"(?:pass(?:word|wd)|pwd|secret|token|signature|credential|api_?key|access_?key)"
 _QUOTED = r"\"(?:\\.|[^\"\\])*(?:\"|$)|'(?:\\.|[^'\\])*(?:'|$)"
 
-# Each pattern names what stays (`keep`) and what goes (`secret`). Repetitions have bounds, so that a long hostile
-# text costs time in proportion to its length.
+# Each pattern has a group that stays (`keep`) and one that is masked (`secret`). Repetitions are bounded, so that a
+# long hostile text takes linear time.
 _PATTERNS = [
     re.compile(pattern, re.IGNORECASE | re.DOTALL)
     for pattern in (
@@ -34,7 +34,7 @@ _PATTERNS = [
         rf"(?P<keep>{_SECRET_WORD}[\"']?\s*=\s*)(?P<secret>{_QUOTED}|[^\s&]+)",
         rf"(?P<keep>{_SECRET_WORD}[\"']?\s*:\s*)(?P<secret>{_QUOTED}|[^\s&,}}]+)",
         r"(?P<keep>authorization[\"']?\s*[:=]\s*[\"']?)(?P<secret>(?:(?:bearer|basic|aws4-hmac-sha256)\s+)?[^\r\n\"']+)",
-        # What S3 servers send back about a signature that does not fit.
+        # What S3 servers send back about a wrong signature.
         r"(?P<keep><(?P<tag>AWSAccessKeyId|StringToSign\w*|Signature\w*|CanonicalRequest\w*)>)"
         r"(?P<secret>.*?)(?=</(?P=tag)>|$)",
         r"(?P<keep>\b)(?P<secret>(?:AKIA|ASIA)[0-9A-Z]{16})\b",
@@ -47,10 +47,10 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Return `text` with every secret replaced by ``***``.
 
     Args:
-        text: anything that is to be shown.
+        text: anything to be shown.
         secrets: strings known to be secret, masked wherever they occur (when at least `SHORTEST_KNOWN` long).
     """
-    # The longest first: a password may be part of a DSN that is known as a whole.
+    # Longest first: a password may be part of a DSN that is known as a whole.
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST_KNOWN:
             text = text.replace(secret, MASK)
@@ -60,7 +60,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether the value of a field called `name` is to be masked whatever it is."""
+    """Whether the value of a field called `name` is always masked."""
     return re.search(_SECRET_WORD, name, re.IGNORECASE) is not None
 
 

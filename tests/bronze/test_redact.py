@@ -1,4 +1,4 @@
-"""What is masked before it is shown, and what is left alone."""
+"""Redaction: what is masked, and what is left unchanged."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ SECRET = "hunter2x"
         f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----",
     ],
 )
-def test_masks(text: str) -> None:
+def test_secret_is_masked(text: str) -> None:
     assert SECRET not in redact(text)
     assert MASK in redact(text)
     assert redact(redact(text)) == redact(text)
 
 
-def test_masks_access_key_ids() -> None:
+def test_access_key_id_is_masked() -> None:
     assert redact("the key AKIAIOSFODNN7EXAMPLE is not known") == f"the key {MASK} is not known"
 
 
@@ -55,7 +55,7 @@ def test_masks_access_key_ids() -> None:
         ("https://h/p?token=x1&y=2", "https://h/p?token=***&y=2"),
     ],
 )
-def test_keeps_the_rest(text: str, shown: str) -> None:
+def test_everything_but_the_secret_is_kept(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
@@ -70,29 +70,29 @@ def test_keeps_the_rest(text: str, shown: str) -> None:
         "s3://bucket/prefix",
     ],
 )
-def test_leaves_alone(text: str) -> None:
+def test_text_without_secret_is_unchanged(text: str) -> None:
     assert redact(text) == text
 
 
-def test_masks_what_is_known_to_be_secret_wherever_it_is() -> None:
+def test_known_secret_is_masked_anywhere() -> None:
     assert redact("could not translate host name correct-horse", ["correct-horse"]).endswith(MASK)
 
 
-def test_does_not_search_for_very_short_secrets() -> None:
+def test_very_short_known_secret_is_ignored() -> None:
     assert redact("a partition", ["a"]) == "a partition"
 
 
-def test_secrets_in_gives_them_as_written_and_unquoted() -> None:
+def test_secrets_are_found_quoted_and_unquoted() -> None:
     assert secrets_in("postgresql://u:p%40ss@h/d") == {"p%40ss", "p@ss"}
     assert "it's" in secrets_in(r"host=h password='it\'s'")
 
 
 @given(st.text(alphabet="ab:/@?&=='\"<> \n-", max_size=200))
-def test_takes_any_text(text: str) -> None:
+def test_redaction_of_any_text_is_idempotent(text: str) -> None:
     assert redact(redact(text)) == redact(text)
 
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("piece", ["a://", "password=", "a.b", "?a", "<Signature>", "://a:", "'"])
-def test_time_is_in_proportion_to_length(piece: str) -> None:
+def test_redaction_takes_linear_time(piece: str) -> None:
     redact(piece * 20_000)

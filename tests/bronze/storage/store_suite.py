@@ -75,7 +75,7 @@ class StoreSuite:
     def store(self, open_store: Opener) -> Store:
         return open_store()
 
-    def test_an_empty_store_has_nothing(self, store: Store) -> None:
+    def test_empty_store_has_no_objects(self, store: Store) -> None:
         assert list(store.list_children("")) == []
         assert list(store.list_children("no/such")) == []
         assert store.size("x") is None
@@ -86,13 +86,13 @@ class StoreSuite:
                 read("x")
 
     @pytest.mark.parametrize("data", [b"", b"\0", b"x" * 100_000])
-    def test_create(self, store: Store, data: bytes) -> None:
+    def test_created_object_is_read_back(self, store: Store, data: bytes) -> None:
         store.create("a/b/c", data)
         assert store.read("a/b/c") == data
         assert store.size("a/b/c") == len(data)
         assert keys_of(store) == ["a/b/c"]
 
-    def test_create_never_replaces(self, store: Store) -> None:
+    def test_create_never_replaces_an_object(self, store: Store) -> None:
         store.create("a/b", b"first")
         with pytest.raises(ObjectExistsError, match="a/b") as caught:
             store.create("a/b", b"second")
@@ -100,13 +100,13 @@ class StoreSuite:
         assert store.read("a/b") == b"first"
         assert keys_of(store) == ["a/b"]
 
-    def test_replace_puts_and_replaces(self, store: Store) -> None:
+    def test_replace_creates_and_replaces(self, store: Store) -> None:
         store.replace("a/b", b"first, and longer")
         store.replace("a/b", b"second")
         assert store.read("a/b") == b"second"
         assert keys_of(store) == ["a/b"]
 
-    def test_delete(self, store: Store) -> None:
+    def test_deleted_object_can_be_created_again(self, store: Store) -> None:
         store.create("a/b", b"x")
         store.delete("a/b")
         store.delete("a/b")
@@ -114,14 +114,14 @@ class StoreSuite:
         store.create("a/b", b"again")
         assert store.read("a/b") == b"again"
 
-    def test_a_prefix_is_no_object(self, store: Store) -> None:
+    def test_prefix_is_not_an_object(self, store: Store) -> None:
         store.create("a/b", b"x")
         assert store.size("a") is None
         for read in (store.read, store.open_read):
             with pytest.raises(ObjectNotFoundError):
                 read("a")
 
-    def test_what_lies_below_an_object_is_missing(self, store: Store) -> None:
+    def test_key_below_an_object_is_missing(self, store: Store) -> None:
         store.create("a", b"x")
         assert store.size("a/b") is None
         with pytest.raises(ObjectNotFoundError):
@@ -129,7 +129,7 @@ class StoreSuite:
         store.delete("a/b")
         assert store.read("a") == b"x"
 
-    def test_children_are_direct_and_in_order(self, store: Store) -> None:
+    def test_children_are_direct_and_sorted(self, store: Store) -> None:
         for key in ("p/b/1", "p/b/2", "p/a", "p/c", "p/B", "p/b.txt", "q", "pp/x"):
             store.create(key, b"x")
         found = list(store.list_children("p"))
@@ -143,7 +143,7 @@ class StoreSuite:
         assert [entry.name for entry in store.list_children("")] == ["p", "pp", "q"]
         assert list(store.list_children("q")) == []  # an object has no children
 
-    def test_open_read_seeks(self, store: Store) -> None:
+    def test_opened_object_is_seekable(self, store: Store) -> None:
         store.create("a", b"0123456789")
         file = store.open_read("a")
         assert file.read(3) == b"012"
@@ -155,7 +155,7 @@ class StoreSuite:
         file.close()
         assert file.closed
 
-    def test_what_is_being_read_stays_when_it_is_replaced(self, store: Store) -> None:
+    def test_replaced_object_is_never_read_mixed(self, store: Store) -> None:
         store.create("a", b"old" * 1000)
         file = store.open_read("a")
         store.replace("a", b"new" * 1000)
@@ -166,14 +166,14 @@ class StoreSuite:
                 file.read()
         file.close()
 
-    def test_read_within_a_bound(self, store: Store) -> None:
+    def test_read_above_max_bytes_is_refused(self, store: Store) -> None:
         store.create("a/b", b"12345")
         assert store.read("a/b", 5) == b"12345"
         with pytest.raises(ObjectTooLargeError, match=r"a/b has 5 bytes, more than the 4") as caught:
             store.read("a/b", 4)
         assert not is_transient(caught.value)
 
-    def test_a_view_is_what_is_read(self, store: Store) -> None:
+    def test_view_keeps_the_bytes_read(self, store: Store) -> None:
         store.create("a/b", b"12345")
         view = store.read_view("a/b", 5)
         store.replace("a/b", b"other")
@@ -183,7 +183,7 @@ class StoreSuite:
         with pytest.raises(ObjectNotFoundError, match="a/c"):
             store.read_view("a/c")
 
-    def test_update(self, store: Store) -> None:
+    def test_update_creates_changes_or_leaves_objects(self, store: Store) -> None:
         seen: list[bytes | None] = []
 
         def change_to(new: bytes | None) -> Change:
@@ -202,7 +202,7 @@ class StoreSuite:
         assert store.read("a/b") == b"2"
         assert keys_of(store) == ["a/b"]
 
-    def test_an_update_that_fails_changes_nothing(self, store: Store) -> None:
+    def test_failed_update_changes_nothing(self, store: Store) -> None:
         def fail(old: bytes | None) -> bytes:
             raise RuntimeError(f"at {old!r}")
 
@@ -212,7 +212,7 @@ class StoreSuite:
         assert store.update("a", lambda old: (old or b"") + b"2") == b"12"
         assert keys_of(store) == ["a"]
 
-    def test_no_update_is_lost(self, open_store: Opener) -> None:
+    def test_concurrent_updates_are_never_lost(self, open_store: Opener) -> None:
         def run(racer: int) -> None:
             store = open_store()
             for _ in range(10):
@@ -222,7 +222,7 @@ class StoreSuite:
         assert open_store().read("counter") == b"60"
         assert keys_of(open_store()) == ["counter"]
 
-    def test_an_update_inside_a_lock(self, open_store: Opener) -> None:
+    def test_update_works_inside_a_lock(self, open_store: Opener) -> None:
         def run(racer: int) -> None:
             store = open_store()
             for _ in range(5):
@@ -232,14 +232,14 @@ class StoreSuite:
         assert race(4, run) == [None] * 4
         assert open_store().read("p/counter") == b"20"
 
-    def test_an_upload_that_its_writer_hashes(self, store: Store) -> None:
+    def test_upload_takes_the_callers_checksum(self, store: Store) -> None:
         data = b"0123456789" * 1_000_000  # more than one part
         with store.upload("a/b", caller_hashes=True) as upload:
             upload.write(data)
             upload.publish(checksum=f"sha256:{sha256(data).hexdigest()}")
         assert store.read("a/b") == data
 
-    def test_upload_is_seen_when_it_is_published_and_not_before(self, store: Store) -> None:
+    def test_upload_is_invisible_until_published(self, store: Store) -> None:
         with store.upload("a/b") as upload:
             assert upload.write(b"one ") == 4
             assert upload.write(memoryview(b"two ")) == 4
@@ -250,7 +250,7 @@ class StoreSuite:
         assert keys_of(store) == ["a/b"]
 
     @pytest.mark.parametrize("size", [10, 100_000, 3_000_000])
-    def test_what_was_written_is_the_writers_again(self, store: Store, size: int) -> None:
+    def test_writable_buffer_can_be_reused_after_write(self, store: Store, size: int) -> None:
         buffer = bytearray(b"a" * size)
         with store.upload("a/b") as upload:
             for letter in b"bcd":
@@ -259,12 +259,12 @@ class StoreSuite:
             upload.publish()
         assert store.read("a/b") == b"".join(letter * size for letter in (b"a", b"b", b"c"))
 
-    def test_upload_that_is_not_published_leaves_nothing(self, store: Store) -> None:
+    def test_unpublished_upload_leaves_nothing(self, store: Store) -> None:
         with store.upload("a/b") as upload:
             upload.write(b"x")
         assert keys_of(store) == []
 
-    def test_upload_that_fails_leaves_nothing(self, store: Store) -> None:
+    def test_failed_upload_leaves_nothing(self, store: Store) -> None:
         def fail() -> None:
             with store.upload("a/b") as upload:
                 upload.write(b"x")
@@ -274,7 +274,7 @@ class StoreSuite:
             fail()
         assert keys_of(store) == []
 
-    def test_upload_that_has_ended_writes_into_nothing(self, open_store: Opener) -> None:
+    def test_ended_upload_refuses_writes(self, open_store: Opener) -> None:
         with open_store().upload("a") as ended:
             ended.write(b"old")
         with open_store().upload("b") as upload:  # it may get the same file handle
@@ -285,7 +285,7 @@ class StoreSuite:
         assert open_store().read("b") == b"new"
         assert keys_of(open_store()) == ["b"]
 
-    def test_upload_never_replaces_unless_told(self, store: Store) -> None:
+    def test_upload_replaces_only_when_told(self, store: Store) -> None:
         store.create("a", b"first")
         with store.upload("a") as upload:
             upload.write(b"second")
@@ -297,7 +297,7 @@ class StoreSuite:
         assert store.read("a") == b"second"
         assert keys_of(store) == ["a"]
 
-    def test_two_uploads_of_one_key_do_not_meet(self, open_store: Opener) -> None:
+    def test_second_upload_of_a_key_is_refused(self, open_store: Opener) -> None:
         with open_store().upload("a") as one, open_store().upload("a") as other:
             one.write(b"one")
             other.write(b"other")
@@ -307,7 +307,7 @@ class StoreSuite:
         assert open_store().read("a") == b"one"
         assert keys_of(open_store()) == ["a"]
 
-    def test_a_large_upload(self, store: Store) -> None:
+    def test_upload_of_many_pieces_is_read_back(self, store: Store) -> None:
         piece = bytes(range(256)) * 1024
         with store.upload("a") as upload:
             for _ in range(50):
@@ -315,7 +315,7 @@ class StoreSuite:
             upload.publish()
         assert store.read("a") == piece * 50
 
-    def test_one_of_many_creators_wins(self, open_store: Opener) -> None:
+    def test_exactly_one_of_many_creators_wins(self, open_store: Opener) -> None:
         for number in range(10):
             key = f"p/{number}"
             outcomes = race(RACERS, lambda racer, key=key: open_store().create(key, b"by %d" % racer))
@@ -325,7 +325,7 @@ class StoreSuite:
             assert open_store().read(key) == b"by %d" % winners[0]
         assert keys_of(open_store()) == [f"p/{number}" for number in range(10)]
 
-    def test_one_of_many_publishers_wins(self, open_store: Opener) -> None:
+    def test_exactly_one_of_many_publishers_wins(self, open_store: Opener) -> None:
         def publish(racer: int, key: str) -> None:
             with open_store().upload(key) as upload:
                 upload.write(b"by %d" % racer)
@@ -339,7 +339,7 @@ class StoreSuite:
             assert open_store().read(key) == b"by %d" % winners[0]
         assert keys_of(open_store()) == ["p/1", "p/2", "p/3"]
 
-    def test_readers_beside_a_replacer_see_one_whole_object_or_the_other(self, open_store: Opener) -> None:
+    def test_concurrent_readers_see_only_whole_objects(self, open_store: Opener) -> None:
         contents = {bytes([letter]) * 70_000 for letter in b"abc"}
         open_store().create("a", min(contents))
 
@@ -354,7 +354,7 @@ class StoreSuite:
         seen = race(6, run)
         assert all(isinstance(found, set) and found <= contents for found in seen), seen
 
-    def test_cleaning_beside_writers_takes_nothing_of_theirs(self, open_store: Opener) -> None:
+    def test_cleanup_spares_concurrent_writers(self, open_store: Opener) -> None:
         def run(racer: int) -> None:
             store = open_store()
             for number in range(20):
@@ -377,7 +377,7 @@ class StoreSuite:
             upload.publish()
         assert keys_of(store) == ["a", "b"]
 
-    def test_lock_keeps_others_out(self, open_store: Opener) -> None:
+    def test_lock_excludes_others(self, open_store: Opener) -> None:
         if not open_store().supports_locking:
             with open_store().lock("some/prefix"), open_store().lock("some/prefix"):
                 return  # nobody waits
@@ -397,11 +397,11 @@ class StoreSuite:
         assert open_store().read("counter") == b"160"
         assert most == [1]
 
-    def test_locks_of_different_prefixes_do_not_meet(self, open_store: Opener) -> None:
+    def test_locks_of_different_prefixes_are_independent(self, open_store: Opener) -> None:
         with open_store().lock("a"), open_store().lock("b"), open_store().lock():
             pass
 
-    def test_a_lock_ends_with_an_error_inside(self, open_store: Opener) -> None:
+    def test_lock_is_released_after_an_error(self, open_store: Opener) -> None:
         def fail() -> None:
             with open_store().lock("a"):
                 raise RuntimeError("inside")
@@ -412,7 +412,7 @@ class StoreSuite:
             pass
 
     @pytest.mark.parametrize("key", BAD_KEYS)
-    def test_keys_that_leave_the_root_are_refused(self, store: Store, key: str) -> None:
+    def test_invalid_keys_are_refused(self, store: Store, key: str) -> None:
         for use in (store.read, store.size, store.open_read, store.delete, store.upload):
             with pytest.raises(StoreError, match="is not a relative path of plain segments"):
                 use(key)
@@ -422,7 +422,7 @@ class StoreSuite:
         assert keys_of(store) == []
 
     @pytest.mark.parametrize("key", [key for key in BAD_KEYS if key])
-    def test_prefixes_that_leave_the_root_are_refused(self, store: Store, key: str) -> None:
+    def test_invalid_prefixes_are_refused(self, store: Store, key: str) -> None:
         with pytest.raises(StoreError, match="is not a relative path of plain segments"):
             list(store.list_children(key))
         with pytest.raises(StoreError, match="is not a relative path of plain segments"), store.lock(key):
@@ -434,7 +434,7 @@ class StoreSuite:
         # the store is the same for all examples; the test is inherited by several classes
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
     )
-    def test_a_key_is_refused_or_means_one_object(self, store: Store, key: str) -> None:
+    def test_key_is_refused_or_names_one_object(self, store: Store, key: str) -> None:
         try:
             assert checked_key(key) == key
         except StoreError:
@@ -444,11 +444,11 @@ class StoreSuite:
         assert f"k/{key}/end" in keys_of(store)
         store.delete(f"k/{key}/end")
 
-    def test_the_url_names_the_place(self, open_store: Opener) -> None:
+    def test_url_is_stable_without_trailing_slash(self, open_store: Opener) -> None:
         assert open_store().url == open_store().url != ""
         assert not open_store().url.endswith("/")
 
-    def test_temporary_objects_lie_under_a_prefix_of_their_own(self, store: Store) -> None:
+    def test_temporary_objects_have_their_own_prefix(self, store: Store) -> None:
         with store.upload("data/range=1-2/part") as upload:
             upload.write(b"x")
             assert [entry.name for entry in store.list_children("")] in ([TEMPORARY], [])

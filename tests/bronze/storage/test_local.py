@@ -1,4 +1,4 @@
-"""The store on a file system: the suite of all stores, and what only files can show."""
+"""The store on a file system: the suite of all stores, and what only file systems can show."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def below(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir())
 
 
-def test_one_of_many_processes_wins(store: LocalStore) -> None:
+def test_exactly_one_of_many_processes_wins(store: LocalStore) -> None:
     code = """
 print("ready", flush=True); sys.stdin.readline()
 for number in range(20):
@@ -92,7 +92,7 @@ print("published", flush=True)
 """
 
 
-def test_what_a_killed_writer_left_is_cleaned_and_what_a_live_one_writes_stays(store: LocalStore) -> None:
+def test_cleanup_removes_only_dead_writers_files(store: LocalStore) -> None:
     with python(UPLOADER, store.root) as dead, python(UPLOADER, store.root) as alive:
         assert line(dead) == line(alive) == "written"
         assert store.remove_leftovers() == []
@@ -109,7 +109,7 @@ def test_what_a_killed_writer_left_is_cleaned_and_what_a_live_one_writes_stays(s
     assert not (store.root / TEMPORARY).exists()
 
 
-def test_a_writer_killed_between_publishing_and_tidying_up_has_published(store: LocalStore) -> None:
+def test_writer_killed_after_publishing_has_published(store: LocalStore) -> None:
     code = """
 with LocalStore(a[0]).upload("x") as upload:
     upload.write(b"whole"); upload.publish(); print("published", flush=True); sys.stdin.readline()
@@ -124,7 +124,7 @@ with LocalStore(a[0]).upload("x") as upload:
 
 
 @pytest.mark.parametrize("call", ["link", "fsync"])
-def test_a_writer_killed_before_it_is_durable_has_published_nothing(store: LocalStore, call: str) -> None:
+def test_writer_killed_before_link_has_published_nothing(store: LocalStore, call: str) -> None:
     # strace kills it right before the call takes effect; fsync comes once for each new directory, then for the file
     code = "import os; os.makedirs(f'{a[0]}/_temporary'); LocalStore(a[0]).create('x', b'whole')"
     tracer = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL"]
@@ -147,7 +147,7 @@ def test_a_writer_killed_before_it_is_durable_has_published_nothing(store: Local
         ("create('p/q/x', b'1')", ["fsync file", "fsync root", "fsync p", "link", "fsync q"]),
     ],
 )
-def test_durable_in_this_order(
+def test_steps_of_publishing_are_in_durable_order(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, use: str, expected: list[str]
 ) -> None:
     store.root.mkdir()
@@ -166,7 +166,7 @@ def test_durable_in_this_order(
     assert steps == expected
 
 
-def test_the_lock_of_a_killed_holder_is_free(store: LocalStore) -> None:
+def test_lock_of_killed_holder_is_free(store: LocalStore) -> None:
     code = "with LocalStore(a[0]).lock('p'): print('held', flush=True); sys.stdin.readline()"
     waiter = "print('waiting', flush=True)\nwith LocalStore(a[0]).lock('p'): print('got it', flush=True)"
     with python(code, store.root) as holder:
@@ -178,7 +178,7 @@ def test_the_lock_of_a_killed_holder_is_free(store: LocalStore) -> None:
             assert line(waiting) == "got it"
 
 
-def test_a_process_forked_inside_a_lock_does_not_keep_it(store: LocalStore) -> None:
+def test_forked_process_does_not_keep_the_lock(store: LocalStore) -> None:
     context = multiprocessing.get_context("fork")
     end = context.Event()
     with store.lock("p"):
@@ -207,7 +207,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_publishes_nothing(small_disk: Path) -> None:
+def test_full_disk_publishes_nothing(small_disk: Path) -> None:
     store = LocalStore(small_disk)
     store.create("small", b"x")
     with pytest.raises(OSError, match="No space left") as caught:
@@ -218,7 +218,7 @@ def test_a_full_disk_publishes_nothing(small_disk: Path) -> None:
     store.create("a/fits", bytes(1000))  # and the room is there again
 
 
-def test_a_file_size_limit_publishes_nothing(store: LocalStore) -> None:
+def test_file_size_limit_publishes_nothing(store: LocalStore) -> None:
     code = """
 import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try: LocalStore(a[0]).create("large", bytes(5000))
@@ -229,7 +229,7 @@ except OSError as error: print(error.errno, flush=True)
     assert below(store.root) == []
 
 
-def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
+def test_read_only_directory_is_permission_error(tmp_path: Path) -> None:
     root = tmp_path / "root"
     LocalStore(root).create("a", b"x")
     code = """
@@ -251,9 +251,7 @@ print(LocalStore(a[0]).read("a").decode(), LocalStore(a[0]).remove_leftovers(), 
     assert below(root) == ["a"]
 
 
-def test_a_file_that_a_cleaner_took_before_it_was_locked_is_begun_again(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_removed_before_locking_is_created_again(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     flock, cleaned = fcntl.flock, []
 
     def first_a_cleaner(handle: int, operation: int) -> None:
@@ -268,7 +266,7 @@ def test_a_file_that_a_cleaner_took_before_it_was_locked_is_begun_again(
     assert below(store.root) == ["a"]
 
 
-def test_a_file_system_without_hard_links_is_named(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_system_without_hard_links_is_reported(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def link(*paths: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -280,7 +278,7 @@ def test_a_file_system_without_hard_links_is_named(store: LocalStore, monkeypatc
 
 # Decided: a symbolic link inside the root is followed, wherever it leads. Who can make one there can write
 # there anyway, and operators put large directories on other disks that way.
-def test_symbolic_links_inside_are_followed(store: LocalStore, tmp_path: Path) -> None:
+def test_symbolic_links_inside_the_root_are_followed(store: LocalStore, tmp_path: Path) -> None:
     store.root.mkdir()
     (tmp_path / "other").mkdir()
     (store.root / "linked").symlink_to(tmp_path / "other")
@@ -289,7 +287,7 @@ def test_symbolic_links_inside_are_followed(store: LocalStore, tmp_path: Path) -
     assert [(entry.name, entry.is_prefix) for entry in store.list_children("")] == [("linked", True)]
 
 
-def test_a_symbolic_link_in_the_place_of_an_object_is_never_written_through(store: LocalStore, tmp_path: Path) -> None:
+def test_symbolic_link_is_never_written_through(store: LocalStore, tmp_path: Path) -> None:
     (tmp_path / "victim").write_bytes(b"precious")
     store.root.mkdir()
     store.path("a").symlink_to(tmp_path / "victim")
@@ -300,7 +298,7 @@ def test_a_symbolic_link_in_the_place_of_an_object_is_never_written_through(stor
     assert store.read("a") == b"y"
 
 
-def test_a_relative_root_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_root_is_resolved_at_creation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     store = LocalStore("here")
     monkeypatch.chdir("/")
@@ -308,7 +306,7 @@ def test_a_relative_root_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "here" / "a").read_bytes() == b"x"
 
 
-def test_the_longest_name_that_a_file_can_have(store: LocalStore) -> None:
+def test_longest_file_name_is_accepted(store: LocalStore) -> None:
     store.create("n" * 255, b"x")
     assert store.read("n" * 255) == b"x"
     with pytest.raises(OSError, match="File name too long"):
@@ -316,7 +314,7 @@ def test_the_longest_name_that_a_file_can_have(store: LocalStore) -> None:
     assert below(store.root) == ["n" * 255]
 
 
-def test_no_handle_stays_open(store: LocalStore) -> None:
+def test_every_descriptor_is_closed(store: LocalStore) -> None:
     def handles() -> int:
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
@@ -332,7 +330,7 @@ def test_no_handle_stays_open(store: LocalStore) -> None:
     assert handles() == before
 
 
-def test_an_object_is_readable_by_whom_the_umask_lets(store: LocalStore) -> None:
+def test_umask_decides_permissions(store: LocalStore) -> None:
     old = os.umask(0o027)
     try:
         store.create("p/a", b"x")
@@ -341,7 +339,7 @@ def test_an_object_is_readable_by_whom_the_umask_lets(store: LocalStore) -> None
     assert stat.S_IMODE(store.path("p/a").stat().st_mode) == 0o640
 
 
-def test_many_files_fit_the_usual_limit_of_open_files(store: LocalStore) -> None:
+def test_many_files_need_few_descriptors(store: LocalStore) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64 + len(os.listdir("/proc/self/fd")), hard))  # noqa: PTH208
     try:
@@ -351,7 +349,7 @@ def test_many_files_fit_the_usual_limit_of_open_files(store: LocalStore) -> None
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_no_update_of_many_processes_is_lost(store: LocalStore) -> None:
+def test_updates_of_many_processes_are_never_lost(store: LocalStore) -> None:
     code = """
 print("ready", flush=True); sys.stdin.readline()
 for number in range(30):

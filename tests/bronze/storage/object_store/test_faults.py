@@ -1,4 +1,4 @@
-"""Object stores behind a network that fails: the same result or a clear error, and nothing done twice."""
+"""Object stores behind a failing network: the same result or a clear error, and nothing done twice."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LARGE = hashlib.sha256(b"x").digest() * (20_000_000 // 32)
 
 @dataclass
 class Shaky:
-    """A store behind a proxy, and the same place without it."""
+    """A store behind a proxy, and the same location without it."""
 
     proxy: FaultProxy
     location: StorageLocation
@@ -76,7 +76,7 @@ def upload(store: ObjectStore, key: str, data: bytes, *, replace: bool = False) 
 
 @pytest.mark.parametrize("kind", LOST)
 @pytest.mark.parametrize("data", [b"", b"small", bytes(5_000_000)], ids=len)
-def test_create_whose_answer_is_lost(shaky: Shaky, kind: Kind, data: bytes) -> None:
+def test_create_succeeds_despite_lost_answer(shaky: Shaky, kind: Kind, data: bytes) -> None:
     shaky.proxy.faults = [Fault(kind, "PUT .*root/a")]
     shaky.open().create("a", data)
     assert shaky.direct.read("a") == data
@@ -84,7 +84,7 @@ def test_create_whose_answer_is_lost(shaky: Shaky, kind: Kind, data: bytes) -> N
 
 
 @pytest.mark.parametrize("kind", [*LOST, "busy", "drop"])
-def test_create_of_what_exists_is_told_whatever_is_lost(shaky: Shaky, kind: Kind) -> None:
+def test_create_of_existing_object_is_always_refused(shaky: Shaky, kind: Kind) -> None:
     shaky.direct.create("a", b"the same")
     shaky.proxy.faults = [Fault(kind, "PUT")]
     with pytest.raises(ObjectExistsError):
@@ -98,7 +98,7 @@ def test_create_of_what_exists_is_told_whatever_is_lost(shaky: Shaky, kind: Kind
     [(100, "PUT .*_temporary"), (100, "PUT .*root/a"), (100, "HEAD"), (100, "DELETE")]
     + [(len(LARGE), "PUT .*_temporary"), (len(LARGE), "POST .*uploads"), (len(LARGE), "POST .*uploadId")],
 )
-def test_publish_whatever_step_fails(shaky: Shaky, kind: Kind, size: int, step: str) -> None:
+def test_publish_succeeds_whatever_step_fails(shaky: Shaky, kind: Kind, size: int, step: str) -> None:
     shaky.proxy.faults = [Fault(kind, step, times=2)]
     upload(shaky.open(), "a", LARGE[:size])
     assert shaky.direct.read("a") == LARGE[:size]
@@ -109,7 +109,7 @@ def test_publish_whatever_step_fails(shaky: Shaky, kind: Kind, size: int, step: 
 
 
 @pytest.mark.parametrize("kind", ["busy", *LOST])
-def test_publish_onto_another_object_is_told(shaky: Shaky, kind: Kind) -> None:
+def test_publish_onto_existing_object_is_refused(shaky: Shaky, kind: Kind) -> None:
     shaky.direct.create("a", b"first")
     shaky.proxy.faults = [Fault(kind, "root/a")]
     with pytest.raises(ObjectExistsError):
@@ -119,7 +119,7 @@ def test_publish_onto_another_object_is_told(shaky: Shaky, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", LOST)
-def test_replace_whose_answer_is_lost(shaky: Shaky, kind: Kind) -> None:
+def test_replace_succeeds_despite_lost_answer(shaky: Shaky, kind: Kind) -> None:
     shaky.direct.create("a", b"old")
     shaky.proxy.faults = [Fault(kind, "root/a")]
     upload(shaky.open(), "a", b"new", replace=True)
@@ -130,7 +130,7 @@ def test_replace_whose_answer_is_lost(shaky: Shaky, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", ["busy", "drop", *LOST])
-def test_an_update_takes_effect_once(shaky: Shaky, kind: Kind) -> None:
+def test_update_takes_effect_exactly_once(shaky: Shaky, kind: Kind) -> None:
     store = shaky.open()
     for expected in (b"1", b"2"):
         shaky.proxy.faults = [Fault(kind, "PUT", times=1)]
@@ -138,14 +138,14 @@ def test_an_update_takes_effect_once(shaky: Shaky, kind: Kind) -> None:
         assert shaky.direct.read("counter") == expected
 
 
-def test_deleting_whose_answer_is_lost(shaky: Shaky) -> None:
+def test_delete_succeeds_despite_lost_answer(shaky: Shaky) -> None:
     shaky.direct.create("a", b"x")
     shaky.proxy.faults = [Fault("lost", "DELETE"), Fault("lost-busy", "DELETE")]
     shaky.open().delete("a")
     assert shaky.direct.size("a") is None
 
 
-def test_bodies_cut_off(shaky: Shaky) -> None:
+def test_truncated_bodies_are_read_again(shaky: Shaky) -> None:
     shaky.direct.replace("a", LARGE)
     shaky.proxy.faults = [Fault("truncate", "GET .*root/a", times=2)]
     assert shaky.open().read("a") == LARGE
@@ -154,7 +154,7 @@ def test_bodies_cut_off(shaky: Shaky) -> None:
         assert file.read() == LARGE
 
 
-def test_listings_cut_off(shaky: Shaky) -> None:
+def test_truncated_listings_are_retried(shaky: Shaky) -> None:
     for number in range(5):
         shaky.direct.create(f"flat/{number}", b"")
         shaky.direct.create(f"deep/{number}/x", b"")
@@ -169,7 +169,7 @@ def test_listings_cut_off(shaky: Shaky) -> None:
     assert is_transient(caught.value)
 
 
-def test_a_server_that_stays_away_is_told(shaky: Shaky) -> None:
+def test_unavailable_server_is_transient_error(shaky: Shaky) -> None:
     shaky.proxy.faults = [Fault("busy", "PUT", times=1000)]
     with pytest.raises(StoreError, match="503") as caught:
         shaky.open().create("a", b"x")
@@ -182,7 +182,7 @@ def test_a_server_that_stays_away_is_told(shaky: Shaky) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_storm(shaky: Shaky, seed: int) -> None:
+def test_concurrent_writers_survive_random_faults(shaky: Shaky, seed: int) -> None:
     shaky.proxy.storm(seed, 0.15, "busy", "drop", "lost", "lost-busy", "truncate")
     data = LARGE[: 9 << 20]
 
@@ -213,7 +213,7 @@ def test_a_storm(shaky: Shaky, seed: int) -> None:
     assert keys_of(shaky.direct, TEMPORARY) == []
 
 
-def test_what_takes_effect_after_its_answer_was_given_up(shaky: Shaky) -> None:
+def test_write_that_takes_effect_late_counts_once(shaky: Shaky) -> None:
     slow = Fault("slow", "(PUT|POST) .*root/[abc]", seconds=0.8)
     store = shaky.open(request_timeout_s=0.5)
     shaky.proxy.faults = [dataclasses.replace(slow)]
@@ -229,7 +229,7 @@ def test_what_takes_effect_after_its_answer_was_given_up(shaky: Shaky) -> None:
     assert keys_of(shaky.direct) == ["a", "b", "c"]
 
 
-def test_an_upload_that_lacks_a_part_can_only_be_given_up(shaky: Shaky) -> None:
+def test_upload_with_failed_part_is_unusable(shaky: Shaky) -> None:
     # the client itself would complete it without the part
     shaky.proxy.faults = [Fault("busy", "PUT .*partNumber=1", times=2)]
     with shaky.open(client_retries=1).upload("a") as upload:
@@ -243,9 +243,7 @@ def test_an_upload_that_lacks_a_part_can_only_be_given_up(shaky: Shaky) -> None:
 
 
 @pytest.mark.parametrize("stated", [True, False])
-def test_an_upload_that_arrives_altered_is_not_published(
-    stated: bool, shaky: Shaky, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_corrupted_upload_is_not_published(stated: bool, shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
     """Found by the service's checksum, or else by the ETag (S3) or by reading it back (Google)."""
     real = obstore.open_writer
 
@@ -269,9 +267,7 @@ def test_an_upload_that_arrives_altered_is_not_published(
     assert keys_of(shaky.direct) == ["whole"]
 
 
-def test_an_upload_is_compared_by_other_means_where_the_checksum_cannot_be_asked_for(
-    shaky: Shaky, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unavailable_checksum_falls_back_to_comparison(shaky: Shaky, caplog: pytest.LogCaptureFixture) -> None:
     attempts = 5 if shaky.location.scheme == "s3" else REQUEST_RETRY.attempts
     shaky.proxy.faults = [Fault("busy", "HEAD .*_temporary", times=attempts + 1)]
     upload(shaky.open(), "a", LARGE)

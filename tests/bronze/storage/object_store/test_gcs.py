@@ -34,9 +34,7 @@ def lists(server: GcsServer) -> int:
     return sum("prefix=" in request for request in server.take_log())
 
 
-def test_only_the_first_page_is_listed_when_only_the_first_child_is_asked_for(
-    gcs_server: GcsServer, store: ObjectStore
-) -> None:
+def test_first_child_costs_one_page(gcs_server: GcsServer, store: ObjectStore) -> None:
     for number in range(2_500):
         store.replace(f"flat/{number:04}", b"")
     gcs_server.take_log()
@@ -50,7 +48,7 @@ def test_only_the_first_page_is_listed_when_only_the_first_child_is_asked_for(
     )
 
 
-def test_a_prefix_first_met_behind_names_that_begin_like_it(store: ObjectStore) -> None:
+def test_prefix_sorted_after_longer_names_is_listed(store: ObjectStore) -> None:
     names = [f"b.{number:04}" for number in range(1_100)]
     for name in names:
         store.replace(f"p/{name}", b"")
@@ -64,9 +62,7 @@ def reads_of_temporaries(log: list[str]) -> int:
     return sum(request.startswith("GET ") and "_temporary" in unquote(request) for request in log)
 
 
-def test_an_upload_is_checked_by_what_the_service_states_and_not_read_back(
-    gcs_server: GcsServer, store: ObjectStore
-) -> None:
+def test_upload_with_stated_checksum_is_not_read(gcs_server: GcsServer, store: ObjectStore) -> None:
     gcs_server.take_log()
     with store.upload("a") as upload:
         upload.write(bytes(20 << 20))
@@ -76,7 +72,7 @@ def test_an_upload_is_checked_by_what_the_service_states_and_not_read_back(
     assert store.read("a") == bytes(20 << 20)
 
 
-def test_an_upload_is_read_back_where_neither_checksum_nor_e_tag_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upload_without_stated_checksum_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     with running_gcs_server(reticent=True) as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
         store = ObjectStore(StorageLocation(f"gs://{server.new_bucket()}/root"))
@@ -88,7 +84,7 @@ def test_an_upload_is_read_back_where_neither_checksum_nor_e_tag_tells(monkeypat
         assert store.read("a") == bytes(20 << 20)
 
 
-def test_what_was_left_is_cleaned_after_a_day(gcs_server: GcsServer, store: ObjectStore) -> None:
+def test_leftovers_are_removed_after_a_day(gcs_server: GcsServer, store: ObjectStore) -> None:
     stopped = store.upload("a")
     stopped.write(bytes(20 << 20))  # and nothing more, as if the run had been killed
     store.replace("_temporary/x", b"")
@@ -103,12 +99,14 @@ def test_what_was_left_is_cleaned_after_a_day(gcs_server: GcsServer, store: Obje
     assert later.remove_leftovers() == []  # giving up has aborted it
 
 
-def test_probe_of_a_service_that_heeds_conditions(store: ObjectStore) -> None:
+def test_check_conditional_writes_leaves_nothing(store: ObjectStore) -> None:
     store.check_conditional_writes()
     assert list(store.list_children("")) == []
 
 
-def test_probe_of_a_service_that_does_not(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_service_that_ignores_conditions_is_refused(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with running_gcs_server(heedless=True) as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
         location = StorageLocation(f"gs://{server.new_bucket()}")
@@ -122,14 +120,14 @@ def test_probe_of_a_service_that_does_not(monkeypatch: pytest.MonkeyPatch, caplo
         assert list(allowed.list_children("")) == []
 
 
-def test_a_bucket_that_is_not_there(store: ObjectStore) -> None:
+def test_missing_bucket_is_config_error(store: ObjectStore) -> None:
     missing = ObjectStore(StorageLocation("gs://no-such-bucket/x"))
     for use in (lambda: missing.read("a"), lambda: list(missing.list_children("")), missing.check_conditional_writes):
         with pytest.raises(ConfigError, match=r"gs://no-such-bucket/x.*: the bucket does not exist"):
             use()
 
 
-def test_credentials_that_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_credentials_are_access_denied_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with running_gcs_server("another token") as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
         store = ObjectStore(StorageLocation(f"gs://{server.new_bucket()}"))
@@ -139,7 +137,7 @@ def test_credentials_that_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
             assert not is_transient(caught.value)
 
 
-def test_anonymous_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_anonymous_store_reads_public_objects_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any credentials, and without asking for some."""
     with running_gcs_server(public=True) as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)

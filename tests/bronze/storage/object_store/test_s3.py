@@ -64,7 +64,7 @@ def upload(store: ObjectStore, key: str, size: int) -> None:
         upload.publish()
 
 
-def test_what_lies_in_the_bucket(s3_server: S3Server, s3_bucket: str, store: ObjectStore) -> None:
+def test_bucket_contains_only_the_written_objects(s3_server: S3Server, s3_bucket: str, store: ObjectStore) -> None:
     store.create("a", b"1")
     store.update("b", lambda old: b"2")
     upload(store, "c/d", 20 << 20)
@@ -72,7 +72,7 @@ def test_what_lies_in_the_bucket(s3_server: S3Server, s3_bucket: str, store: Obj
     assert s3_server.uploads(s3_bucket) == []
 
 
-def test_publishers_of_one_key_leave_nothing_unfinished(
+def test_concurrent_publishers_leave_no_unfinished_uploads(
     s3_server: S3Server, s3_bucket: str, store: ObjectStore
 ) -> None:
     if s3_server.kind == "moto":
@@ -85,13 +85,13 @@ def test_publishers_of_one_key_leave_nothing_unfinished(
 
 
 @pytest.mark.parametrize("size", [0, 1, 9, 20])
-def test_an_upload_given_up_leaves_no_parts(s3_server: S3Server, s3_bucket: str, store: ObjectStore, size: int) -> None:
+def test_abandoned_upload_leaves_no_parts(s3_server: S3Server, s3_bucket: str, store: ObjectStore, size: int) -> None:
     with store.upload("a") as stopped:
         stopped.write(bytes(size << 20))
     assert s3_server.uploads(s3_bucket) == s3_server.keys(s3_bucket) == []
 
 
-def test_an_upload_is_bounded(s3_server: S3Server, s3_bucket: str, store: ObjectStore) -> None:
+def test_upload_above_largest_object_is_refused(s3_server: S3Server, s3_bucket: str, store: ObjectStore) -> None:
     store.bucket.largest_object = 10 << 20
     upload(store, "exact", 10 << 20)
     with pytest.raises(
@@ -103,7 +103,7 @@ def test_an_upload_is_bounded(s3_server: S3Server, s3_bucket: str, store: Object
     assert s3_server.uploads(s3_bucket) == []
 
 
-def test_a_copy_that_the_service_refuses_for_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copy_refused_by_the_service_publishes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
     with running_s3_server("--copy-object-threshold", str(10 << 20)) as server:
@@ -115,7 +115,7 @@ def test_a_copy_that_the_service_refuses_for_its_size(monkeypatch: pytest.Monkey
         assert server.keys(bucket) == []
 
 
-def test_a_bucket_that_is_not_there(s3_server: S3Server, s3_bucket: str) -> None:
+def test_missing_bucket_is_config_error(s3_server: S3Server, s3_bucket: str) -> None:
     store = ObjectStore(s3_server.location("no-such-bucket"))
     uses: list[Callable[[], object]] = [
         lambda: store.read("a"),
@@ -130,7 +130,7 @@ def test_a_bucket_that_is_not_there(s3_server: S3Server, s3_bucket: str) -> None
             use()
 
 
-def test_wrong_credentials_are_told_and_nothing_secret_is_shown(
+def test_wrong_credentials_are_redacted_access_denied_error(
     s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if s3_server.kind != "versitygw":
@@ -172,7 +172,7 @@ def test_wrong_credentials_are_told_and_nothing_secret_is_shown(
         assert not [text for text in shown if secret in text], secret
 
 
-def test_object_lock_and_storage_class(s3_server: S3Server, s3_bucket: str) -> None:
+def test_published_objects_get_lock_and_class(s3_server: S3Server, s3_bucket: str) -> None:
     if s3_server.kind != "versitygw":
         pytest.skip(s3_server.why)
     bucket = s3_server.new_bucket(ObjectLockEnabledForBucket=True)
@@ -189,7 +189,7 @@ def test_object_lock_and_storage_class(s3_server: S3Server, s3_bucket: str) -> N
     assert "ObjectLockMode" not in s3_server.client.head_object(Bucket=bucket, Key="state")
 
 
-def test_the_environment_names_the_service(
+def test_environment_sets_endpoint_and_region(
     s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
@@ -202,7 +202,9 @@ def test_the_environment_names_the_service(
     assert s3_server.uploads(s3_bucket) == []
 
 
-def test_anonymous_reading(s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_anonymous_store_reads_public_objects_only(
+    s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if s3_server.kind != "versitygw":
         pytest.skip(f"has no policies: {s3_server.why}")
     location = s3_server.location(s3_bucket)
@@ -233,7 +235,7 @@ class Counter:
         self.taken += size
 
 
-def test_every_byte_counts_against_the_bandwidth(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_byte_counts_against_the_rate_limit(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     up, down = Counter(), Counter()
     monkeypatch.setattr(store.bucket, "upload_limit", up)
     monkeypatch.setattr(store.bucket, "download_limit", down)
@@ -246,7 +248,7 @@ def test_every_byte_counts_against_the_bandwidth(store: ObjectStore, monkeypatch
     assert down.taken == (9 << 20) + 1000
 
 
-def test_probe_of_a_service_that_heeds_conditions(s3_server: S3Server, s3_bucket: str, store: ObjectStore) -> None:
+def test_check_conditional_writes_leaves_nothing(s3_server: S3Server, s3_bucket: str, store: ObjectStore) -> None:
     store.check_conditional_writes()
     assert s3_server.keys(s3_bucket) == []
 
@@ -271,7 +273,7 @@ def python(code: str, server: S3Server, bucket: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_an_upload_needs_little_memory(s3_server: S3Server, s3_bucket: str) -> None:
+def test_upload_needs_little_memory(s3_server: S3Server, s3_bucket: str) -> None:
     code = """
 with store.upload("warm") as upload: upload.write(bytes(1 << 20)); upload.publish()
 before = peak()
@@ -286,9 +288,7 @@ print(peak() - before)
     assert s3_server.client.head_object(Bucket=s3_bucket, Key="root/large")["ContentLength"] == 300 << 20
 
 
-def test_small_objects_do_not_keep_the_buffers_that_large_ones_came_through(
-    s3_server: S3Server, s3_bucket: str
-) -> None:
+def test_small_views_do_not_keep_large_buffers(s3_server: S3Server, s3_bucket: str) -> None:
     code = """
 store.create("small", bytes(5_000))
 store.create("large", bytes(400_000))
@@ -304,7 +304,7 @@ print(peak() - before)
     assert megabytes < 40  # 7.5 MB are held; with their buffers it is ten times as much
 
 
-def test_what_a_killed_run_left_is_cleaned_after_a_day(s3_server: S3Server, s3_bucket: str) -> None:
+def test_leftovers_of_killed_run_go_after_a_day(s3_server: S3Server, s3_bucket: str) -> None:
     code = """
 with store.upload("part.parquet") as upload:
     upload.write(bytes(40 << 20)); print("written", flush=True); sys.stdin.readline()
@@ -361,7 +361,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     server.server_close()
 
 
-def test_who_pays_is_said_in_every_request(recorded: Recorded) -> None:
+def test_requester_pays_is_sent_with_every_request(recorded: Recorded) -> None:
     url, seen = recorded
     store = ObjectStore(StorageLocation("s3://bucket", endpoint=url, region=REGION, requester_pays=True))
     with pytest.raises(ObjectNotFoundError):
@@ -373,7 +373,7 @@ def test_who_pays_is_said_in_every_request(recorded: Recorded) -> None:
     assert {headers.get("x-amz-request-payer") for _, headers in seen} == {"requester"}
 
 
-def test_the_key_that_encrypts_is_named_with_what_is_written(recorded: Recorded) -> None:
+def test_kms_key_is_sent_with_every_write(recorded: Recorded) -> None:
     url, seen = recorded
     store = ObjectStore(
         StorageLocation("s3://bucket", endpoint=url, region=REGION, kms_key="arn:key", storage_class="STANDARD_IA")
