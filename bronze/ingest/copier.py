@@ -1,4 +1,4 @@
-"""Copy one partition: skip it when it is published already, else encode it and publish it, or only encode it."""
+"""Copy one partition: skip it when it exists, else encode and publish it, or, for a dry run, only encode it."""
 
 from __future__ import annotations
 
@@ -21,31 +21,38 @@ from bronze.timestamps import rfc3339
 
 @dataclass(frozen=True, slots=True)
 class PartitionCopier:
-    """Publishes partitions of one lake at one destination."""
+    """Copies partitions of one lake into one dataset.
+
+    Attributes:
+        encoder: encodes one partition at a time, so each thread needs a copier of its own.
+        producer: recorded in every manifest.
+    """
 
     dataset: Dataset
     encoder: PartitionEncoder
     producer: Producer
 
     def copy(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
-        """Make `partition` exist, or find that it does.
+        """Make `partition` exist in the dataset, or find that it does.
 
         Args:
-            files: first ledgers of the names of the lake files it is read from, ascending.
+            files: first ledgers of the names of the lake files that hold it, ascending.
 
         Raises:
-            DataError: something that was read is wrong; nothing is published.
-            ConflictError: another partition with other content lies there.
-            StoreError, OSError: it may help to try again.
+            DataError: a lake file or a ledger is not what it has to be; nothing is published.
+            ConflictError: the partition exists with other content.
+            RunStoppedError: the run was asked to stop.
+            StoreError, OSError: the lake or the dataset failed; `bronze.errors.is_transient` tells whether to retry.
         """
         return self.start(era, partition, files)()
 
     def start(self, era: Era, partition: Partition, files: Iterable[int]) -> Callable[[], PartitionSummary]:
-        """Do the part of `copy` that works; what is returned does the part that waits for the destination.
+        """Encode `partition`, or find that it exists; return a function that publishes it.
 
-        That is to be called once, by any thread, whatever the encoder does meanwhile. Both raise what `copy` raises.
+        That function waits for the dataset and needs the encoder no longer: call it once, from any thread, while the
+        next partition is encoded. Both raise as `copy`.
         """
-        self.encoder.prefetch(partition)  # what it reads comes while the manifest is looked for
+        self.encoder.prefetch(partition)  # the lake answers while the manifest is looked up
         found = self.dataset.find_manifest(era, partition, check_file=not self.dataset.is_remote)
         if found is not None and not era.allow_overwrite:
             self.dataset.ensure_durable(era, partition)
@@ -58,17 +65,17 @@ class PartitionCopier:
             sink = HashingSink(upload)
             encoded = self.encoder.encode(era, partition, files, sink)
             manifest = self._manifest(era, partition, sink, encoded)
-            begun = stack.pop_all()
+            open_upload = stack.pop_all()
 
         def finish() -> PartitionSummary:
-            with begun:
+            with open_upload:
                 outcome = Publication(dataset=self.dataset, era=era, manifest=manifest, upload=upload).publish()
             return self._summary(era, manifest, encoded.ledgers, outcome, encoded)
 
         return finish
 
     def dry_run(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
-        """Read, verify and encode `partition` as `copy` would, and write nothing; raises what it raises."""
+        """Read, verify and encode `partition` as `copy` would, but write nothing. Raises as `copy`."""
         sink = HashingSink(NullSink())
         encoded = self.encoder.encode(era, partition, files, sink)
         return self._summary(

@@ -1,4 +1,4 @@
-"""A partition is published whole, once, and what lies there already decides what is done."""
+"""A partition is published whole and once; what exists already decides what is done."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def stamps(workspace: Workspace) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
 
-def test_what_is_published(workspace: Workspace, chain: list[SampleLedger]) -> None:
+def test_published_files_and_summary(workspace: Workspace, chain: list[SampleLedger]) -> None:
     made = workspace.publish(SECOND)
     part = chain[10:20]
     data, manifest = workspace.parquet(SECOND).read_bytes(), json.loads(workspace.manifest(SECOND).read_text())
@@ -63,7 +63,7 @@ def test_what_is_published(workspace: Workspace, chain: list[SampleLedger]) -> N
     }  # fmt: skip
 
 
-def test_the_same_in_another_place(workspace: Workspace, tmp_path: Path) -> None:
+def test_copies_in_two_datasets_are_identical(workspace: Workspace, tmp_path: Path) -> None:
     other = workspace.but(
         dataset_location=locations.StorageLocation(str(tmp_path / "elsewhere")), prefix="", copier_id="other"
     )
@@ -71,7 +71,7 @@ def test_the_same_in_another_place(workspace: Workspace, tmp_path: Path) -> None
     assert workspace.parquet(FIRST).read_bytes() == other.parquet(FIRST).read_bytes()
 
 
-def test_again_is_skipped_without_reading_the_lake(published: Workspace) -> None:
+def test_existing_partition_is_skipped_without_lake(published: Workspace) -> None:
     before = stamps(published)
     made = published.but(lake_location=locations.StorageLocation("/nowhere")).publish(FIRST)
     assert made.outcome is Outcome.SKIPPED
@@ -79,14 +79,14 @@ def test_again_is_skipped_without_reading_the_lake(published: Workspace) -> None
     assert stamps(published) == before
 
 
-def test_a_skipped_partition_is_told_like_a_written_one(workspace: Workspace) -> None:
+def test_skipped_and_written_summaries_agree(workspace: Workspace) -> None:
     written, skipped = workspace.publish(FIRST), workspace.publish(FIRST)
     names = ("checksum", "row_count", "byte_size", "first", "last", "previous_hash", "first_hash", "last_hash",
              "storage_path", "chain", "partition", "producer")  # fmt: skip
     assert {name: getattr(written, name) for name in names} == {name: getattr(skipped, name) for name in names}
 
 
-def test_a_leftover_of_the_same_bytes_is_adopted(published: Workspace) -> None:
+def test_identical_orphan_is_adopted(published: Workspace) -> None:
     published.manifest(FIRST).unlink()
     before = stamps(published)
     assert published.publish(FIRST).outcome is Outcome.WRITTEN
@@ -95,7 +95,7 @@ def test_a_leftover_of_the_same_bytes_is_adopted(published: Workspace) -> None:
 
 
 @pytest.mark.parametrize("leftover", [b"", b"half a file", None], ids=["empty", "torn", "one bit"])
-def test_a_leftover_of_other_bytes_is_replaced(published: Workspace, leftover: bytes | None) -> None:
+def test_different_orphan_is_replaced(published: Workspace, leftover: bytes | None) -> None:
     good = published.parquet(FIRST).read_bytes()
     published.manifest(FIRST).unlink()
     bad = good[:100] + bytes([good[100] ^ 1]) + good[101:] if leftover is None else leftover
@@ -105,35 +105,35 @@ def test_a_leftover_of_other_bytes_is_replaced(published: Workspace, leftover: b
     assert published.audit().problems == []
 
 
-def test_other_content_is_a_conflict(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_different_content_is_a_conflict(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # two copiers begin while nothing is there; the other one is done first
     other = with_other_lake(workspace, tmp_path)
     published = other.publish(FIRST)
     before = stamps(workspace)
-    publisher = workspace.job.publisher()
+    copier = workspace.job.publisher()
     looks = iter([None])
-    find = type(publisher.dataset).find_manifest
+    find = type(copier.dataset).find_manifest
     monkeypatch.setattr(
-        type(publisher.dataset),
+        type(copier.dataset),
         "find_manifest",
         lambda *of, **how: next(looks) if looks.__length_hint__() else find(*of, **how),
     )
     with pytest.raises(ConflictError) as caught:
-        publisher.copy(ERA, FIRST, range(2, 12))
+        copier.copy(ERA, FIRST, range(2, 12))
     for part in ("part-2-11.parquet", published.checksum, "sha256:", "allow_overwrite"):
         assert part in str(caught.value)
     assert str(caught.value).count("sha256:") == 2
     assert stamps(workspace) == before
 
 
-def test_overwriting_with_the_same_changes_nothing(published: Workspace) -> None:
+def test_overwrite_with_same_content_changes_nothing(published: Workspace) -> None:
     before = stamps(published)
     for one in GRID:
         assert published.of(allow_overwrite=True).publish(one).outcome is Outcome.UNCHANGED
     assert stamps(published) == before
 
 
-def test_overwriting_with_other_content_replaces(published: Workspace, tmp_path: Path) -> None:
+def test_overwrite_with_other_content_replaces(published: Workspace, tmp_path: Path) -> None:
     other = with_other_lake(published, tmp_path).of(allow_overwrite=True)
     old = published.parquet(FIRST).read_bytes()
     made = other.publish(FIRST)
@@ -145,7 +145,7 @@ def test_overwriting_with_other_content_replaces(published: Workspace, tmp_path:
     assert other.publish(FIRST).outcome is Outcome.UNCHANGED
 
 
-def test_a_replacement_that_dies_without_its_manifest_is_done_again(published: Workspace, tmp_path: Path) -> None:
+def test_interrupted_replacement_is_completed(published: Workspace, tmp_path: Path) -> None:
     other = with_other_lake(published, tmp_path).of(allow_overwrite=True)
     published.manifest(FIRST).unlink()  # the first step of a replacement
     assert published.dataset.find_manifest(ERA, FIRST) is None
@@ -154,7 +154,7 @@ def test_a_replacement_that_dies_without_its_manifest_is_done_again(published: W
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_damaged_manifest_stops_it(published: Workspace, overwrite: bool) -> None:
+def test_damaged_manifest_is_an_error(published: Workspace, overwrite: bool) -> None:
     published.manifest(FIRST).write_text("{}")
     before = stamps(published)
     with pytest.raises(StateError, match=r"range=2-11/_manifest\.json lacks the key"):
@@ -182,7 +182,7 @@ def test_bad_input_publishes_nothing(
     assert workspace.publish(FIRST).outcome is Outcome.WRITTEN
 
 
-def test_a_refused_correction_leaves_what_is_published(published: Workspace, tmp_path: Path) -> None:
+def test_failed_overwrite_keeps_published_partition(published: Workspace, tmp_path: Path) -> None:
     root = shutil.copytree(published.job.lake_location.path, tmp_path / "lake")
     (root / published.lake.key(5)).unlink()
     before = stamps(published)
@@ -193,7 +193,7 @@ def test_a_refused_correction_leaves_what_is_published(published: Workspace, tmp
     assert stamps(published) == before
 
 
-def test_publishers_at_the_same_time_publish_once(workspace: Workspace) -> None:
+def test_concurrent_copiers_publish_once(workspace: Workspace) -> None:
     made = race(6, lambda _: workspace.publish(FIRST))
     outcomes = sorted(one.outcome for one in made)  # type: ignore[attr-defined]
     assert outcomes.count(Outcome.WRITTEN) == 1
@@ -203,9 +203,7 @@ def test_publishers_at_the_same_time_publish_once(workspace: Workspace) -> None:
     assert LocalStore(workspace.data).remove_leftovers() == []
 
 
-def test_correctors_at_the_same_time_leave_a_partition_that_holds_together(
-    workspace: Workspace, tmp_path: Path
-) -> None:
+def test_concurrent_overwrites_leave_a_consistent_partition(workspace: Workspace, tmp_path: Path) -> None:
     workspace.publish(FIRST)
     both = [workspace.of(allow_overwrite=True), with_other_lake(workspace, tmp_path).of(allow_overwrite=True)]
     made = race(4, lambda racer: both[racer % 2].publish(FIRST))
@@ -215,7 +213,7 @@ def test_correctors_at_the_same_time_leave_a_partition_that_holds_together(
     assert workspace.dataset.checksum(workspace.dataset.parquet_key(ERA, FIRST)) == found.checksum
 
 
-def test_measuring_writes_nothing(workspace: Workspace) -> None:
+def test_dry_run_writes_nothing(workspace: Workspace) -> None:
     made = workspace.job.publisher().dry_run(ERA, FIRST, range(2, 12))
     assert made.outcome is Outcome.DRY_RUN
     assert not workspace.data.exists()
@@ -223,7 +221,7 @@ def test_measuring_writes_nothing(workspace: Workspace) -> None:
     assert (made.checksum, made.byte_size, made.raw_bytes) == (written.checksum, written.byte_size, written.raw_bytes)
 
 
-def test_a_partition_is_never_short(workspace: Workspace) -> None:
+def test_short_partition_is_never_published(workspace: Workspace) -> None:
     # the lake ends at 63: whatever is planned, nothing is published of 62-71
     with pytest.raises(DataError, match=f"{workspace.lake.key(64)} is missing"):
         workspace.publish(Partition(62, 71))

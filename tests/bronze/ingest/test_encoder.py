@@ -56,7 +56,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def test_every_value(lake_of: Callable[..., Path], chain: list[SampleLedger]) -> None:
+def test_every_column_has_its_value(lake_of: Callable[..., Path], chain: list[SampleLedger]) -> None:
     rows = pq.read_table(io.BytesIO(bytes_of(lake_at(lake_of())))).to_pylist()
     assert rows == [
         {
@@ -83,7 +83,7 @@ def test_every_value(lake_of: Callable[..., Path], chain: list[SampleLedger]) ->
     assert {one.version for one in chain} == {0, 1, 2}  # the sample has them all
 
 
-def test_what_was_written_is_told(lake_of: Callable[..., Path], chain: list[SampleLedger]) -> None:
+def test_encoded_partition_is_described(lake_of: Callable[..., Path], chain: list[SampleLedger]) -> None:
     _, encoded = encode(lake_at(lake_of()), Partition(12, 21))
     part = chain[10:20]
     assert encoded == EncodedPartition(
@@ -105,14 +105,14 @@ LAKES = [(1, 64, "zst"), (1, 1, "zstd"), (4, 64, "zst"), (4, 2, "zstd"), (64, 10
 
 @pytest.mark.parametrize("partition", [ALL, Partition(2, 2), Partition(2, 11), Partition(10, 40), Partition(63, 63),
                                        Partition(7, 8), Partition(0, 9), Partition(1, 4)], ids=str)  # fmt: skip
-def test_the_same_bytes_whatever_the_lakes_layout(lake_of: Callable[..., Path], partition: Partition) -> None:
+def test_bytes_do_not_depend_on_lake_layout(lake_of: Callable[..., Path], partition: Partition) -> None:
     one = era(ledger_start=0)
     made = {layout: bytes_of(lake_at(lake_of(*layout), *layout), partition, one) for layout in LAKES}
     assert len(set(made.values())) == 1, {layout: sha256(data) for layout, data in made.items()}
 
 
 @pytest.mark.parametrize("limit", [1, 20_000, 70_000, 200_000])
-def test_row_groups_end_inside_files(
+def test_row_groups_may_end_inside_files(
     lake_of: Callable[..., Path], chain: list[SampleLedger], monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     # a buffer that is too small from the start has to grow on the way
@@ -128,7 +128,7 @@ def test_row_groups_end_inside_files(
 
 @pytest.mark.parametrize("k", [1, 4])
 @pytest.mark.parametrize("threads", [2, 5])
-def test_the_same_bytes_and_errors_with_files_decoded_ahead(
+def test_parallel_decoding_gives_same_bytes_and_errors(
     lake_of: Callable[..., Path], tmp_path: Path, k: int, threads: int
 ) -> None:
     root = tmp_path / "lake"
@@ -160,7 +160,7 @@ def test_parallel_decoding_survives_growing_buffers(
     assert sha256(made) == sha256(bytes_of(lake_at(lake_of())))
 
 
-def test_an_encoder_used_again_and_after_a_failure(lake_of: Callable[..., Path]) -> None:
+def test_encoder_is_reusable_after_a_failure(lake_of: Callable[..., Path]) -> None:
     lake = lake_at(lake_of(4), 4)
     encoder = PartitionEncoder(lake, verify=VerifyLevel.FULL, compression="zstd", max_object=1 << 26)
     made = []
@@ -189,7 +189,7 @@ def write(root: Path, ledgers: list[SampleLedger], *, bare: Callable[[int], bool
 
 @pytest.mark.parametrize("bare", [lambda _: True, lambda ledger: ledger % 3 == 0, lambda ledger: ledger > 60],
                          ids=["all", "mixed", "the last ones"])  # fmt: skip
-def test_archives_of_bare_close_metas(
+def test_bare_close_metas_give_same_bytes(
     tmp_path: Path, lake_of: Callable[..., Path], chain: list[SampleLedger], bare: Callable[[int], bool]
 ) -> None:
     lake = write(tmp_path / "lake", chain, bare=bare)
@@ -197,7 +197,7 @@ def test_archives_of_bare_close_metas(
     assert bytes_of(lake, Partition(12, 21)) == bytes_of(lake_at(lake_of()), Partition(12, 21))
 
 
-def test_the_highest_ledgers_there_can_be(tmp_path: Path) -> None:
+def test_highest_possible_ledgers_are_encoded(tmp_path: Path) -> None:
     options = SampleOptions(first=MAX_LEDGER - 5, ledgers=6, ledgers_per_file=10, transactions=1)
     lake = lake_at(write_sample_lake(tmp_path / "lake", options).root, 10)
     first = options.schedule.first
@@ -206,7 +206,7 @@ def test_the_highest_ledgers_there_can_be(tmp_path: Path) -> None:
     assert [row["ledger_sequence"] for row in rows] == list(range(first, MAX_LEDGER + 1))
 
 
-# What bad input gets: an error that names the object, the ledger and both values.
+# Bad input raises an error that names the object, the ledger and both values.
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +244,7 @@ def header_of(one: SampleLedger) -> int:
         (lambda root, chain, other: put(root, 5, packed(chain[3].xdr, start=5) + b"x"), FrameError, ["1 bytes follow"]),
         (lambda root, chain, other: put(root, 5, b""), FrameError, ["empty (0 bytes)"]),
         (lambda root, chain, other: put(root, 5, chain[3].xdr), FrameError, ["not a zstd frame"]),
-        # an empty frame, half a ledger, a byte too many
+        # an empty frame, half a ledger, extra bytes
         (lambda root, chain, other: put(root, 5, zstandard.compress(b"")), XdrError, ["12 bytes are needed"]),
         (lambda root, chain, other: put(root, 5, packed(chain[3].xdr[:-4], start=5)), XdrError, ["malformed XDR"]),
         (lambda root, chain, other: put(root, 5, packed(chain[3].xdr + bytes(4), start=5)), XdrError,
@@ -272,7 +272,7 @@ def header_of(one: SampleLedger) -> int:
          ["ledger 5 does not follow ledger 4"]),
     ],
 )  # fmt: skip
-def test_bad_input(
+def test_bad_input_error_names_object_and_values(
     tmp_path: Path,
     lake_of: Callable[..., Path],
     chain: list[SampleLedger],
@@ -288,11 +288,11 @@ def test_bad_input(
         bytes_of(lake, Partition(2, 11))
     for message in [*messages, f"{root}/{lake.key(5)}"]:
         assert message in str(caught.value)
-    # the partition beside it does not mind
+    # the next partition is not affected
     assert bytes_of(lake, Partition(12, 21)) == bytes_of(lake_at(lake_of()), Partition(12, 21))
 
 
-def test_a_broken_link_names_both_hashes(
+def test_broken_link_names_both_hashes(
     tmp_path: Path, lake_of: Callable[..., Path], chain: list[SampleLedger], other_chain: list[SampleLedger]
 ) -> None:
     root = shutil.copytree(lake_of(), tmp_path / "lake")
@@ -305,7 +305,7 @@ def test_a_broken_link_names_both_hashes(
 
 @pytest.mark.parametrize("k", [1, 4, 64])
 @pytest.mark.parametrize("start", [12, 14])  # the ledger before lies in the file before, or in the same one
-def test_the_first_ledger_is_linked_to_the_one_before_the_partition(
+def test_first_ledger_links_to_preceding_partition(
     tmp_path: Path, lake_of: Callable[..., Path], chain: list[SampleLedger], other_chain: list[SampleLedger],
     k: int, start: int,
 ) -> None:  # fmt: skip
@@ -321,7 +321,7 @@ def test_the_first_ledger_is_linked_to_the_one_before_the_partition(
 
 
 @pytest.mark.parametrize("content", [None, b"", b"junk", packed(b"junk", start=11)])
-def test_a_ledger_before_the_partition_that_cannot_be_read_is_its_own_partitions_problem(
+def test_unreadable_preceding_ledger_is_ignored(
     tmp_path: Path, lake_of: Callable[..., Path], content: bytes | None
 ) -> None:
     root = shutil.copytree(lake_of(), tmp_path / "lake")
@@ -341,7 +341,9 @@ def test_a_ledger_before_the_partition_that_cannot_be_read_is_its_own_partitions
         (12, 22, r"ledger \d+ has protocol 23, era 'e1' allows 12 to 22"),
     ],
 )
-def test_protocol_bounds(lake_of: Callable[..., Path], low: int | None, high: int | None, message: str | None) -> None:
+def test_protocol_outside_era_bounds_is_refused(
+    lake_of: Callable[..., Path], low: int | None, high: int | None, message: str | None
+) -> None:
     one = era(protocol_min=low, protocol_max=high)
     if message is None:
         bytes_of(lake_at(lake_of()), ALL, one)
@@ -350,7 +352,7 @@ def test_protocol_bounds(lake_of: Callable[..., Path], low: int | None, high: in
             bytes_of(lake_at(lake_of()), ALL, one)
 
 
-def test_an_oversized_object_is_refused(lake_of: Callable[..., Path], chain: list[SampleLedger]) -> None:
+def test_oversized_object_is_refused(lake_of: Callable[..., Path], chain: list[SampleLedger]) -> None:
     largest = max(chain, key=lambda one: len(one.xdr))
     size = 12 + len(largest.xdr)
     lake = lake_at(lake_of())
@@ -359,7 +361,7 @@ def test_an_oversized_object_is_refused(lake_of: Callable[..., Path], chain: lis
         bytes_of(lake, max_object=size - 1)
 
 
-def test_the_ledger_hash_alone_on_demand(
+def test_header_level_ignores_transaction_set_hash(
     tmp_path: Path, lake_of: Callable[..., Path], chain: list[SampleLedger]
 ) -> None:
     # a byte of the last transaction's signature, as a load-test tool's ledgers have it
@@ -394,7 +396,7 @@ class Recording(io.BytesIO):
         (3, 63, OSError),  # or at once
     ],
 )
-def test_after_a_failure_nothing_more_is_written(
+def test_nothing_is_written_after_a_failure(
     lake_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, room: int, ending: int, error: type[Exception]
 ) -> None:
     # pyarrow's writer would write the footer whenever it is collected, into whatever has the target's handle then
@@ -411,7 +413,7 @@ def test_after_a_failure_nothing_more_is_written(
 
 
 @pytest.mark.parametrize("files", [[], [2, 3], [2, 3, 5], [2, 3, 4, 5], [4, 3, 2], [2, 2, 3, 4]])
-def test_other_files_than_the_partitions_are_refused(lake_of: Callable[..., Path], files: list[int]) -> None:
+def test_files_of_another_partition_are_refused(lake_of: Callable[..., Path], files: list[int]) -> None:
     encoder = PartitionEncoder(lake_at(lake_of()), verify=VerifyLevel.FULL, compression="zstd", max_object=1 << 26)
     with pytest.raises(LakeError, match=f"2-4 was given {len(files)} lake files, expected the 3 from 2 to 4"):
         encoder.encode(ERA, Partition(2, 4), files, HashingSink(io.BytesIO()))
@@ -419,7 +421,7 @@ def test_other_files_than_the_partitions_are_refused(lake_of: Callable[..., Path
 
 @pytest.mark.ledgers
 @pytest.mark.parametrize("number", range(3))
-def test_real_chains(tmp_path: Path, number: int) -> None:
+def test_real_chains_are_encoded(tmp_path: Path, number: int) -> None:
     """What a generator cannot know: 320 ledgers of testnet, 304 of a test network, 10 of pubnet."""
     if not SHARED.is_dir():
         pytest.skip(f"no real ledgers at {SHARED}")

@@ -1,4 +1,4 @@
-"""Reading ahead: in order, within its bounds, errors where they belong, and nothing left behind."""
+"""Reading ahead: in order, within its bounds, errors where their object is taken, and nothing left running."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAIT = 20
 
 
 class Gates:
-    """As much of a lake as is asked for objects: each answer waits until the test opens its gate.
+    """The part of a lake that the prefetcher reads: each answer waits until the test opens its gate.
 
     Objects are named by the number of their bytes; those whose names begin with ``x`` are missing.
     """
@@ -78,7 +78,7 @@ def fetched(opened: Gates) -> Iterator[ObjectPrefetcher]:
         yield fetch
 
 
-def test_objects_come_in_order_whatever_comes_first(shut: Gates) -> None:
+def test_objects_are_taken_in_key_order(shut: Gates) -> None:
     keys = ["1", "2", "3", "4"]
     with closing(ahead(shut)) as fetch, closing(fetch.reads(keys)) as reads:
         first = next(reads)
@@ -88,14 +88,14 @@ def test_objects_come_in_order_whatever_comes_first(shut: Gates) -> None:
         assert [len(first()), *(len(read()) for read in reads)] == [1, 2, 3, 4]
 
 
-def test_no_more_requests_at_once_than_allowed(opened: Gates) -> None:
+def test_requests_in_flight_are_bounded(opened: Gates) -> None:
     with closing(ahead(opened, requests=3)) as fetch, closing(fetch.reads(["5"] * 200)) as reads:
         assert sum(len(read()) for read in reads) == 1000
     assert 1 <= opened.most_coming <= 3
     assert len(opened.asked) == 200
 
 
-def test_what_has_come_and_is_not_taken_fills_the_budget(opened: Gates) -> None:
+def test_untaken_objects_fill_the_budget(opened: Gates) -> None:
     size = 1 << 20
     with closing(ahead(opened, budget=3 * size)) as fetch:
         with closing(fetch.reads([str(size)])) as reads:  # its size is remembered
@@ -107,7 +107,7 @@ def test_what_has_come_and_is_not_taken_fills_the_budget(opened: Gates) -> None:
                 assert len(read()) == size
 
 
-def test_few_are_asked_for_before_a_size_is_known(shut: Gates) -> None:
+def test_few_requests_before_a_size_is_known(shut: Gates) -> None:
     keys = [str(size) for size in range(1, 31)]
     with closing(ahead(shut, requests=20)) as fetch, closing(fetch.reads(keys)) as reads:
         first = next(reads)
@@ -119,13 +119,13 @@ def test_few_are_asked_for_before_a_size_is_known(shut: Gates) -> None:
         assert len(first()) + sum(len(read()) for read in reads) == sum(range(1, 31))
 
 
-def test_an_object_larger_than_the_budget_comes_alone(opened: Gates) -> None:
+def test_object_above_budget_is_requested_alone(opened: Gates) -> None:
     with closing(ahead(opened, budget=10)) as fetch, closing(fetch.reads(["100", "200", "300"])) as reads:
         assert [len(read()) for read in reads] == [100, 200, 300]
     assert opened.most_coming == 1
 
 
-def test_an_error_is_raised_where_its_object_is_taken(fetched: ObjectPrefetcher) -> None:
+def test_error_is_raised_where_object_is_taken(fetched: ObjectPrefetcher) -> None:
     with closing(fetched.reads(["1", "x", "3"])) as reads:
         one, missing, three = reads
         assert len(one()) == 1
@@ -134,7 +134,7 @@ def test_an_error_is_raised_where_its_object_is_taken(fetched: ObjectPrefetcher)
         assert len(three()) == 3
 
 
-def test_objects_may_be_taken_after_all_were_handed_out(shut: Gates) -> None:
+def test_objects_may_be_taken_late(shut: Gates) -> None:
     keys = [str(size) for size in range(1, 11)]
     with closing(ahead(shut, requests=2)) as fetch:
         reads = list(fetch.reads(keys))
@@ -143,13 +143,13 @@ def test_objects_may_be_taken_after_all_were_handed_out(shut: Gates) -> None:
         assert [len(read()) for read in reads] == list(range(1, 11))
 
 
-def test_objects_may_be_taken_by_several_threads(fetched: ObjectPrefetcher) -> None:
+def test_threads_may_take_objects(fetched: ObjectPrefetcher) -> None:
     keys = [str(size) for size in range(300)]
     with closing(fetched.reads(keys)) as reads, ThreadPoolExecutor(4) as pool:
         assert [len(data) for data in pool.map(lambda read: read(), list(reads))] == list(range(300))
 
 
-def test_giving_up_waits_for_what_is_on_its_way_and_asks_for_nothing_more(shut: Gates) -> None:
+def test_closing_waits_for_requests_in_flight(shut: Gates) -> None:
     size = str(1 << 20)
     with closing(ahead(shut, requests=2, budget=2 << 20)) as fetch:
         reads = fetch.reads([size] * 50)
@@ -168,7 +168,7 @@ def test_giving_up_waits_for_what_is_on_its_way_and_asks_for_nothing_more(shut: 
             assert [len(read()) for read in others] == [1 << 20]
 
 
-def test_what_was_begun_is_on_its_way_before_it_is_read(shut: Gates) -> None:
+def test_started_objects_are_requested_once(shut: Gates) -> None:
     with closing(ahead(shut, requests=2)) as fetch:
         fetch.start(iter(["1", "2", "3"]))
         shut.wait_for(2)
@@ -181,7 +181,7 @@ def test_what_was_begun_is_on_its_way_before_it_is_read(shut: Gates) -> None:
         assert len(shut.asked) == 6  # what was given out is asked for again
 
 
-def test_what_was_begun_and_is_not_read_is_given_up(opened: Gates) -> None:
+def test_started_objects_not_read_are_dropped(opened: Gates) -> None:
     size = 1 << 20
     with closing(ahead(opened, budget=2 * size)) as fetch:
         fetch.start([str(size)] * 50)
@@ -196,7 +196,7 @@ def test_what_was_begun_and_is_not_read_is_given_up(opened: Gates) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_leaving_files_that_are_decoded_ahead_never_hangs(lake_of: Callable[..., Path]) -> None:
+def test_abandoned_parallel_decoding_never_hangs(lake_of: Callable[..., Path]) -> None:
     layout = LakeLayout(1, 64, "zst")
     lake = Lake(LocalStore(lake_of(1, 64, "zst")), layout, None)
     starts = range(2, 40)
@@ -219,6 +219,6 @@ def test_leaving_files_that_are_decoded_ahead_never_hangs(lake_of: Callable[...,
         sys.setswitchinterval(before)
 
 
-def test_nothing_is_asked_for_where_no_keys_are(fetched: ObjectPrefetcher, opened: Gates) -> None:
+def test_no_keys_request_nothing(fetched: ObjectPrefetcher, opened: Gates) -> None:
     assert list(fetched.reads([])) == []
     assert opened.asked == []
