@@ -1,6 +1,6 @@
-"""Reads a lake object's decompressed bytes: a LedgerCloseMetaBatch (SEP-54), or one bare LedgerCloseMeta.
+"""Read a lake object's decompressed bytes: a LedgerCloseMetaBatch (SEP-54), or one bare LedgerCloseMeta.
 
-``read_object`` is the usual way in. It checks that every byte is well-formed XDR (``bronze.xdr``) and
+Begin at ``read_object``. It checks that every byte is well-formed XDR (``bronze.xdr``) and
 computes the hashes, which ``bronze.ledger.hashes`` compares with the stored ones.
 """
 
@@ -24,7 +24,7 @@ BATCH_HEADER_BYTES = 12
 _BATCH = "LedgerCloseMetaBatch"
 _BATCH_HEADER = struct.Struct(">III")
 _WORD = struct.Struct(">I")
-#: LedgerHeader up to its upgrades, and from behind its StellarValue on.
+#: LedgerHeader up to its upgrades, and what follows its StellarValue.
 _HEADER = struct.Struct(">I32s32sQ")
 _HEADER_TAIL = struct.Struct(">32s32xIqq")
 _HASH_SIZE, _COUNT_SIZE = 32, 4
@@ -59,12 +59,12 @@ class CloseMeta:
         start, end: span of the LedgerCloseMeta.
         version: of the LedgerCloseMeta: 0, 1 or 2.
         close_time: unix time in seconds, unsigned 64 bits.
-        ledger_hash: as stored beside the header; all hashes are 32 bytes.
+        ledger_hash: as stored next to the header; all hashes are 32 bytes.
         total_coins, fee_pool: stroops, signed 64 bits.
         tx_count: transactions in the set.
         operation_count: operations of all envelopes in the set, the inner ones of fee bumps included.
         empty_tx_set: whether the header declares the transaction set empty (CAP-83).
-        computed_ledger_hash: what the stored hash has to be, see ``bronze.ledger.hashes``.
+        computed_ledger_hash: what the stored hash has to equal, see ``bronze.ledger.hashes``.
         computed_tx_set_hash, computed_result_hash: likewise; None when read with ``VerifyLevel.HEADER``.
     """
 
@@ -141,7 +141,7 @@ def read_batch_header(data: Buffer, start: int, end: int) -> BatchHeader | None:
     """Read the head of an object's bytes from `start` to `end` (exclusive).
 
     A bare LedgerCloseMeta begins with its version, 0 to 2; a batch with a ledger of 2 or more and one no
-    smaller. Only 2 can be either: then a bare one goes on with its extension's version, 0 or 1.
+    smaller. Only 2 can be either: then in a bare one the version of its extension follows, 0 or 1.
 
     Returns:
         The batch's header, behind which (``BATCH_HEADER_BYTES``) its ledgers lie; None for a bare LedgerCloseMeta.

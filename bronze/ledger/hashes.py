@@ -1,4 +1,4 @@
-"""Checks that a ledger is what its header's hashes say, and that ledgers follow one another.
+"""Check that a ledger matches the hashes in its header, and that ledgers follow one another.
 
 ======================= ==================================================================
 hash                    SHA-256 of

@@ -1,6 +1,6 @@
-"""What ``walker.py`` uses of the ``cython`` module, for an interpreter without Cython.
+"""The part of the ``cython`` module that ``walker.py`` uses, for an interpreter without Cython.
 
-Types stand in annotations only, which are never evaluated, so none are here.
+Types occur in annotations only, which are never evaluated, so none are defined here.
 """
 
 from __future__ import annotations
