@@ -87,7 +87,6 @@ CROSS_MODULE_TESTS = {
     "bronze/storage/object_store/test_faults.py",
     "bronze/xdr/test_fuzz.py",
     "bronze/xdr/test_table_fresh.py",
-    "pipeline/test_command_line.py",
     "bronze/commit/test_unlocked_chain.py",
     "bronze/verify/test_independence.py",
 }

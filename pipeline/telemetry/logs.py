@@ -1,9 +1,9 @@
 """The log: one line for each record on standard error, as text for people or as JSON for collectors.
 
-The JSON fields are those that Google Cloud Logging reads from a container's output, and that
+The JSON fields are those that Google Cloud Logging reads from the output of a container, and that
 ``google.cloud.logging_v2.handlers.StructuredLogHandler`` writes: ``severity``, ``message``, ``time``, the source
-location, and what a call gives as ``extra`` beside them. That handler is not used for two reasons: importing it takes
-longer than everything else before a run starts (0.8 s compiled, 2.4 s not), and it writes no time.
+location, and the ``extra`` fields of the call. That handler is not used because importing it takes longer than
+everything else before a run starts (0.8 s compiled, 2.4 s not), and because it writes no time.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from bronze.redact import MASK, names_a_secret, redact
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
-#: At debug these tell every request with its signature, and what is signed.
-_TELLING = ("botocore", "boto3", "urllib3")
+#: Loggers that write every request with its signature at level debug.
+_LOGGERS_WITH_SIGNATURES = ("botocore", "boto3", "urllib3")
 
-#: Attributes that every record has: whatever else a record has was given as `extra`.
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+#: Attributes of every record; all others were given as `extra`.
+_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def configure(
     format: str = "text", level: str = "info", *, secrets: Iterable[str] = (), stream: TextIO | None = None
 ) -> logging.Handler:
-    """Send the records of this process to `stream`, in place of what an earlier call set up.
+    """Send the records of this process to `stream`; replaces the handler of an earlier call.
 
     Args:
         format: ``text`` or ``json``.
-        level: ``debug``, ``info``, ``warn`` or ``error``; less than that is dropped.
-        secrets: strings that are never to appear (`Settings.secrets`), beside what looks like a secret anyway.
-        stream: standard error when None.
+        level: ``debug``, ``info``, ``warn`` or ``error``; lower records are dropped.
+        secrets: strings that must never appear (`Settings.secrets`); what has the form of a secret is masked anyway.
+        stream: None means standard error.
 
     Returns:
-        The handler, which the root logger has now.
+        The handler that was added to the root logger.
     """
     handler = _Handler(sys.stderr if stream is None else stream)
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
@@ -49,62 +49,62 @@ def configure(
         root.removeHandler(earlier)
     root.addHandler(handler)
     root.setLevel(_LEVELS[level])
-    for name in _TELLING:
+    for name in _LOGGERS_WITH_SIGNATURES:
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     return handler
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """A type of its own, so that `configure` knows its own handlers from those of tests and runners."""
+    """A type of its own, by which `configure` tells its handlers from those of tests and runners."""
 
 
 class RedactingFilter(logging.Filter):
-    """Masks secrets in a record's message, exception and extra fields; lets every record pass."""
+    """Mask secrets in the message, exception and extra fields of a record; every record passes."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
         self._secrets = frozenset(secrets)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Clean `record` where it stands."""
-        record.msg, record.args = self._clean(_message(record)), None
+        """Mask the secrets in `record`, in place."""
+        record.msg, record.args = self._masked(_message(record)), None
         if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
             record.exc_text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
         if record.exc_text:
-            record.exc_text = self._clean(record.exc_text)
+            record.exc_text = self._masked(record.exc_text)
         for name, value in _extra(record):
-            setattr(record, name, self._clean_value(name, value))
+            setattr(record, name, self._masked_value(name, value))
         return True
 
-    def _clean(self, text: str) -> str:
+    def _masked(self, text: str) -> str:
         return redact(text, self._secrets)
 
-    def _clean_value(self, name: str, value: object) -> object:
+    def _masked_value(self, name: str, value: object) -> object:
         if value is None or isinstance(value, (bool, int, float)):
             return value
         if isinstance(value, dict):
-            return {self._clean(str(key)): self._clean_value(str(key), item) for key, item in value.items()}
+            return {self._masked(str(key)): self._masked_value(str(key), item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self._clean_value(name, item) for item in value]
-        return MASK if names_a_secret(name) else self._clean(str(value))
+            return [self._masked_value(name, item) for item in value]
+        return MASK if names_a_secret(name) else self._masked(str(value))
 
 
 class TextFormatter(logging.Formatter):
-    """``2025-01-15T10:30:00Z INFO    message``; the traceback of an exception follows on lines of its own."""
+    """``2025-01-15T10:30:00Z INFO    message``; the traceback of an exception follows on further lines."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        """The record's time in UTC, to the second."""
+        """The time of the record in UTC, to the second."""
         return datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; `extra` fields stand beside the fixed ones and cannot take their place."""
+    """One JSON object a line; `extra` fields are added to the fixed ones, which they cannot replace."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its end."""
+        """Return the line, without a line end."""
         fields: dict[str, Any] = dict(_extra(record))
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
         fields |= {
@@ -126,7 +126,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The record's message; a call whose arguments do not fit is logged as it stands rather than lost."""
+    """The message of the record; if its arguments do not match, the format and the arguments as they are."""
     try:
         return record.getMessage()
     except (TypeError, ValueError):
@@ -134,4 +134,4 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _extra(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
-    return ((name, value) for name, value in list(vars(record).items()) if name not in _OWN)
+    return ((name, value) for name, value in list(vars(record).items()) if name not in _STANDARD_FIELDS)

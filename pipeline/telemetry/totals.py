@@ -1,4 +1,4 @@
-"""Adds up what became of the partitions of a run."""
+"""The totals of a run, added up from the outcomes of its partitions."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from bronze.partitioning.partition import Partition
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that came to its end; `seconds` is wall time without start-up.
+    """A run that has ended.
 
     Attributes:
-        stopped_by: exit status of a run that a signal stopped early, 128 and the signal's number.
+        totals: the totals of the run.
+        seconds: wall time without start-up.
+        stopped_by: exit status of a run that a signal stopped: 128 and the number of the signal; None if none did.
     """
 
     totals: Totals
@@ -24,16 +26,19 @@ class Finished:
 
 @dataclass(slots=True)
 class Totals:
-    """A run so far.
+    """The totals of a run so far.
 
     Attributes:
-        ledgers: ledgers read and encoded by this run.
-        raw_bytes, parquet_bytes: bytes of close metas read, of parquet files encoded.
+        outcomes: number of published partitions, or of those of a dry run, by outcome.
+        ledgers, files: ledgers encoded by this run, and the lake files that they were read from.
+        raw_bytes, parquet_bytes: bytes of the close metas, and of the encoded parquet files.
+        pending: partitions that are published but not committed, because their chain waits for an earlier one; by chain
+            and partition.
         failures: partitions that could not be published, and those that their chain refused.
         outstanding: what is not yet recorded in the catalog or not yet delivered to the endpoint, a sentence each; the
             next run backfills it.
         stopped: partitions that were not copied because a signal stopped the run.
-        measured: what a dry run would have written.
+        measured: partitions that a dry run would have written.
     """
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -49,17 +54,17 @@ class Totals:
 
     @property
     def partitions(self) -> int:
-        """Partitions that are published, or measured by a dry run."""
+        """Number of partitions that are published, or measured by a dry run."""
         return self.outcomes.total()
 
     @property
     def reported(self) -> int:
-        """Partitions whose outcome is known: published, measured or not publishable."""
+        """Number of partitions whose outcome is known: published, measured, failed or stopped."""
         return self.partitions + len(self.stopped) + sum(not failure.published for failure in self.failures)
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing was left undone."""
+        """Whether no partition failed, is pending, or was stopped."""
         return not self.failures and not self.pending and not self.stopped
 
     def add(self, found: Report) -> None:

@@ -1,4 +1,4 @@
-"""What a person reads at the end: every number of a run, and what was left undone and why."""
+"""What the commands print: every number of a run, and what was left undone and why."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def lines_of(totals: Totals, position: ChainPosition, **keys: Any) -> list[str]:
     return list(run_lines(prepared(**keys), totals, 2.0, [position]))
 
 
-def test_a_plan_names_places_eras_partitions_and_files() -> None:
+def test_plan_lists_locations_eras_partitions_files() -> None:
     assert list(plan_lines(prepared(tail=501))) == [
         "lake         /lake (4 ledgers per file, 64000 files per directory, .xdr.zst)",
         "newest       ledger 2500 (x/y.xdr.zst)",
@@ -58,11 +58,11 @@ def test_a_plan_names_places_eras_partitions_and_files() -> None:
     ]
 
 
-def test_a_plan_without_partitions_says_why() -> None:
+def test_plan_without_partitions_says_why() -> None:
     assert "  nothing to do: the next ledger is 0, no partition is complete yet" in list(plan_lines(prepared(parts=())))
 
 
-def test_a_run_names_all_its_numbers() -> None:
+def test_run_lists_all_totals() -> None:
     totals = Totals()
     for outcome in (Outcome.WRITTEN, Outcome.WRITTEN, Outcome.SKIPPED, Outcome.UNCHANGED, Outcome.REPLACED):
         totals.add(
@@ -95,11 +95,11 @@ def test_a_run_names_all_its_numbers() -> None:
         ),
     ],
 )
-def test_where_a_chain_stands(position: ChainPosition, state: dict[str, Any], says: str) -> None:
+def test_chain_line_states_the_position(position: ChainPosition, state: dict[str, Any], says: str) -> None:
     assert f"chain        net/e/v1: {says}" in lines_of(Totals(), position, **state)
 
 
-def test_what_is_left_undone_is_named_with_its_reason() -> None:
+def test_undone_partitions_are_listed_with_reasons() -> None:
     totals = Totals()
     totals.add(PartitionFailure.of("net/e/v1", Partition(20, 29), FrameError("object x: it is empty")))
     totals.add(PartitionFailure.of("net/e/v1", Partition(10, 19), VerificationError("does not link"), published=True))
@@ -113,7 +113,7 @@ def test_what_is_left_undone_is_named_with_its_reason() -> None:
     ]
 
 
-def test_of_many_that_are_left_undone_the_first_are_named_and_all_are_counted() -> None:
+def test_long_lists_are_cut_and_counted() -> None:
     totals = Totals()
     for start in range(100):
         totals.add(PartitionFailure.of("net/e/v1", Partition(start, start), FrameError("")))
@@ -126,7 +126,7 @@ def test_of_many_that_are_left_undone_the_first_are_named_and_all_are_counted() 
     assert lines.count("             and 80 more") == 2
 
 
-def test_a_dry_run_says_what_would_be_written_and_nothing_of_chains() -> None:
+def test_dry_run_lists_files_but_no_chains() -> None:
     totals = Totals()
     totals.add(dataclasses.replace(SUMMARY, outcome=Outcome.DRY_RUN, storage_path="net/e/v1/t/range=0-9"))
     lines = lines_of(totals, ChainPosition(0, "", None), dry_run=True)
@@ -134,7 +134,7 @@ def test_a_dry_run_says_what_would_be_written_and_nothing_of_chains() -> None:
     assert lines[-1] == "would write  net/e/v1/t/range=0-9: 8 ledgers, 100 bytes, sha256:00"
 
 
-def test_an_audit_says_whether_the_chain_holds() -> None:
+def test_verification_states_whether_the_chain_holds() -> None:
     audit = Verification("net/e/v1", events=2, partitions=2, rows=1998, bytes=1234, first=0, last=1999, head=HEAD)
     assert list(verification_lines(audit)) == [
         "chain net/e/v1: HOLDS",
@@ -151,5 +151,5 @@ def test_an_audit_says_whether_the_chain_holds() -> None:
     ("count", "text"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (1_500_000, "1.5 MB"), (2e9, "2.0 GB"), (3.2e15, "3200.0 TB")],
 )
-def test_sizes(count: float, text: str) -> None:
+def test_size_has_a_decimal_unit(count: float, text: str) -> None:
     assert format_size(count) == text

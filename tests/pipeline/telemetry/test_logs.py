@@ -1,4 +1,4 @@
-"""The log's lines, as they arrive on a stream."""
+"""The lines of the log on a stream."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def only_json(stream: io.StringIO) -> dict[str, Any]:
     return fields
 
 
-def test_text_is_time_level_and_message() -> None:
+def test_text_has_time_level_and_message() -> None:
     stream = set_up()
     LOG.info("published %d partitions", 3)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO    published 3 partitions\n", stream.getvalue())
 
 
-def test_json_is_one_object_a_line_with_what_collectors_read() -> None:
+def test_json_line_has_the_collector_fields() -> None:
     stream = set_up("json")
     LOG.warning("two\nlines")
     fields = only_json(stream)
@@ -57,7 +57,7 @@ def test_json_is_one_object_a_line_with_what_collectors_read() -> None:
     assert fields["logging.googleapis.com/sourceLocation"]["file"] == __file__
 
 
-def test_extra_fields_stand_beside_the_others_and_replace_none_of_them() -> None:
+def test_extra_fields_never_replace_fixed_ones() -> None:
     stream = set_up("json")
     LOG.info("done", extra={"era": "pre_p23", "range": (0, 9), "ratio": 0.5, "none": None, "severity": "forged"})
     fields = only_json(stream)
@@ -74,7 +74,7 @@ def test_extra_fields_stand_beside_the_others_and_replace_none_of_them() -> None
         ("error", ["ERROR"]),
     ],
 )
-def test_level(level: str, passed: list[str]) -> None:
+def test_level_drops_lower_records(level: str, passed: list[str]) -> None:
     stream = set_up("json", level)
     for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         LOG.log(number, "x")
@@ -82,10 +82,12 @@ def test_level(level: str, passed: list[str]) -> None:
 
 
 @pytest.mark.parametrize("format", ["text", "json"])
-def test_no_secret_is_written(format: str) -> None:
+def test_secrets_are_masked(format: str) -> None:
     stream = set_up(format, secrets=[SECRET])
     LOG.info("in the message: %s", SECRET)
-    LOG.info("as an argument: %s", ["postgresql://u:other-secret@h/d"])  # known to nobody, but it looks like one
+    LOG.info(
+        "as an argument: %s", ["postgresql://u:other-secret@h/d"]
+    )  # not a registered secret, but recognised by its form
     LOG.info("in an extra field", extra={"location": {"url": f"x{SECRET}x", SECRET: 1}, "error": ValueError(SECRET)})
     LOG.info("under a name that says so", extra={"db_password": "other-secret"})
     try:
@@ -98,7 +100,7 @@ def test_no_secret_is_written(format: str) -> None:
 
 
 @pytest.mark.parametrize("format", ["text", "json"])
-def test_an_exception_comes_with_its_traceback(format: str) -> None:
+def test_exception_has_its_traceback(format: str) -> None:
     stream = set_up(format)
     try:
         raise ValueError("reason")
@@ -109,14 +111,14 @@ def test_an_exception_comes_with_its_traceback(format: str) -> None:
     assert "ValueError: reason" in text
 
 
-def test_a_call_whose_arguments_do_not_fit_is_not_lost() -> None:
+def test_mismatched_arguments_are_still_logged() -> None:
     stream = io.StringIO()
     handler = logs.configure(stream=stream)
     handler.handle(LOG.makeRecord("x", logging.INFO, __file__, 1, "%d partitions", ("three",), None))
     assert stream.getvalue().endswith("%d partitions ('three',)\n")
 
 
-def test_configuring_again_replaces_the_first_handler_and_no_other() -> None:
+def test_configure_replaces_only_its_own_handler() -> None:
     foreign = logging.NullHandler()
     logging.getLogger().addHandler(foreign)
     first = set_up()
@@ -134,7 +136,7 @@ def test_logs_go_to_standard_error() -> None:
     assert done.stderr.endswith("INFO    here\n")
 
 
-def test_what_libraries_tell_of_signatures_is_not_logged_even_at_debug() -> None:
+def test_request_signatures_are_never_logged() -> None:
     stream = set_up(level="debug")
     logging.getLogger("botocore.auth").debug("StringToSign: AWS4-HMAC-SHA256")
     LOG.debug("shown")

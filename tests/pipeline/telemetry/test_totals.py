@@ -1,4 +1,4 @@
-"""Totals: what became of every partition is counted once."""
+"""Totals: every outcome is counted once."""
 
 from __future__ import annotations
 
@@ -46,15 +46,13 @@ def totals(*found: Report) -> Totals:
     ("outcome", "ledgers", "files", "raw", "parquet"),
     [
         pytest.param(Outcome.WRITTEN, 8, 2, 1000, 100, id="written"),
-        pytest.param(Outcome.UNCHANGED, 8, 2, 1000, 100, id="encoded again, and the same"),
+        pytest.param(Outcome.UNCHANGED, 8, 2, 1000, 100, id="encoded again, unchanged"),
         pytest.param(Outcome.REPLACED, 8, 2, 1000, 100, id="replaced"),
         pytest.param(Outcome.DRY_RUN, 8, 2, 1000, 100, id="measured"),
         pytest.param(Outcome.SKIPPED, 0, 0, 0, 0, id="skipped: nothing was read"),
     ],
 )
-def test_ledgers_and_bytes_are_those_that_this_run_encoded(
-    outcome: Outcome, ledgers: int, files: int, raw: int, parquet: int
-) -> None:
+def test_totals_count_what_was_encoded(outcome: Outcome, ledgers: int, files: int, raw: int, parquet: int) -> None:
     total = totals(dataclasses.replace(SUMMARY, outcome=outcome))
     assert (total.ledgers, total.files, total.raw_bytes, total.parquet_bytes) == (ledgers, files, raw, parquet)
     assert (total.outcomes[outcome], total.partitions, total.reported) == (1, 1, 1)
@@ -68,12 +66,10 @@ def test_ledgers_and_bytes_are_those_that_this_run_encoded(
         pytest.param([SUMMARY], True, 1, id="published"),
         pytest.param([SUMMARY, FAILURE], False, 2, id="one failed"),
         pytest.param([SUMMARY, REFUSED], False, 1, id="published, and refused by its chain: one partition"),
-        pytest.param([SUMMARY, PENDING], False, 1, id="one waits"),
+        pytest.param([SUMMARY, PENDING], False, 1, id="one pending"),
     ],
 )
-def test_a_run_is_complete_when_nothing_failed_and_nothing_waits(
-    found: list[Report], complete: bool, reported: int
-) -> None:
+def test_run_is_complete_without_failures_or_pending(found: list[Report], complete: bool, reported: int) -> None:
     total = totals(*found)
     assert (total.is_complete, total.reported) == (complete, reported)
 
@@ -82,5 +78,5 @@ def test_commits_do_not_change_totals() -> None:
     assert totals(SUMMARY, COMMITTED) == totals(SUMMARY)
 
 
-def test_a_partition_that_waits_in_two_waves_waits_once() -> None:
+def test_pending_partition_is_counted_once() -> None:
     assert len(totals(PENDING, PENDING).pending) == 1

@@ -1,0 +1,152 @@
+"""The program as a whole: help, version, dispatch, wrong usage, exit statuses, imports."""
+
+# ruff: noqa: F811 - fixtures are imported by name
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from bronze.producer import this_producer
+from tests.e2e.conftest import REPOSITORY, Copier, call, finish, start
+from tests.pipeline.commands.conftest import (  # noqa: F401
+    copier,
+    copy,
+    own_environment,
+    sample,
+    sample_lakes,
+    written_names,
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("run", "Copies the partitions that are missing"),
+        ("plan", "Shows what a run would do"),
+        ("verify", "Checks what was published against its chain"),
+        ("deliver", "Sends the audit events that are not yet delivered"),
+        ("repair", "Rebuilds what is derived from the event files"),
+        ("clean", "Removes the leftovers of killed runs"),
+        ("sample", "Makes a Galexie lake of generated ledgers"),
+    ],
+)
+def test_help_of_a_command_says_what_it_does(command: str, says: str) -> None:
+    ran = call(command, "--help")
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith(f"usage: bronze-copier {command} [")
+    assert f"\n\n{says}" in ran.out
+    assert re.findall(r"^  ([012])  ", ran.out, re.MULTILINE) == ["0", "1", "2"]
+    assert f"  {command:8} " in call("--help").out
+
+
+def test_help_names_commands_options_and_statuses() -> None:
+    text = call("--help").out
+    words = [
+        "run",
+        "plan",
+        "verify",
+        "sample",
+        "-config",
+        "--config",
+        "-validate",
+        "--validate",
+        "-version",
+        "--version",
+    ]
+    words += ["--eras", "--dry-run", "--publish-partial", "BEAM_OPTIONS", "exit status"]
+    assert [word for word in words if word not in text] == []
+    assert re.findall(r"^  ([012])  ", text, re.MULTILINE) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("flag", ["-version", "--version"])
+def test_version_is_printed(flag: str) -> None:
+    ran = call(flag)
+    assert (ran.status, ran.out) == (0, f"bronze-copier {this_producer().version} ({this_producer().git_sha})\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["-version"], id="-version"),
+        pytest.param(["-validate", "-config", "config.yaml"], id="-validate"),
+        pytest.param(["--help"], id="--help"),
+        pytest.param(["plan", "-config", "config.yaml"], id="plan"),
+    ],
+)
+def test_commands_without_copying_load_no_beam(arguments: list[str], copy: Copier) -> None:
+    program = (
+        "import sys\nfrom pipeline.main import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print('IMPORTED', sorted({'apache_beam', 'pandas', 'stellar_sdk'} & set(sys.modules)))\n"
+    )
+    copy.config.touch()
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=copy.root,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.stderr == ""
+    assert ran.stdout.endswith("IMPORTED []\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["--config", "nowhere.yaml"], "nowhere.yaml", id="no configuration"),
+        pytest.param(["--eras", "e2"], "there is no era 'e2': configured are e1", id="unknown era"),
+        pytest.param(["--no-such-option"], "unrecognized arguments: --no-such-option", id="unknown option"),
+        pytest.param(["--dry"], "unrecognized arguments: --dry", id="options are not abbreviated"),
+        pytest.param(["copy"], "unrecognized arguments: copy", id="unknown command"),
+        pytest.param(["plan", "--dry-run"], "unrecognized arguments: --dry-run", id="an option of another command"),
+        pytest.param(["plan", "--", "--runner=X"], "plan takes no Beam options", id="Beam options for plan"),
+        pytest.param(
+            ["--", "--runner=DataflowRunner"],
+            "--runner=DataflowRunner: this version runs on this machine",
+            id="a runner on other machines",
+        ),
+        pytest.param(["--", "--runner", "FlinkRunner"], "allowed are DirectRunner and FnApiRunner", id="in two words"),
+    ],
+)
+def test_wrong_usage_exits_2_and_writes_nothing(arguments: list[str], says: str, copy: Copier) -> None:
+    command, options = (arguments[:1], arguments[1:]) if arguments[0] == "plan" else ([], arguments)
+    configured = [] if "--config" in arguments else ["--config", str(copy.config)]
+
+    ran = call(*command, *configured, *options)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert says in ran.err
+    assert "Traceback" not in ran.err
+    assert written_names(copy) == []
+
+
+def test_process_exits_with_the_status(copy: Copier) -> None:
+    assert finish(start("--config", "nowhere.yaml", cwd=copy.root)).status == 2
+    assert finish(start("plan", cwd=copy.root, CONFIG_FILE=str(copy.config))).status == 0
+
+
+def test_run_is_the_default_command(copy: Copier) -> None:
+    assert copy.run("--dry-run").lines("partitions") == copy.run("run", "--dry-run").lines("partitions")
+    assert call("run", "-version").out == call("-version").out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(["--runner=DirectRunner"], id="DirectRunner"),
+        pytest.param(["--runner", "FnApiRunner"], id="FnApiRunner"),
+        pytest.param(["--direct_num_workers=2", "--direct_running_mode=multi_threading"], id="workers"),
+        pytest.param([], id="none"),
+    ],
+)
+def test_beam_options_follow_two_dashes(options: list[str], copy: Copier) -> None:
+    ran = copy.run("--", *options)
+    assert (ran.status, ran.err) == (0, "")
+    assert copy.committed() == [(8, 15), (16, 23), (24, 31)]
