@@ -162,7 +162,7 @@ def test_empty_lake_is_a_config_error(tmp_path: Path, copier: Callable[..., Copi
 
 @pytest.mark.parametrize("k", [1, 4])
 @pytest.mark.parametrize("begin", [0, 1, 2])
-def test_range_from_0_or_1_contains_ledgers_from_2(
+def test_range_from_0_or_1_starts_at_2(
     begin: int, k: int, sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     copy = copier(
