@@ -79,7 +79,7 @@ def primitives(spec: dict[str, Any]) -> int:
 def loop(spec: dict[str, Any]) -> Callable[[], int]:
     """The encoder and publisher in a plain loop."""
     prepared = _prepare(spec)
-    publisher = prepared.job.publisher()
+    publisher = prepared.connections.copier()
     lake = prepared.lake
 
     def work() -> int:
@@ -95,14 +95,15 @@ def loop(spec: dict[str, Any]) -> Callable[[], int]:
 
 def program(spec: dict[str, Any]) -> Callable[[], int]:
     """The whole program."""
-    from pipeline.launch.prepare import ready_stores
     from pipeline.launch.run import run_copy
+    from pipeline.launch.runner import choose_runner
+    from pipeline.launch.stores import ready_stores
 
     settings, prepared = _settings(spec), _prepare(spec)
-    ready_stores(prepared.job)
+    ready_stores(prepared.connections)
 
     def work() -> int:
-        finished = run_copy(settings, prepared)
+        finished = run_copy(settings, prepared, choose_runner(settings, prepared.connections))
         if not finished.totals.is_complete:
             raise SystemExit(f"the run left something undone: {finished.totals.failures[:1]}")
         return finished.totals.ledgers or finished.totals.partitions
@@ -126,7 +127,7 @@ def plan(spec: dict[str, Any]) -> int:
     )
     planned = plan_era(era, 0, None, Dataset(LocalStore(spec["out"]), "bronze", PRIMARY_TABLE), partial=False)
     layout = LakeLayout(1, 64000, "zst")
-    waves = list(cut_waves([planned], frozenset(), workers=2))
+    waves = list(cut_waves([planned], frozenset(), default_partitions=8))
     assert sum(len(list(batch_files(wave, layout))) for wave in waves) >= len(planned.partitions)
     return len(planned.partitions)
 

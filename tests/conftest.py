@@ -1,25 +1,31 @@
-"""Shared by all tests: settings of Hypothesis, and secrets that do not leak from one test into the next.
+"""Shared by all tests: settings of Hypothesis, and a check that no test leaves secrets in the environment.
 
 Examples have no deadline, because a shared machine may stall, and are the same in every run, so that a failure
 belongs to the change under test.
 
 Fixture:
-    no_secrets  used by every test: removes secrets that an earlier run in this process left in the environment
+    no_secrets  used by every test: fails it when a secret of a run is in the environment before or after it
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
-from bronze.job.spec import DSN_VARIABLE, ENDPOINT_VARIABLE
+from bronze.job.secrets import DSN_VARIABLE, ENDPOINT_VARIABLE
 
 settings.register_profile("here", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("here")
 
 
+def secrets_in_environment() -> list[str]:
+    """Names of the variables that workers read secrets from, as far as they are set."""
+    return [name for name in (DSN_VARIABLE, ENDPOINT_VARIABLE) if name in os.environ]
+
+
 @pytest.fixture(autouse=True)
-def no_secrets() -> None:
-    # Not by monkeypatch: a test that undoes its patches would get back what a fixture of the session had left.
-    for name in (DSN_VARIABLE, ENDPOINT_VARIABLE):
-        os.environ.pop(name, None)
+def no_secrets() -> Iterator[None]:
+    assert secrets_in_environment() == []
+    yield
+    assert secrets_in_environment() == []

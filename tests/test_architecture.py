@@ -97,18 +97,6 @@ KNOWN: set[str] = {
     "pipeline.commands.configured imports LAKE_SECTIONS through pipeline.settings",
     "pipeline.commands.run imports Settings through pipeline.settings",
     "pipeline.commands.run imports checked_locations through pipeline.settings",
-    "pipeline.launch.prepare imports LAKE_SECTIONS through pipeline.settings",
-    "pipeline.launch.prepare imports Locations through pipeline.settings",
-    "pipeline.launch.prepare imports Settings through pipeline.settings",
-    "pipeline.launch.prepare imports checked_locations through pipeline.settings",
-    "pipeline.launch.run imports Settings through pipeline.settings",
-    "pipeline.launch has no __all__",
-    "transforms has no __all__",
-    "bronze.job has no __all__",
-    "tests.pipeline.launch.test_waves imports pipeline.launch.waves._LEDGERS",
-    "tests.pipeline.launch.test_waves imports pipeline.launch.waves._MOST",
-    "tests.pipeline.launch.test_waves imports pipeline.launch.waves._PER_WORKER",
-    "tests.pipeline.launch.test_waves imports pipeline.launch.waves._PER_WORKER_REMOTE",
 }
 
 

@@ -14,6 +14,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from bronze.errors import BronzeError
 from bronze.ingest.copier import PartitionCopier
+from bronze.job.connections import Connections
+from bronze.job.secrets import Secrets
 from bronze.job.spec import CopyJob
 from bronze.outcomes import PartitionFailure, PartitionSummary
 from bronze.partitioning.era import Era
@@ -39,18 +41,18 @@ class EncodePartition(beam.DoFn):
     def __init__(self, job: CopyJob) -> None:
         self._job = job
         self._publisher: PartitionCopier | None = None
-        self._behind: ThreadPoolExecutor | None = None
-        self._waiting: Callable[[], Any] | None = None
+        self._publish_pool: ThreadPoolExecutor | None = None
+        self._in_flight: Callable[[], Any] | None = None
 
     def setup(self) -> None:
         """Open lake and destination, and get the decode buffer, once for each worker."""
-        self._publisher = self._job.publisher()
-        if self._publisher.dataset.is_remote and not self._job.dry_run:
-            self._behind = ThreadPoolExecutor(1, thread_name_prefix="publish")
+        self._publisher = Connections(self._job, Secrets.for_worker(self._job.run.run_id)).copier()
+        if self._publisher.dataset.is_remote and not self._job.run.dry_run:
+            self._publish_pool = ThreadPoolExecutor(1, thread_name_prefix="publish")
 
     def start_bundle(self) -> None:
         """Forget what a bundle that failed has left: its partitions come again."""
-        self._waiting = None
+        self._in_flight = None
 
     def process(self, element: tuple[PartitionKey, Iterable[BatchFiles]]) -> Iterator[Any]:
         """Publish one partition, or encode it and give out the one before it."""
@@ -61,33 +63,33 @@ class EncodePartition(beam.DoFn):
         files = [start for span in sorted(spans) for start in span.starts()]
 
         def attempt() -> PartitionSummary:
-            copy = publisher.dry_run if self._job.dry_run else publisher.copy
+            copy = publisher.dry_run if self._job.run.dry_run else publisher.copy
             return copy(era, partition, files)
 
         attempts: Iterator[Attempt] = itertools.repeat(attempt)
-        if self._behind is None:
+        if self._publish_pool is None:
             yield self._outcome(key, attempts)
             return
         # Further attempts are made when it is its turn to come out: the encoder is free then.
-        attempts = itertools.chain([self._begin(self._behind, era, partition, files)], attempts)
-        before, self._waiting = self._waiting, functools.partial(self._outcome, key, attempts)
+        attempts = itertools.chain([self._begin(self._publish_pool, era, partition, files)], attempts)
+        before, self._in_flight = self._in_flight, functools.partial(self._outcome, key, attempts)
         if before is not None:
             yield before()
 
     def finish_bundle(self) -> Iterator[Any]:
         """Give out the last partition."""
-        last, self._waiting = self._waiting, None
+        last, self._in_flight = self._in_flight, None
         if last is not None:
             yield _as_bundle_end_output(last())
 
     def teardown(self) -> None:
         """End the threads."""
-        if self._behind is not None:
-            self._behind.shutdown()
+        if self._publish_pool is not None:
+            self._publish_pool.shutdown()
         if self._publisher is not None:
             self._publisher.encoder.close()
 
-    def _begin(self, behind: ThreadPoolExecutor, era: Era, partition: Partition, files: list[int]) -> Attempt:
+    def _begin(self, pool: ThreadPoolExecutor, era: Era, partition: Partition, files: list[int]) -> Attempt:
         """Encode a partition and have it published; what is returned waits for that, and raises what went wrong."""
         assert self._publisher is not None
         try:
@@ -98,7 +100,7 @@ class EncodePartition(beam.DoFn):
             failed.set_exception(error)
             return failed.result
         try:
-            return behind.submit(finish).result
+            return pool.submit(finish).result
         except RuntimeError:  # no thread is to be had: it is published when it is its turn
             return finish
 
@@ -109,7 +111,7 @@ class EncodePartition(beam.DoFn):
             return next(attempts)()
 
         try:
-            summary = self._job.retry.call(f"partition {key}", attempt)
+            summary = self._job.run.retry.call(f"partition {key}", attempt)
         except Exception as error:
             if not isinstance(error, (BronzeError, OSError)):
                 _LOG.exception("partition %s failed with an unexpected error", key)

@@ -2,7 +2,7 @@
 
 ::
 
-    files ─▶ key by (era, partition) ─▶ GroupByKey ─▶ encode + publish ─▶ Reshuffle ─▶ sequence ─▶ report
+    files ─▶ key by (era, partition) ─▶ GroupByKey ─▶ encode + publish ─▶ Reshuffle ─▶ sequence ─▶ outcome files
 
 The Reshuffle keeps the stateful step from being fused into the heavy one before it, which would make
 that serial.
@@ -17,23 +17,30 @@ from bronze.outcomes import PartitionSummary
 from transforms.elements import PartitionKey
 from transforms.encode import FAILED, EncodePartition
 from transforms.key_by_partition import KeyByPartition, batch_files
-from transforms.outcome_files import WriteReport
+from transforms.outcome_files import OutcomeFiles, WriteOutcomes
 from transforms.sequence import PENDING, REFUSED, SequencePartitions
 
 
 class CopyPartitions(beam.PTransform):
-    """Copies `keys` (partitions in ledger order) and reports what became of each below `report_folder`."""
+    """Copies partitions and writes their outcomes to files.
 
-    def __init__(self, job: CopyJob, keys: Sequence[PartitionKey], report_folder: str) -> None:
+    Args:
+        keys: the partitions, in ledger order.
+        outcomes: where the outcome of each is written.
+    """
+
+    def __init__(self, job: CopyJob, keys: Sequence[PartitionKey], outcomes: OutcomeFiles) -> None:
         super().__init__()
         self._job = job
         self._keys = keys
-        self._report_folder = report_folder
+        self._outcomes = outcomes
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Wire the stages."""
-        job, layout = self._job, self._job.layout
-        assert layout is not None
+        job, source = self._job, self._job.source
+        if source is None:
+            raise ValueError("a job without a lake copies nothing")
+        layout = source.layout
         # Kept in order: GroupByKey then hands out neighbouring partitions in turn.
         files = begin | "ReadBatchFiles" >> beam.Create(list(batch_files(self._keys, layout)), reshuffle=False)
         encoded = (
@@ -43,12 +50,17 @@ class CopyPartitions(beam.PTransform):
             | "EncodeAndPublish" >> beam.ParDo(EncodePartition(job)).with_outputs(FAILED, main="published")
         )
         outcomes = [encoded.published | "Summaries" >> beam.Values(), encoded[FAILED]]
-        if not job.dry_run:
+        if not job.run.dry_run:
             sequenced = (
                 encoded.published
-                | "OfChain" >> beam.Map(lambda keyed: keyed).with_output_types(tuple[str, PartitionSummary])
+                | "OfChain" >> beam.Map(_identity).with_output_types(tuple[str, PartitionSummary])
                 | "ToChain" >> beam.Reshuffle()
                 | "Sequence" >> beam.ParDo(SequencePartitions(job)).with_outputs(PENDING, REFUSED, main="commits")
             )
             outcomes += [sequenced.commits, sequenced[PENDING], sequenced[REFUSED]]
-        return outcomes | "AllOutcomes" >> beam.Flatten() | "Report" >> beam.ParDo(WriteReport(self._report_folder))
+        return outcomes | "AllOutcomes" >> beam.Flatten() | "WriteOutcomes" >> beam.ParDo(WriteOutcomes(self._outcomes))
+
+
+def _identity(keyed: tuple[str, PartitionSummary]) -> tuple[str, PartitionSummary]:
+    """Its argument. Only the type hint counts: the main output of a stage with tags has none, and so no coder."""
+    return keyed

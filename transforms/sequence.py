@@ -15,6 +15,8 @@ from apache_beam.transforms.window import GlobalWindow
 from bronze.commit.position import ChainPosition
 from bronze.commit.sequencer import Sequencer
 from bronze.errors import BronzeError, DeliveryError, is_transient
+from bronze.job.connections import Connections
+from bronze.job.secrets import Secrets
 from bronze.job.spec import CopyJob
 from bronze.outcomes import PartitionFailure, PartitionSummary, PendingPartition
 from transforms.elements import PartitionSummaryCoder
@@ -42,10 +44,12 @@ class SequencePartitions(beam.DoFn):
 
     def __init__(self, job: CopyJob) -> None:
         self._job = job
+        self._connections: Connections | None = None
         self._sequencers: dict[str, Sequencer] = {}
 
     def setup(self) -> None:
-        """Forget what an earlier bundle knew: the files decide."""
+        """Open the chains; what they contain is read from their files."""
+        self._connections = Connections(self._job, Secrets.for_worker(self._job.run.run_id))
         self._sequencers = {}
 
     def process(
@@ -101,10 +105,15 @@ class SequencePartitions(beam.DoFn):
             )
             yield beam.pvalue.TaggedOutput(PENDING, pending)
 
+    def teardown(self) -> None:
+        """Close the connection to the catalog."""
+        if self._connections is not None:
+            self._connections.close()
+
     def _commit(self, sequencer: Sequencer, summary: PartitionSummary, position: ChainPosition | None) -> Any:
         """Commit `summary`; `position` serves the first attempt, any other one reads it anew."""
         positions = [position]
-        return self._job.retry.call(
+        return self._job.run.retry.call(
             f"commit of {summary.chain} {summary.partition}",
             lambda: sequencer.commit(summary, positions.pop() if positions else None),
             _passes,
@@ -112,5 +121,6 @@ class SequencePartitions(beam.DoFn):
 
     def _sequencer(self, chain: str) -> Sequencer:
         if chain not in self._sequencers:
-            self._sequencers[chain] = self._job.sequencer(self._job.era(chain))
+            assert self._connections is not None
+            self._sequencers[chain] = self._connections.sequencer(self._job.era(chain))
         return self._sequencers[chain]

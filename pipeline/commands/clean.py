@@ -28,10 +28,11 @@ def run(options: argparse.Namespace) -> int:
     """Remove the leftovers and print what was removed."""
     settings = load_settings(options, needs_lake=False)
     from pipeline.commands.text import print_lines
-    from pipeline.launch.prepare import clean_leftovers, prepare_state
+    from pipeline.launch.prepare import connect_without_lake
     from pipeline.launch.scratch import remove_dead_scratch
+    from pipeline.launch.stores import clean_leftovers
 
-    job = prepare_state(settings, chosen_eras(options))
-    removed = [*clean_leftovers(job), *map(str, remove_dead_scratch())]
+    with connect_without_lake(settings, chosen_eras(options)) as connections:
+        removed = [*clean_leftovers(connections), *map(str, remove_dead_scratch())]
     print_lines([f"removed {what}" for what in removed] or ["there is nothing to remove"])
     return DONE

@@ -27,13 +27,13 @@ def run(options: argparse.Namespace) -> int:
     """Deliver the events of each era and print how many were sent, and what is left."""
     settings = load_settings(options, needs_lake=False)
     from pipeline.commands.text import outstanding_lines, print_lines
-    from pipeline.launch.prepare import prepare_state
-    from pipeline.launch.session import deliver_all
+    from pipeline.launch.deliver import deliver_all
+    from pipeline.launch.prepare import connect_without_lake
 
-    job = prepare_state(settings, chosen_eras(options))
-    if not job.delivers:
-        print_lines(["there is no endpoint to deliver to: pas.enabled is false, or pas.endpoint is empty"])
-        return DONE
-    sent, outstanding = deliver_all(job)
+    with connect_without_lake(settings, chosen_eras(options)) as connections:
+        if not connections.delivers:
+            print_lines(["there is no endpoint to deliver to: pas.enabled is false, or pas.endpoint is empty"])
+            return DONE
+        sent, outstanding = deliver_all(connections)
     print_lines([f"delivered    {sent:,} events", *outstanding_lines(outstanding)])
     return UNDONE if outstanding else DONE

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pipeline.commands.configured import add_config_arguments, chosen_eras, load_settings
 from pipeline.exit_status import DONE
+
+if TYPE_CHECKING:
+    from bronze.job.connections import Connections
+    from bronze.partitioning.era import Era
 
 DESCRIPTION = """\
 Rebuilds what is derived from the event files of each chain when it is lost, damaged or behind: the checkpoint, the
@@ -27,16 +33,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Repair the chain of each era and print what was changed."""
     settings = load_settings(options, needs_lake=False)
-    from bronze.commit.recovery import recover
     from pipeline.commands.text import print_lines
-    from pipeline.launch.prepare import prepare_state
+    from pipeline.launch.prepare import connect_without_lake
 
-    job = prepare_state(settings, chosen_eras(options))
-    dataset, downstream = job.dataset(), job.downstream()
-    repaired = [
-        sentence
-        for era in job.eras
-        for sentence in recover(era, dataset, job.events(era), job.cursor(era), job.checkpoint(era), downstream)
-    ]
+    with connect_without_lake(settings, chosen_eras(options)) as connections:
+        repaired = [sentence for era in connections.job.eras for sentence in _recover(connections, era)]
     print_lines(repaired or ["nothing needed repair"])
     return DONE
+
+
+def _recover(connections: Connections, era: Era) -> Iterator[str]:
+    from bronze.commit.recovery import recover
+
+    return recover(
+        era,
+        connections.dataset(),
+        connections.event_log(era),
+        connections.delivery_cursor(era),
+        connections.checkpoint(era),
+        connections.downstream(),
+    )

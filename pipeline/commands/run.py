@@ -55,21 +55,25 @@ def run(options: argparse.Namespace) -> int:
     if options.validate:
         return _validate(settings, era_ids)
     from pipeline.commands.text import plan_lines, print_lines, run_lines
-    from pipeline.launch.prepare import prepare, ready_stores
+    from pipeline.launch.prepare import prepare
     from pipeline.launch.scratch import remove_dead_scratch
+    from pipeline.launch.stores import ready_stores
 
     prepared = prepare(settings, era_ids, partial=options.publish_partial, dry_run=options.dry_run)
-    for line in plan_lines(prepared):
-        _LOG.info("%s", line)
-    if not options.dry_run:
-        ready_stores(prepared.job)
-    remove_dead_scratch()  # also when there is nothing to copy: the run that died may have been the last with work
-    finished = _copy(settings, prepared, options.beam_options)
-    positions = [prepared.job.sequencer(plan.era).position() for plan in prepared.plans]
-    missing = {
-        plan.era.chain: prepared.job.dataset().uncovered_ranges(plan.era, position.next_ledger)
-        for plan, position in zip(prepared.plans, positions, strict=True)
-    }
+    with prepared.connections as connections:
+        for line in plan_lines(prepared):
+            _LOG.info("%s", line)
+        if not options.dry_run:
+            ready_stores(connections)
+        remove_dead_scratch()  # also when there is nothing to copy: the run that died may have been the last with work
+        finished = _copy(settings, prepared, options.beam_options)
+        positions = prepared.positions
+        if not options.dry_run:
+            positions = [connections.sequencer(plan.era).position() for plan in prepared.plans]
+        missing = {
+            plan.era.chain: connections.dataset().uncovered_ranges(plan.era, position.next_ledger)
+            for plan, position in zip(prepared.plans, positions, strict=True)
+        }
     print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, missing))
     if finished.stopped_by is not None:
         return finished.stopped_by
@@ -88,11 +92,12 @@ def _validate(settings: Settings, era_ids: Sequence[str]) -> int:
 def _copy(settings: Settings, prepared: Prepared, beam_options: Sequence[str]) -> Finished:
     if any(plan.partitions for plan in prepared.plans):
         from pipeline.launch.run import run_copy  # Beam takes seconds to import
+        from pipeline.launch.runner import choose_runner
 
-        return run_copy(settings, prepared, beam_options)
+        return run_copy(settings, prepared, choose_runner(settings, prepared.connections, beam_options))
     from pipeline.launch.session import ChainSession
     from pipeline.telemetry.totals import Finished, Totals
 
-    session = ChainSession(prepared.job)
+    session = ChainSession(prepared.connections)
     session.open()
     return Finished(Totals(outstanding=session.close()), 0.0)

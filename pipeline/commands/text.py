@@ -29,11 +29,11 @@ def print_lines(lines: Iterable[str]) -> None:
 
 def plan_lines(prepared: Prepared) -> Iterator[str]:
     """What a run would do."""
-    job = prepared.job
+    connections = prepared.connections
     yield f"lake         {prepared.lake.store.url} ({_layout(prepared)})"
     if prepared.newest:
         yield f"newest       ledger {prepared.newest.ledger} ({prepared.newest.key})"
-    yield f"destination  {job.dataset().store.url}/{job.prefix}".rstrip("/")
+    yield f"destination  {connections.dataset().store.url}/{connections.job.target.prefix}".rstrip("/")
     for plan in prepared.plans:
         yield f"era {plan.era.era_id} ({plan.era.chain})"
         if not plan.partitions:
@@ -76,8 +76,8 @@ def run_lines(
         positions: the position of each chain of the plans, in their order.
         missing: by chain, the committed ranges of ledgers that have no partition.
     """
-    yield from _total_lines(totals, seconds, dry_run=prepared.job.dry_run)
-    if not prepared.job.dry_run:
+    yield from _total_lines(totals, seconds, dry_run=prepared.job.run.dry_run)
+    if not prepared.job.run.dry_run:
         for plan, position in zip(prepared.plans, positions, strict=True):
             yield from _chain_lines(prepared, plan, position, (missing or {}).get(plan.era.chain, ()))
     yield from outstanding_lines(totals.outstanding)
@@ -126,7 +126,8 @@ def outstanding_lines(outstanding: Iterable[str]) -> Iterator[str]:
 
 
 def _position(prepared: Prepared, plan: EraPlan, position: ChainPosition) -> str:
-    if prepared.job.events_location is None and prepared.job.checkpoint_location is None:
+    chain = prepared.job.chain
+    if chain.events is None and chain.checkpoint is None:
         return "not kept (no audit stream, no checkpoint)"
     if position.next_ledger <= plan.era.ledger_start:
         return "nothing committed"

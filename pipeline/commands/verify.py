@@ -29,12 +29,13 @@ def run(options: argparse.Namespace) -> int:
     settings = load_settings(options, needs_lake=False)
     from bronze.verify.verifier import verify_chain
     from pipeline.commands.text import print_lines, verification_lines
-    from pipeline.launch.prepare import prepare_state
+    from pipeline.launch.prepare import connect_without_lake
 
-    job = prepare_state(settings, chosen_eras(options))
-    dataset = job.dataset()
-    verifications = [
-        verify_chain(era, dataset, log=job.events(era), checkpoint=job.checkpoint(era)) for era in job.eras
-    ]
+    with connect_without_lake(settings, chosen_eras(options)) as connections:
+        dataset = connections.dataset()
+        verifications = [
+            verify_chain(era, dataset, log=connections.event_log(era), checkpoint=connections.checkpoint(era))
+            for era in connections.job.eras
+        ]
     print_lines(line for verification in verifications for line in verification_lines(verification))
     return UNDONE if any(verification.problems for verification in verifications) else DONE

@@ -1,118 +1,99 @@
-"""Runs the copy: waves of the graph on a runner, and what came of it."""
+"""Runs the copy: waves of the graph on a runner, and their outcomes."""
 
 from __future__ import annotations
 
 import logging
-import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from bronze.errors import ConfigError
-from bronze.xdr import is_compiled
-from pipeline.launch.local_runner import LOCAL_NAMES, local_options, run_locally
+from bronze.job.spec import CopyJob
+from bronze.job.stop_signal import StopSignal
+from bronze.storage.location import StorageLocation
 from pipeline.launch.prepare import Prepared
+from pipeline.launch.runner import Runner
 from pipeline.launch.scratch import scratch
 from pipeline.launch.session import ChainSession
 from pipeline.launch.signals import stop_on_signals
 from pipeline.launch.waves import cut_waves
-from pipeline.settings import Settings
+from pipeline.settings.model import Settings
 from pipeline.telemetry.totals import Finished, Totals
 from transforms.elements import PartitionKey
 from transforms.graph import CopyPartitions
-from transforms.outcome_files import read_report
+from transforms.outcome_files import OutcomeFiles
 
 _LOG = logging.getLogger(__name__)
-#: What the interpreted reader costs: a ledger of 372 KB walks in 9.6 ms instead of 0.15 ms (docs/performance.md).
-_INTERPRETED_FACTOR = 60
-#: Where Beam passes on what worker processes log.
-_WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
 
 
-def run_copy(settings: Settings, prepared: Prepared, beam_arguments: Sequence[str] = ()) -> Finished:
+def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished:
     """Copy what `prepared` planned.
 
     Raises:
-        ConfigError: a runner or Beam option that a copy between local directories cannot use.
-        Exception: what the graph could not catch (a full disk under the checkpoint, say); a later run goes on.
+        ConfigError: the runner's workers could not reach what the job names.
+        Exception: what the graph could not catch (a full disk under the checkpoint, for example); a later run resumes.
     """
-    _refuse_other_runners(beam_arguments)
-    # Beam tells at length how it sets itself up; what goes wrong comes as a warning or an error.
-    logging.getLogger("apache_beam").setLevel(max(logging.WARNING, logging.getLogger().level))
-    logging.getLogger(_WORKER_LOGGER).addFilter(_concerns_this_run)
     job, totals = prepared.job, Totals()
-    workers = max(1, min(settings.workers, settings.perf.max_in_flight_partitions))
-    compiled = is_compiled()
-    options = local_options(workers, threads=compiled, beam_arguments=list(beam_arguments))
-    if not compiled:
-        _LOG.warning(
-            "the XDR reader is interpreted (no compiled module was built, or BRONZE_READER says so): walking a ledger"
-            " takes about %d times as long",
-            _INTERPRETED_FACTOR,
-        )
+    if runner.is_distributed:
+        _refuse_local_locations(job)
+    dataset = prepared.connections.dataset()
     planned = sum(len(plan.partitions) for plan in prepared.plans)
-    if compiled and 0 < planned < workers:  # cores without a partition of their own help with the others'
-        job = replace(job, threads=-(-workers // planned))
     waves = cut_waves(
         prepared.plans,
         _existing(prepared),
-        workers=workers,
         wave_partitions=settings.perf.wave_partitions,
-        is_remote=job.dataset().is_remote,
+        default_partitions=runner.default_wave(is_remote=dataset.is_remote),
     )
     started = time.monotonic()
-    books = ChainSession(job)
-    with scratch() as folder, stop_on_signals(folder / "stop") as stop:
-        job = replace(job, stop_file=str(stop.path))
-        books.open()
-        for number, wave in enumerate(waves):
-            report = folder / f"wave-{number}"
-            run_locally(CopyPartitions(job, wave, str(report)), options)
-            failures = len(totals.failures)
-            _add_wave(totals, wave, report)
-            shutil.rmtree(report, ignore_errors=True)
-            books.failed(totals.failures[failures:])
-            _log_progress(totals, planned, wave[-1], time.monotonic() - started)
-            if stop.status is not None or any(failure.stops_run for failure in totals.failures):
-                break
-        totals.outstanding = books.close()
-    return Finished(totals, time.monotonic() - started, stop.status)
+    session = ChainSession(prepared.connections)
+    with scratch() as folder:
+        control = runner.control_location(folder)
+        job = replace(job, run=replace(job.run, stop=control, threads=runner.threads_per_partition(planned)))
+        with stop_on_signals(StopSignal(control)) as signals:
+            session.open()
+            for number, wave in enumerate(waves):
+                outcomes = OutcomeFiles(control, f"wave-{number}")
+                runner.run(CopyPartitions(job, wave, outcomes))
+                failures = len(totals.failures)
+                _add_wave(totals, wave, outcomes)
+                outcomes.remove()
+                session.record_failures(totals.failures[failures:])
+                _log_progress(totals, planned, wave[-1], time.monotonic() - started)
+                if signals.status is not None or any(failure.stops_run for failure in totals.failures):
+                    break
+            totals.outstanding = session.close()
+    return Finished(totals, time.monotonic() - started, signals.status)
 
 
-def _concerns_this_run(record: logging.LogRecord) -> bool:
-    """False for the warning with which every local worker process begins: nothing here uses that directory."""
-    return "No semi_persistent_directory found" not in record.getMessage()
+def _refuse_local_locations(job: CopyJob) -> None:
+    local = [location.path for location in _locations(job) if location.scheme == "local"]
+    if local:
+        raise ConfigError(
+            f"workers on other machines cannot reach {', '.join(dict.fromkeys(local))}: with this runner lake, storage,"
+            " checkpoint and audit stream must all be on object stores"
+        )
 
 
-def _refuse_other_runners(beam_arguments: Sequence[str]) -> None:
-    arguments = iter(beam_arguments)
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if name == "--runner":
-            runner = value if equals else next(arguments, "")
-            if runner.lower() not in LOCAL_NAMES:
-                raise ConfigError(
-                    f"--runner={runner}: this version runs on this machine alone; allowed are DirectRunner"
-                    " and FnApiRunner"
-                )
+def _locations(job: CopyJob) -> list[StorageLocation]:
+    lake = job.source.location if job.source else None
+    return [found for found in (lake, job.target.location, job.chain.events, job.chain.checkpoint) if found is not None]
 
 
 def _existing(prepared: Prepared) -> frozenset[PartitionKey]:
-    dataset = prepared.job.dataset()
+    """The planned partitions that exist, and will most likely be skipped."""
+    dataset = prepared.connections.dataset()
     return frozenset(
-        PartitionKey(plan.era.chain, found)
+        PartitionKey(plan.era.chain, partition)
         for plan in prepared.plans
         if plan.partitions and not plan.era.allow_overwrite
-        for found in dataset.list_partitions(plan.era)
+        for partition in dataset.list_partitions(plan.era)
     )
 
 
-def _add_wave(totals: Totals, wave: list[PartitionKey], folder: Path) -> None:
-    """Count the wave's outcomes; a partition without one would be lost silently, so it is an error."""
+def _add_wave(totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles) -> None:
+    """Count the outcomes of a wave; a partition without one would be lost silently, so it is an error."""
     before = totals.reported
-    for found in read_report(folder):
-        totals.add(found)
+    for outcome in outcomes.read():
+        totals.add(outcome)
     if totals.reported - before != len(wave):
         raise RuntimeError(f"the runner reported {totals.reported - before} of {len(wave)} partitions of a wave")
 

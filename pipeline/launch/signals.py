@@ -14,22 +14,26 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
+
+from bronze.job.stop_signal import StopSignal
 
 _LOG = logging.getLogger(__name__)
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
-class StopSignal:
-    """Whether the run is to stop. The file at `path` says so to worker processes.
+class SignalWatch:
+    """Which signal, if any, has asked the run to stop.
+
+    Args:
+        stop: passes the request on to the workers.
 
     Attributes:
         status: exit status of a run that was stopped (128 and the signal's number); None while it was not.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, stop: StopSignal) -> None:
+        self._stop = stop
         self.status: int | None = None
 
     def request(self, number: int) -> None:
@@ -37,7 +41,7 @@ class StopSignal:
         if self.status is not None:
             os._exit(128 + number)
         self.status = 128 + number
-        self.path.touch()
+        self._stop.request()
         _LOG.warning(
             "%s: what is being committed is finished, what is being encoded is given up; a second signal ends at once",
             signal.Signals(number).name,
@@ -45,11 +49,14 @@ class StopSignal:
 
 
 @contextmanager
-def stop_on_signals(path: Path) -> Iterator[StopSignal]:
-    """Take SIGTERM and SIGINT until the block ends. Only in the main thread; elsewhere nothing is taken."""
-    stop = StopSignal(path)
+def stop_on_signals(stop: StopSignal) -> Iterator[SignalWatch]:
+    """Take SIGTERM and SIGINT until the block ends, and request `stop` at the first.
+
+    Only in the main thread; in another one no signal is taken.
+    """
+    watch = SignalWatch(stop)
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield watch
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -57,15 +64,15 @@ def stop_on_signals(path: Path) -> Iterator[StopSignal]:
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
-    def watch() -> None:
+    def follow() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         while number := os.read(reader, 1)[0]:
-            stop.request(number)
+            watch.request(number)
 
-    watcher = threading.Thread(target=watch, name="signals", daemon=True)
+    watcher = threading.Thread(target=follow, name="signals", daemon=True)
     watcher.start()
     try:
-        yield stop
+        yield watch
     finally:
         os.write(writer, b"\0")
         watcher.join()

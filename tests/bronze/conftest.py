@@ -28,7 +28,9 @@ from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.sequencer import Sequencer
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.schema import PRIMARY_TABLE
-from bronze.job.spec import CopyJob
+from bronze.job.connections import Connections
+from bronze.job.secrets import Secrets
+from bronze.job.spec import ChainSpec, CopyJob, DatasetSpec, LakeSpec, RunSpec
 from bronze.lake.lake import Lake
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.outcomes import CommittedPartition, Outcome, PartitionSummary
@@ -82,6 +84,12 @@ def summary(start: int, end: int, content: str = "a", *, of: Era = ERA, **change
     return dataclasses.replace(made, **changes)
 
 
+def changed(job: CopyJob, *, eras: tuple[Era, ...] | None = None, **parts: dict[str, Any]) -> CopyJob:
+    """The job with some fields of its parts changed: ``changed(job, chain={"events": None})``."""
+    made = {name: dataclasses.replace(getattr(job, name), **fields) for name, fields in parts.items()}
+    return dataclasses.replace(job, eras=eras or job.eras, **made)
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A job and the directories it works in."""
@@ -89,30 +97,34 @@ class Workspace:
     job: CopyJob
 
     @property
+    def connections(self) -> Connections:
+        return Connections(self.job, Secrets())
+
+    @property
     def era(self) -> Era:
         return self.job.eras[0]
 
     @property
     def lake(self) -> Lake:
-        return self.job.lake()
+        return self.connections.lake()
 
     @property
     def dataset(self) -> Dataset:
-        return self.job.dataset()
+        return self.connections.dataset()
 
     @property
     def data(self) -> Path:
-        return Path(self.job.dataset_location.path)
+        return Path(self.job.target.location.path)
 
     @property
     def events(self) -> Path:
-        assert self.job.events_location
-        return Path(self.job.events_location.path)
+        assert self.job.chain.events
+        return Path(self.job.chain.events.path)
 
     @property
     def state(self) -> Path:
-        assert self.job.checkpoint_location
-        return Path(self.job.checkpoint_location.path)
+        assert self.job.chain.checkpoint
+        return Path(self.job.chain.checkpoint.path)
 
     @property
     def log(self) -> EventLog:
@@ -120,22 +132,24 @@ class Workspace:
 
     @property
     def checkpoint(self) -> CheckpointFile:
-        return CheckpointFile(LocalStore(self.state), self.era, self.job.copier_id, single=self.job.single_era)
+        chain = self.job.chain
+        return CheckpointFile(LocalStore(self.state), self.era, chain.copier_id, single=chain.single_era)
 
     def but(self, **changes: Any) -> Workspace:
-        """The same place, some fields of the job changed."""
-        return Workspace(dataclasses.replace(self.job, **changes))
+        """The same workspace, the job changed as `changed` says."""
+        return Workspace(changed(self.job, **changes))
 
     def of(self, **changes: Any) -> Workspace:
-        """The same place, some fields of the era changed."""
+        """The same workspace, some fields of the era changed."""
         return self.but(eras=(dataclasses.replace(self.era, **changes),))
 
     def sequencer(self, **changes: Any) -> Sequencer:
-        return self.of(**changes).job.sequencer(self.of(**changes).era)
+        at = self.of(**changes)
+        return at.connections.sequencer(at.era)
 
     def publish(self, partition: Partition) -> PartitionSummary:
         files = self.lake.file_starts(partition.start, partition.end)
-        return self.job.publisher().copy(self.era, partition, files)
+        return self.connections.copier().copy(self.era, partition, files)
 
     def parquet(self, partition: Partition) -> Path:
         return self.data / self.dataset.parquet_key(self.era, partition)
@@ -145,7 +159,10 @@ class Workspace:
 
     def audit(self) -> Verification:
         return verify_chain(
-            self.era, self.dataset, log=self.job.events(self.era), checkpoint=self.job.checkpoint(self.era)
+            self.era,
+            self.dataset,
+            log=self.connections.event_log(self.era),
+            checkpoint=self.connections.checkpoint(self.era),
         )
 
 
@@ -164,23 +181,28 @@ def workspace_at(root: Path, lake: Path, options: SampleOptions = OPTIONS, **cha
     """A job from the lake at `lake` to directories below `root`."""
     job = CopyJob(
         eras=(ERA,),
-        single_era=True,
-        copier_id="test-copier",
-        lake_location=locations.StorageLocation(str(lake)),
-        layout=options.layout,
-        passphrase=options.passphrase,
-        verify=VerifyLevel.FULL,
-        max_object=1 << 26,
-        dataset_location=locations.StorageLocation(str(root / "data")),
-        prefix="bronze/",
-        table=PRIMARY_TABLE,
-        compression="zstd",
-        events_location=locations.StorageLocation(str(root / "events")),
-        checkpoint_location=locations.StorageLocation(str(root / "state")),
-        retry=RetryPolicy(1, 1),
-        producer=PRODUCER,
+        source=LakeSpec(
+            location=locations.StorageLocation(str(lake)),
+            layout=options.layout,
+            passphrase=options.passphrase,
+            verify=VerifyLevel.FULL,
+            max_file_bytes=1 << 26,
+        ),
+        target=DatasetSpec(
+            location=locations.StorageLocation(str(root / "data")),
+            prefix="bronze/",
+            table=PRIMARY_TABLE,
+            compression="zstd",
+        ),
+        chain=ChainSpec(
+            events=locations.StorageLocation(str(root / "events")),
+            checkpoint=locations.StorageLocation(str(root / "state")),
+            copier_id="test-copier",
+            single_era=True,
+        ),
+        run=RunSpec(run_id="test", producer=PRODUCER, retry=RetryPolicy(1, 1)),
     )
-    return Workspace(dataclasses.replace(job, **changes))
+    return Workspace(changed(job, **changes))
 
 
 @pytest.fixture(scope="session")

@@ -516,10 +516,10 @@ def test_failed_partition_closes_its_file(
     lake = sample(first=8, ledgers=8)
     copy = copier(lake.root, ledger_start=8, ledger_end=15, partition_size=8)
     empty(lake, 12)
-    job = prepare(load(copy.config, {})).job
+    connections = prepare(load(copy.config, {})).connections
     raised = None
     try:
-        job.publisher().copy(job.eras[0], Partition(8, 15), range(8, 16))
+        connections.copier().copy(connections.job.eras[0], Partition(8, 15), range(8, 16))
     except Exception as error:
         raised = error  # keeps everything that the frames of its traceback hold
 

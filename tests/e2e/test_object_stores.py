@@ -357,7 +357,7 @@ def test_credentials_are_never_shown_or_sent(
     copy.settings["source"] = s3.source()
     s3.write_to(copy)
     prepared = prepare(load(copy.config))
-    shown = [repr(pickle.dumps(prepared.job)), repr(prepared.job), repr(prepared.job.dataset().store)]
+    shown = [repr(pickle.dumps(prepared.job)), repr(prepared.job), repr(prepared.connections.dataset().store)]
     ran = copy.process()
     assert ran.status == 0
     shown.append(ran.out + ran.err)

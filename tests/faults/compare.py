@@ -96,8 +96,10 @@ def _audit(copy: Copier) -> Iterator[str]:
     try:
         prepared = prepare(load(copy.config))
         for plan in prepared.plans:
-            job, era = prepared.job, plan.era
-            found = verify_chain(era, job.dataset(), log=job.events(era), checkpoint=job.checkpoint(era))
+            connections, era = prepared.connections, plan.era
+            found = verify_chain(
+                era, connections.dataset(), log=connections.event_log(era), checkpoint=connections.checkpoint(era)
+            )
             yield from (f"audit: {problem}" for problem in found.problems)
             yield from (f"audit: gap {gap}" for gap in found.gaps)
     except Exception as error:

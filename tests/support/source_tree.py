@@ -47,9 +47,10 @@ class Module:
     def exported(self) -> tuple[str, ...] | None:
         """The literal ``__all__``, or None where there is none."""
         for statement in self.syntax.body:
-            targets = statement.targets if isinstance(statement, ast.Assign) else ()
+            if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is None:
+                continue
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
             if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
-                assert isinstance(statement, ast.Assign)
                 return tuple(ast.literal_eval(statement.value))
         return None
 

@@ -21,7 +21,9 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.testing import test_pipeline
 
 from bronze.dataset.manifest import LedgerLinks, Manifest
-from bronze.job.spec import CopyJob
+from bronze.job.connections import Connections
+from bronze.job.secrets import Secrets
+from bronze.job.spec import ChainSpec, CopyJob, DatasetSpec, LakeSpec, RunSpec
 from bronze.lake.layout import LakeLayout
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.outcomes import Outcome, PartitionSummary
@@ -30,6 +32,7 @@ from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
 from bronze.retry import RetryPolicy
 from bronze.storage.location import StorageLocation
+from tests.bronze.conftest import changed
 
 ERA = Era(era_id="e1", version_label="v1", network="net", ledger_start=100, ledger_end=999, partition_size=10)
 OTHER = Era(era_id="e2", version_label="v1", network="net", ledger_start=1000, ledger_end=1999, partition_size=10)
@@ -42,27 +45,34 @@ def run(graph: Callable[[Any], Any]) -> None:
         graph(pipeline)
 
 
-def make_job(root: Path, **changes: Any) -> CopyJob:
-    """A job whose places all lie below `root`."""
-    values: dict[str, Any] = {
-        "eras": (ERA, OTHER),
-        "single_era": False,
-        "copier_id": "test",
-        "lake_location": StorageLocation(str(root / "lake")),
-        "layout": LakeLayout(),
-        "passphrase": None,
-        "verify": VerifyLevel.FULL,
-        "max_object": 1 << 24,
-        "dataset_location": StorageLocation(str(root / "data")),
-        "prefix": "",
-        "table": "ledgers_lcm_raw",
-        "compression": "zstd",
-        "events_location": StorageLocation(str(root / "pas")),
-        "checkpoint_location": StorageLocation(str(root / "state")),
-        "retry": RetryPolicy(2, 1),
-        "producer": PRODUCER,
-    }
-    return CopyJob(**{**values, **changes})
+def make_job(root: Path, *, layout: LakeLayout | None = None, **changes: Any) -> CopyJob:
+    """A job whose locations all lie below `root`; `changes` as `tests.bronze.conftest.changed` takes them."""
+    job = CopyJob(
+        eras=(ERA, OTHER),
+        source=LakeSpec(
+            location=StorageLocation(str(root / "lake")),
+            layout=layout or LakeLayout(),
+            passphrase=None,
+            verify=VerifyLevel.FULL,
+            max_file_bytes=1 << 24,
+        ),
+        target=DatasetSpec(
+            location=StorageLocation(str(root / "data")), prefix="", table="ledgers_lcm_raw", compression="zstd"
+        ),
+        chain=ChainSpec(
+            events=StorageLocation(str(root / "pas")),
+            checkpoint=StorageLocation(str(root / "state")),
+            copier_id="test",
+            single_era=False,
+        ),
+        run=RunSpec(run_id="test", producer=PRODUCER, retry=RetryPolicy(2, 1)),
+    )
+    return changed(job, **changes)
+
+
+def connect(job: CopyJob) -> Connections:
+    """Connections of a job without secrets."""
+    return Connections(job, Secrets())
 
 
 def ledger_hash(ledger: int) -> str:
@@ -91,7 +101,7 @@ def summary(era: Era, start: int, *, previous: str | None = None) -> PartitionSu
 
 def publish(job: CopyJob, made: PartitionSummary) -> PartitionSummary:
     """Lay the partition of `made` where the job publishes; its parquet file is none."""
-    era, partition, dataset = job.era(made.chain), made.partition, job.dataset()
+    era, partition, dataset = job.era(made.chain), made.partition, connect(job).dataset()
     manifest = Manifest(
         partition=partition,
         network=era.network,

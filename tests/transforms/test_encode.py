@@ -18,10 +18,11 @@ from bronze.job.spec import CopyJob
 from bronze.outcomes import Outcome, PartitionFailure, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.retry import RetryPolicy
 from bronze.storage.location import StorageLocation
 from pipeline.sample import SampleOptions, write_sample_lake
 from tests.support.gcs_server import gcs_bucket, gcs_server
-from tests.transforms.conftest import make_job
+from tests.transforms.conftest import connect, make_job
 from transforms.elements import BatchFiles, PartitionKey
 from transforms.encode import FAILED, EncodePartition
 
@@ -49,7 +50,7 @@ def publish(job: CopyJob, start: int, end: int, *spans: BatchFiles) -> list[Any]
 def test_a_partition_is_published_from_its_files_in_whatever_order_they_come(job: CopyJob) -> None:
     ((chain, found),) = publish(job, 8, 15, BatchFiles(12, 12, 4), BatchFiles(8, 8, 4))
     assert (chain, found.outcome, found.row_count, found.files) == (ERA.chain, Outcome.WRITTEN, 8, 2)
-    assert job.dataset().find_manifest(ERA, Partition(8, 15)) is not None
+    assert connect(job).dataset().find_manifest(ERA, Partition(8, 15)) is not None
 
 
 def test_a_bundle_that_is_tried_again_changes_nothing(job: CopyJob) -> None:
@@ -70,7 +71,7 @@ def test_a_partition_with_other_files_than_its_own_fails(spans: list[BatchFiles]
     (failed,) = publish(job, 8, 15, *spans)
     assert failed.tag == FAILED
     assert says in failed.value.message
-    assert job.dataset().find_manifest(ERA, Partition(8, 15)) is None
+    assert connect(job).dataset().find_manifest(ERA, Partition(8, 15)) is None
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_what_fails_is_named_and_stops_no_other(
         return real(self, era, partition, files)
 
     monkeypatch.setattr(PartitionCopier, "copy", publisher)
-    patient = make_job(tmp_path, eras=(ERA,), layout=job.layout, retry=type(job.retry)(3, 1))
+    patient = make_job(tmp_path, eras=(ERA,), layout=job.source.layout, run={"retry": RetryPolicy(3, 1)})
     stage = EncodePartition(patient)
     stage.setup()
 
@@ -112,7 +113,7 @@ def test_what_fails_is_named_and_stops_no_other(
 
 
 def test_a_dry_run_measures_and_writes_nothing(tmp_path: Path, job: CopyJob) -> None:
-    dry = make_job(tmp_path, eras=(ERA,), layout=job.layout, dry_run=True)
+    dry = make_job(tmp_path, eras=(ERA,), layout=job.source.layout, run={"dry_run": True})
     ((_, measured),) = publish(dry, 8, 15, BatchFiles(8, 12, 4))
     assert measured.outcome is Outcome.DRY_RUN
     assert not (tmp_path / "data").exists()
@@ -138,7 +139,7 @@ class Far:
         return list(self.stage.finish_bundle())
 
     def published(self, start: int) -> bool:
-        return self.job.dataset().find_manifest(ERA_OF_FOUR, Partition(start, start + 3)) is not None
+        return connect(self.job).dataset().find_manifest(ERA_OF_FOUR, Partition(start, start + 3)) is not None
 
 
 @pytest.fixture
@@ -146,7 +147,11 @@ def far(tmp_path: Path, job: CopyJob, gcs_bucket: str) -> Iterator[Far]:
     location = StorageLocation(f"gs://{gcs_bucket}/bronze")
     made = Far(
         make_job(
-            tmp_path, eras=(ERA_OF_FOUR,), layout=job.layout, dataset_location=location, retry=type(job.retry)(3, 1)
+            tmp_path,
+            eras=(ERA_OF_FOUR,),
+            layout=job.source.layout,
+            target={"location": location},
+            run={"retry": RetryPolicy(3, 1)},
         )
     )
     yield made
@@ -187,8 +192,8 @@ def test_far_away_a_partition_is_published_while_the_next_is_encoded(far: Far, m
 
 
 def test_far_away_without_a_thread_a_partition_is_published_at_its_turn(far: Far) -> None:
-    assert far.stage._behind is not None
-    far.stage._behind.shutdown()
+    assert far.stage._publish_pool is not None
+    far.stage._publish_pool.shutdown()
     assert far.process(8) == []
     assert not far.published(8)
     (last,) = far.finish()
@@ -245,7 +250,7 @@ def test_far_away_what_fails_is_named_and_tried_again_at_its_turn(far: Far, monk
 
 
 def test_far_away_a_last_partition_that_fails_has_its_tag(far: Far) -> None:
-    damaged = Path(far.job.lake_location.path) / far.job.layout.key(8)
+    damaged = Path(far.job.source.location.path) / far.job.source.layout.key(8)
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert far.process(8) == []
     (failed,) = far.finish()

@@ -1,14 +1,22 @@
-"""The report: a file for each bundle; what is written is read again, what is written twice counts once."""
+"""Outcome files: a file for each bundle; every outcome comes back, and counts once."""
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from bronze.errors import FrameError
-from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PendingPartition
+from bronze.outcomes import CommittedPartition, PartitionFailure, PendingPartition
 from bronze.partitioning.partition import Partition
+from bronze.storage.location import StorageLocation
+from tests.support.gcs_server import gcs_bucket, gcs_server
 from tests.transforms.conftest import ERA, OTHER, summary
-from transforms.outcome_files import WriteReport, read_report
+from transforms.outcome_files import OutcomeFiles, WriteOutcomes
+
+__all__ = ["gcs_bucket", "gcs_server"]
 
 OUTCOMES = [
     summary(ERA, 100),
@@ -19,37 +27,68 @@ OUTCOMES = [
 ]
 
 
-def report(folder: Path, *outcomes: object) -> None:
+@pytest.fixture
+def outcome_files(tmp_path: Path) -> OutcomeFiles:
+    return OutcomeFiles(StorageLocation(str(tmp_path / "control")), "wave-0")
+
+
+def report(outcome_files: OutcomeFiles, *outcomes: Any) -> None:
     """Report `outcomes` as one bundle."""
-    stage = WriteReport(str(folder))
+    stage = WriteOutcomes(outcome_files)
     stage.start_bundle()
     for outcome in outcomes:
         stage.process(outcome)
     stage.finish_bundle()
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    report(tmp_path / "report", *OUTCOMES)
-
-    found = list(read_report(tmp_path / "report"))
-
-    assert sorted(found, key=repr) == sorted(OUTCOMES, key=repr)
-    assert [type(one.outcome) for one in found if hasattr(one, "outcome")] == [Outcome, Outcome]
+def test_outcomes_are_read_as_written(outcome_files: OutcomeFiles) -> None:
+    report(outcome_files, *OUTCOMES)
+    assert sorted(outcome_files.read(), key=repr) == sorted(OUTCOMES, key=repr)
 
 
-def test_an_outcome_that_is_reported_twice_counts_once(tmp_path: Path) -> None:
+def test_outcomes_travel_through_object_stores(gcs_bucket: str) -> None:
+    """As between machines that share no directory."""
+    outcome_files = OutcomeFiles(StorageLocation(f"gs://{gcs_bucket}/control"), "wave-0")
+    report(outcome_files, *OUTCOMES[:2])
+    report(pickle.loads(pickle.dumps(outcome_files)), *OUTCOMES[2:])
+    assert sorted(outcome_files.read(), key=repr) == sorted(OUTCOMES, key=repr)
+    outcome_files.remove()
+    assert list(outcome_files.read()) == []
+
+
+def test_retried_bundles_count_once(outcome_files: OutcomeFiles) -> None:
     for _ in range(2):
-        report(tmp_path, OUTCOMES[0])
-    assert list(read_report(tmp_path)) == OUTCOMES[:1]
+        report(outcome_files, OUTCOMES[0])
+    assert list(outcome_files.read()) == OUTCOMES[:1]
 
 
-def test_a_partition_may_have_outcomes_of_several_kinds(tmp_path: Path) -> None:
+def test_failed_bundle_reports_nothing(outcome_files: OutcomeFiles) -> None:
+    stage = WriteOutcomes(outcome_files)
+    stage.start_bundle()
+    stage.process(OUTCOMES[0])
+    stage.start_bundle()
+    stage.process(OUTCOMES[1])
+    stage.finish_bundle()
+    assert list(outcome_files.read()) == [OUTCOMES[1]]
+
+
+def test_partition_may_have_several_kinds(outcome_files: OutcomeFiles) -> None:
     """It is published and refused by its chain, or published and committed."""
     refused = PartitionFailure.of(ERA.chain, Partition(100, 109), FrameError("y"), published=True)
     for outcome in (summary(ERA, 100), OUTCOMES[3], refused):
-        report(tmp_path, outcome)
-    assert len(list(read_report(tmp_path))) == 3
+        report(outcome_files, outcome)
+    assert len(list(outcome_files.read())) == 3
 
 
-def test_a_run_without_outcomes_has_an_empty_report(tmp_path: Path) -> None:
-    assert list(read_report(tmp_path)) == []
+def test_waves_do_not_mix(outcome_files: OutcomeFiles) -> None:
+    later = OutcomeFiles(outcome_files.location, "wave-1")
+    report(outcome_files, OUTCOMES[0])
+    report(later, OUTCOMES[1])
+    outcome_files.remove()
+    assert (list(outcome_files.read()), list(later.read())) == ([], [OUTCOMES[1]])
+
+
+def test_no_outcomes_write_no_files(outcome_files: OutcomeFiles, tmp_path: Path) -> None:
+    report(outcome_files)
+    assert list(outcome_files.read()) == []
+    assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ from bronze.job.spec import CopyJob
 from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, PendingPartition
 from bronze.partitioning.partition import Partition
 from bronze.retry import RetryPolicy
-from tests.transforms.conftest import ERA, OTHER, make_job, publish, run, summary
+from tests.transforms.conftest import ERA, OTHER, connect, make_job, publish, run, summary
 from transforms.sequence import PENDING, REFUSED, SequencePartitions
 
 Published = Callable[..., list[PartitionSummary]]
@@ -28,8 +28,8 @@ Published = Callable[..., list[PartitionSummary]]
 
 def events_of(job: CopyJob) -> Path:
     """The directory of its event files."""
-    assert job.events_location is not None
-    return Path(job.events_location.path)
+    assert job.chain.events is not None
+    return Path(job.chain.events.path)
 
 
 class Bag:
@@ -74,7 +74,7 @@ class Key:
 
 def committed(job: CopyJob, era: Any = ERA) -> list[int]:
     """First ledgers of the chain's events, in the order of their links."""
-    log = job.events(era)
+    log = connect(job).event_log(era)
     assert log is not None
     return [event.partition.start for event in log.load()]
 
@@ -210,7 +210,7 @@ def test_a_place_that_cannot_be_written_refuses_and_ends_no_run(
     (refused,) = key.bundle(arrivals)
     monkeypatch.undo()
 
-    assert len(calls) == job.retry.attempts
+    assert len(calls) == job.run.retry.attempts
     assert (refused.tag, refused.value.error_type, refused.value.partition.start) == (REFUSED, "OSError", 100)
     assert "No space left on device" in refused.value.message
     assert starts(key.end()) == [110]
@@ -233,7 +233,7 @@ def test_what_passes_is_tried_again(job: CopyJob, published: Published, monkeypa
 
 def test_an_operators_checkpoint_is_obeyed(job: CopyJob, published: Published) -> None:
     """It says that everything up to 119 is committed, whoever did it."""
-    state = Path(job.checkpoint_location.path if job.checkpoint_location else "")
+    state = Path(job.chain.checkpoint.path if job.chain.checkpoint else "")
     state.mkdir()
     document = {"network": "net", "era_id": "e1", "version_label": "v1", "last_committed_ledger": 119}
     (state / "checkpoint_net_e1_v1.json").write_text(json.dumps(document))
@@ -283,7 +283,7 @@ def test_partitions_in_a_graph_are_committed_in_ledger_order(
 
 
 def test_a_job_without_state_is_sequenced_too(tmp_path: Path) -> None:
-    job = make_job(tmp_path, events_location=None, checkpoint_location=None, retry=RetryPolicy(1, 1))
+    job = make_job(tmp_path, chain={"events": None, "checkpoint": None}, run={"retry": RetryPolicy(1, 1)})
     out = Key(job).bundle([publish(job, summary(ERA, start)) for start in (110, 100, 120)])
     assert starts(out) == [100, 110, 120]
     assert {one.event_hash for one in out} == {""}

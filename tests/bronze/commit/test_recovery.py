@@ -24,10 +24,12 @@ State = Callable[[Workspace], Workspace | None]
 
 def run(workspace: Workspace) -> None:
     """What a run does, in one thread and up to the first partition that fails."""
-    era, job = workspace.era, workspace.job
-    plan = plan_era(era, job.sequencer(era).position().next_ledger, None, job.dataset(), partial=False)
-    sequencer = job.sequencer(era)
-    restore(era, job.dataset(), job.events(era), job.checkpoint(era), job.downstream())
+    era, connections = workspace.era, workspace.connections
+    plan = plan_era(era, connections.sequencer(era).position().next_ledger, None, connections.dataset(), partial=False)
+    sequencer = connections.sequencer(era)
+    restore(
+        era, connections.dataset(), connections.event_log(era), connections.checkpoint(era), connections.downstream()
+    )
     with suppress(BronzeError):
         for partition in plan.partitions:
             sequencer.commit(workspace.publish(partition))
@@ -35,9 +37,9 @@ def run(workspace: Workspace) -> None:
 
 def repair(workspace: Workspace) -> list[str]:
     """What the command of this name does; what it says."""
-    era, job = workspace.era, workspace.job
-    log, cursor, checkpoint = job.events(era), job.cursor(era), job.checkpoint(era)
-    return list(recover(era, job.dataset(), log, cursor, checkpoint, job.downstream()))
+    era, connections = workspace.era, workspace.connections
+    log, cursor, checkpoint = connections.event_log(era), connections.delivery_cursor(era), connections.checkpoint(era)
+    return list(recover(era, connections.dataset(), log, cursor, checkpoint, connections.downstream()))
 
 
 def prune(*pruned: Partition) -> State:
@@ -61,7 +63,7 @@ def no_heads(workspace: Workspace) -> None:
 
 
 def no_events(workspace: Workspace) -> Workspace:
-    return workspace.but(events_location=None)
+    return workspace.but(chain={"events": None})
 
 
 def of(**changes: int) -> State:
@@ -97,7 +99,7 @@ def without(*missing: Partition) -> State:
 
 
 def corrected(workspace: Workspace) -> None:
-    other = workspace.of(allow_overwrite=True).but(compression="snappy")
+    other = workspace.of(allow_overwrite=True).but(target={"compression": "snappy"})
     copy(other, [GRID[1]])
 
 
@@ -158,8 +160,8 @@ def lost(published: Workspace, tmp_path: Path) -> Callable[[list[State]], tuple[
         for folder in ("data", "events", "state"):
             if (tmp_path / folder).exists():
                 shutil.copytree(tmp_path / folder, tmp_path / "twin" / folder)
-        twin = workspace_at(tmp_path / "twin", Path(workspace.job.lake_location.path), eras=workspace.job.eras)  # type: ignore[union-attr]
-        return workspace, twin if workspace.job.events_location else twin.but(events_location=None)
+        twin = workspace_at(tmp_path / "twin", Path(workspace.job.source.location.path), eras=workspace.job.eras)  # type: ignore[union-attr]
+        return workspace, twin if workspace.job.chain.events else twin.but(chain={"events": None})
 
     return make
 
@@ -170,7 +172,7 @@ def last_committed(workspace: Workspace) -> int | None:
 
 
 def without_lake(workspace: Workspace) -> Workspace:
-    return workspace.but(lake_location=locations.StorageLocation("/nowhere"))
+    return workspace.but(source={"location": locations.StorageLocation("/nowhere")})
 
 
 @pytest.mark.parametrize(("states", "expected"), STATES)
@@ -188,7 +190,7 @@ def test_repair_and_run_agree(
     run(repaired)
     assert last_committed(ran) == last_committed(repaired)
     assert names(ran) == names(repaired)
-    if ran.job.events_location:
+    if ran.job.chain.events:
         assert [one.partition for one in ran.log.load()] == [one.partition for one in repaired.log.load()]
 
 

@@ -332,7 +332,7 @@ def test_links_within_one_run(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize("checkpoint", [True, False])
 def test_without_an_audit_stream(workspace: Workspace, checkpoint: bool) -> None:
-    workspace = workspace.but(events_location=None, **({} if checkpoint else {"checkpoint_location": None}))
+    workspace = workspace.but(chain={"events": None, **({} if checkpoint else {"checkpoint": None})})
     sequencer = workspace.sequencer()
     commits = [sequencer.commit(one) for one in FOUR]
     assert [(one.event_hash, one.is_new) for one in commits] == [("", True)] * 4
@@ -345,7 +345,7 @@ def test_without_an_audit_stream(workspace: Workspace, checkpoint: bool) -> None
 
 
 def test_without_a_checkpoint(workspace: Workspace) -> None:
-    workspace = workspace.but(checkpoint_location=None)
+    workspace = workspace.but(chain={"checkpoint": None})
     commit(workspace, *FOUR[:2])
     assert workspace.sequencer().position().next_ledger == 22
     commit(workspace, *FOUR[2:])
@@ -374,7 +374,7 @@ def test_a_chain_of_the_older_copier_is_continued(workspace: Workspace, shared: 
 
 
 def test_chains_beside_each_other_share_their_heads(workspace: Workspace) -> None:
-    other = workspace.but(eras=(era(era_id="e2"),), single_era=False)
+    other = workspace.but(eras=(era(era_id="e2"),), chain={"single_era": False})
     for one in FOUR:
         commit(workspace, one)
         commit(other, summary(one.partition.start, one.partition.end, of=other.era))
@@ -401,7 +401,7 @@ print(sum(sequencer.commit(summary(start, start + 9)).is_new for start in range(
 
 
 def test_processes_that_commit_the_same_make_one_chain(workspace: Workspace, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PROCESS, str(tmp_path), workspace.job.lake_location.path]
+    command = [sys.executable, "-c", PROCESS, str(tmp_path), workspace.job.source.location.path]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": Path(__file__).parents[3]}
     racers = [subprocess.Popen(command, **pipes) for _ in range(2)]  # type: ignore[call-overload]
     try:

@@ -139,11 +139,11 @@ def test_copiers_of_different_ranges_do_not_fork_the_chain(tmp_path: Path) -> No
 @pytest.fixture
 def publisher(workspace: Workspace) -> PartitionCopier:
     dataset = Dataset(Unlocked(workspace.data), "bronze", PRIMARY_TABLE)
-    return dataclasses.replace(workspace.job.publisher(), dataset=dataset)
+    return dataclasses.replace(workspace.connections.copier(), dataset=dataset)
 
 
 def publish(workspace: Workspace, publisher: PartitionCopier) -> Outcome:
-    mine = dataclasses.replace(publisher, encoder=workspace.job.publisher().encoder)
+    mine = dataclasses.replace(publisher, encoder=workspace.connections.copier().encoder)
     return mine.copy(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end)).outcome
 
 
@@ -198,7 +198,7 @@ def test_a_partition_that_is_published_meanwhile_is_met_when_it_is_created(
     same: bool, workspace: Workspace, publisher: PartitionCopier
 ) -> None:
     """Nothing is asked before: what may be created once tells, and the manifest there says what it is."""
-    mine = dataclasses.replace(publisher, encoder=workspace.job.publisher().encoder)
+    mine = dataclasses.replace(publisher, encoder=workspace.connections.copier().encoder)
     finish = mine.start(ERA, GRID[0], workspace.lake.file_starts(GRID[0].start, GRID[0].end))
     assert publish(workspace, publisher) is Outcome.WRITTEN
     if same:
@@ -221,7 +221,7 @@ def test_what_is_published_is_overwritten_where_that_is_allowed(
     publish(workspace, publisher)
     before = publisher.dataset.find_manifest(ERA, GRID[0])
     era = dataclasses.replace(ERA, allow_overwrite=True)
-    encoder = workspace.but(compression=compression).job.publisher().encoder
+    encoder = workspace.but(target={"compression": compression}).connections.copier().encoder
     files = workspace.lake.file_starts(GRID[0].start, GRID[0].end)
     found = dataclasses.replace(publisher, encoder=encoder).copy(era, GRID[0], files)
     after = publisher.dataset.find_manifest(era, GRID[0])

@@ -26,7 +26,7 @@ def with_other_lake(workspace: Workspace, tmp_path: Path) -> Workspace:
     """The same destination, but the lake has another history."""
     options = SampleOptions(first=2, ledgers=62, transactions=3, seed=1)
     return workspace.but(
-        lake_location=locations.StorageLocation(str(write_sample_lake(tmp_path / "other-lake", options).root))
+        source={"location": locations.StorageLocation(str(write_sample_lake(tmp_path / "other-lake", options).root))}
     )
 
 
@@ -65,7 +65,8 @@ def test_published_files_and_summary(workspace: Workspace, chain: list[SampleLed
 
 def test_copies_in_two_datasets_are_identical(workspace: Workspace, tmp_path: Path) -> None:
     other = workspace.but(
-        dataset_location=locations.StorageLocation(str(tmp_path / "elsewhere")), prefix="", copier_id="other"
+        target={"location": locations.StorageLocation(str(tmp_path / "elsewhere")), "prefix": ""},
+        chain={"copier_id": "other"},
     )
     assert workspace.publish(FIRST) == other.publish(FIRST)
     assert workspace.parquet(FIRST).read_bytes() == other.parquet(FIRST).read_bytes()
@@ -73,7 +74,7 @@ def test_copies_in_two_datasets_are_identical(workspace: Workspace, tmp_path: Pa
 
 def test_existing_partition_is_skipped_without_lake(published: Workspace) -> None:
     before = stamps(published)
-    made = published.but(lake_location=locations.StorageLocation("/nowhere")).publish(FIRST)
+    made = published.but(source={"location": locations.StorageLocation("/nowhere")}).publish(FIRST)
     assert made.outcome is Outcome.SKIPPED
     assert (made.files, made.raw_bytes) == (0, 0)
     assert stamps(published) == before
@@ -110,7 +111,7 @@ def test_different_content_is_a_conflict(workspace: Workspace, tmp_path: Path, m
     other = with_other_lake(workspace, tmp_path)
     published = other.publish(FIRST)
     before = stamps(workspace)
-    copier = workspace.job.publisher()
+    copier = workspace.connections.copier()
     looks = iter([None])
     find = type(copier.dataset).find_manifest
     monkeypatch.setattr(
@@ -183,11 +184,11 @@ def test_bad_input_publishes_nothing(
 
 
 def test_failed_overwrite_keeps_published_partition(published: Workspace, tmp_path: Path) -> None:
-    root = shutil.copytree(published.job.lake_location.path, tmp_path / "lake")
+    root = shutil.copytree(published.job.source.location.path, tmp_path / "lake")
     (root / published.lake.key(5)).unlink()
     before = stamps(published)
     with pytest.raises(DataError):
-        published.of(allow_overwrite=True).but(lake_location=locations.StorageLocation(str(root))).publish(FIRST)
+        published.of(allow_overwrite=True).but(source={"location": locations.StorageLocation(str(root))}).publish(FIRST)
     with pytest.raises(VerificationError):
         published.of(allow_overwrite=True, protocol_min=99).publish(FIRST)
     assert stamps(published) == before
@@ -214,7 +215,7 @@ def test_concurrent_overwrites_leave_a_consistent_partition(workspace: Workspace
 
 
 def test_dry_run_writes_nothing(workspace: Workspace) -> None:
-    made = workspace.job.publisher().dry_run(ERA, FIRST, range(2, 12))
+    made = workspace.connections.copier().dry_run(ERA, FIRST, range(2, 12))
     assert made.outcome is Outcome.DRY_RUN
     assert not workspace.data.exists()
     written = workspace.publish(FIRST)

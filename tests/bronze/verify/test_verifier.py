@@ -68,7 +68,7 @@ def rewrite_event(document: dict) -> None:
         (lambda at: edit(at.manifest(SECOND), lambda one: one["ledgers"].update(last_hash=hex_hash("x"))),
          ["partition 22-31 of standalone/e1/v1 follows a ledger", f"the last one of 12-21 has {hex_hash('x')}"]),
         # data and manifest together, but not the event
-        (lambda at: at.of(allow_overwrite=True, protocol_max=99).but(compression="none").publish(SECOND),
+        (lambda at: at.of(allow_overwrite=True, protocol_max=99).but(target={"compression": "none"}).publish(SECOND),
          ["partition standalone/e1/v1 12-21: its event says sha256:", "its manifest sha256:"]),
         # the events
         (lambda at: event_path(at, SECOND).unlink(), ["is broken: 2-11 follows nothing, 22-31 follows sha256:"]),
@@ -203,11 +203,11 @@ def unpublish(workspace: Workspace, one: Partition) -> None:
 
 @pytest.mark.parametrize("checkpoint", [True, False])
 def test_leading_gap_is_told(published: Workspace, checkpoint: bool) -> None:
-    workspace = published.but(events_location=None)
+    workspace = published.but(chain={"events": None})
     unpublish(workspace, GRID[0])
     unpublish(workspace, GRID[1])
     if not checkpoint:
-        workspace = workspace.but(checkpoint_location=None)
+        workspace = workspace.but(chain={"checkpoint": None})
     assert workspace.audit().gaps == [Partition(2, 21)]
 
 
@@ -234,14 +234,14 @@ def test_partitions_that_overlap_are_found(published: Workspace) -> None:
 
 
 def test_a_correction_holds(published: Workspace) -> None:
-    other = published.of(allow_overwrite=True).but(compression="snappy")
+    other = published.of(allow_overwrite=True).but(target={"compression": "snappy"})
     copy(other, [SECOND])
     found = published.audit()
     assert (found.problems, found.events, found.partitions) == ([], 7, 6)
 
 
 def test_without_an_audit_stream(published: Workspace) -> None:
-    silent = published.but(events_location=None)
+    silent = published.but(chain={"events": None})
     assert silent.audit().problems == []
     assert silent.audit().partitions == 6
     flip(published.parquet(SECOND), 1000)

@@ -22,22 +22,26 @@ from pipeline.commands.text import format_size, plan_lines, run_lines, verificat
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
 from tests.pipeline.telemetry.test_totals import SUMMARY
-from tests.transforms.conftest import make_job
+from tests.transforms.conftest import connect, make_job
 
 ERA = Era(era_id="e", version_label="v1", network="net", ledger_start=0, ledger_end=0, partition_size=1000)
 HEAD = "sha256:" + "ab" * 32
 
 
 def prepared(
-    *, tail: int = 0, parts: tuple[Partition, ...] = (Partition(0, 999), Partition(1000, 1999)), **job: Any
+    *, tail: int = 0, parts: tuple[Partition, ...] = (Partition(0, 999), Partition(1000, 1999)), **changes: Any
 ) -> Prepared:
     layout = LakeLayout(4, 64000)
     end = parts[-1].end if parts else -1
     plan = EraPlan(era=ERA, start=0, end=end, incomplete_tail=tail, partitions=parts)
     store = LocalStore("/lake")
-    made = make_job(Path("/out"), eras=(ERA,), layout=layout, prefix="bronze", **job)
+    made = make_job(Path("/out"), eras=(ERA,), layout=layout, target={"prefix": "bronze"}, **changes)
     return Prepared(
-        made, Lake(store, layout, None), NewestObject("x/y.xdr.zst", 2500), [plan], [ChainPosition(0, "", None)]
+        connections=connect(made),
+        lake=Lake(store, layout, None),
+        newest=NewestObject("x/y.xdr.zst", 2500),
+        plans=[plan],
+        positions=[ChainPosition(0, "", None)],
     )
 
 
@@ -83,13 +87,13 @@ def test_run_lists_all_totals() -> None:
         pytest.param(ChainPosition(10, HEAD, None), {}, f"committed up to ledger 9, head {HEAD}", id="with events"),
         pytest.param(
             ChainPosition(10, "", None),
-            {"events_location": None},
+            {"chain": {"events": None}},
             "committed up to ledger 9, no audit stream",
             id="a checkpoint alone",
         ),
         pytest.param(
             ChainPosition(0, "", None),
-            {"events_location": None, "checkpoint_location": None},
+            {"chain": {"events": None, "checkpoint": None}},
             "not kept (no audit stream, no checkpoint)",
             id="nothing is kept of the chain",
         ),
@@ -129,7 +133,7 @@ def test_long_lists_are_cut_and_counted() -> None:
 def test_dry_run_lists_files_but_no_chains() -> None:
     totals = Totals()
     totals.add(dataclasses.replace(SUMMARY, outcome=Outcome.DRY_RUN, storage_path="net/e/v1/t/range=0-9"))
-    lines = lines_of(totals, ChainPosition(0, "", None), dry_run=True)
+    lines = lines_of(totals, ChainPosition(0, "", None), run={"dry_run": True})
     assert lines[0] == "partitions   1 measured, 0 failed"
     assert lines[-1] == "would write  net/e/v1/t/range=0-9: 8 ledgers, 100 bytes, sha256:00"
 

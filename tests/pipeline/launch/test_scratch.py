@@ -48,7 +48,7 @@ def left(location: Path, sample: Callable[..., LakeFiles], copier: Callable[...,
     return copy
 
 
-def test_a_run_with_nothing_to_do_removes_it(left: Copier, location: Path, tmp_path: Path) -> None:
+def test_idle_run_removes_dead_scratch(left: Copier, location: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     assert left.process(TMPDIR=str(elsewhere)).status == 0
@@ -58,14 +58,14 @@ def test_a_run_with_nothing_to_do_removes_it(left: Copier, location: Path, tmp_p
     assert list(location.iterdir()) == []
 
 
-def test_clean_removes_it_and_says_so(left: Copier, location: Path) -> None:
+def test_clean_removes_dead_scratch(left: Copier, location: Path) -> None:
     (folder,) = location.iterdir()
     ran = left.run("clean")
     assert (ran.status, f"removed {folder}" in ran.out.splitlines()) == (0, True)
     assert not folder.exists()
 
 
-def test_that_of_a_live_run_stays(location: Path) -> None:
+def test_live_scratch_is_kept(location: Path) -> None:
     with scratch() as folder:
         assert remove_dead_scratch() == []
         assert list(location.iterdir()) == [folder]

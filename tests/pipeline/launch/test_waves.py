@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import grid_partitions
 from bronze.partitioning.plan import EraPlan
-from pipeline.launch.waves import _LEDGERS, _MOST, _PER_WORKER, _PER_WORKER_REMOTE, cut_waves
+from pipeline.launch.waves import MAX_PARTITIONS, MIN_LEDGERS, cut_waves
 from transforms.elements import PartitionKey
 
 
@@ -30,22 +30,20 @@ def keys_of(plans: list[EraPlan]) -> list[PartitionKey]:
 class Case:
     plans: list[EraPlan]
     existing: frozenset[PartitionKey]
-    workers: int
+    default_partitions: int
     wave_partitions: int
-    is_remote: bool
 
     def waves(self) -> list[list[PartitionKey]]:
-        options = {"workers": self.workers, "wave_partitions": self.wave_partitions}
-        return list(cut_waves(self.plans, self.existing, is_remote=self.is_remote, **options))
+        options = {"default_partitions": self.default_partitions, "wave_partitions": self.wave_partitions}
+        return list(cut_waves(self.plans, self.existing, **options))
 
     def is_full(self, wave: list[PartitionKey]) -> bool:
         new = [key.partition for key in wave if key not in self.existing]
-        if len(wave) >= _MOST:
+        if len(wave) >= MAX_PARTITIONS:
             return True
         if self.wave_partitions:
             return len(new) >= self.wave_partitions
-        fewest = (_PER_WORKER_REMOTE if self.is_remote else _PER_WORKER) * self.workers
-        return len(new) >= fewest and sum(map(len, new)) >= _LEDGERS
+        return len(new) >= self.default_partitions and sum(map(len, new)) >= MIN_LEDGERS
 
 
 @st.composite
@@ -62,21 +60,21 @@ def cases(draw: st.DrawFn) -> Case:
     every = draw(st.sampled_from([0, 1, 2, 3, 10]))
     existing = frozenset(keys[::every]) if every else frozenset()
     wave_partitions = draw(st.sampled_from([0, 0, 1, 2, 50, 5000]))
-    return Case(plans, existing, draw(st.integers(1, 16)), wave_partitions, draw(st.booleans()))
+    return Case(plans, existing, draw(st.integers(1, 200)), wave_partitions)
 
 
 @given(cases())
-def test_every_partition_is_in_one_wave_in_ledger_order(case: Case) -> None:
+def test_waves_keep_partitions_in_ledger_order(case: Case) -> None:
     assert list(itertools.chain(*case.waves())) == keys_of(case.plans)
 
 
 @given(cases())
-def test_no_wave_is_empty_or_too_large(case: Case) -> None:
-    assert all(1 <= len(wave) <= _MOST for wave in case.waves())
+def test_waves_are_neither_empty_nor_too_large(case: Case) -> None:
+    assert all(1 <= len(wave) <= MAX_PARTITIONS for wave in case.waves())
 
 
 @given(cases())
-def test_every_wave_but_the_last_is_full_and_would_not_be_without_its_last_partition(case: Case) -> None:
+def test_waves_are_full_but_not_overfull(case: Case) -> None:
     waves = case.waves()
     assert all(case.is_full(wave) for wave in waves[:-1])
     assert not any(case.is_full(wave[:-1]) for wave in waves)
@@ -85,33 +83,34 @@ def test_every_wave_but_the_last_is_full_and_would_not_be_without_its_last_parti
 @pytest.mark.parametrize(
     ("partition_size", "options", "sizes"),
     [
-        pytest.param(10_000, {"workers": 1}, [4] * 25, id="four for each worker"),
-        pytest.param(10_000, {"workers": 8}, [32, 32, 32, 4], id="four for each of eight workers"),
-        pytest.param(10_000, {"workers": 2, "is_remote": True}, [24] * 4 + [4], id="twelve where their ends are long"),
-        pytest.param(1_000, {"workers": 1}, [20] * 50, id="small partitions come in larger waves"),
-        pytest.param(100, {"workers": 1}, [200] * 50, id="the smaller the larger"),
-        pytest.param(10_000, {"workers": 4, "wave_partitions": 30}, [30, 30, 30, 10], id="as configured"),
-        pytest.param(1_000, {"workers": 1, "wave_partitions": 5000}, [1000], id="never more than a thousand"),
+        pytest.param(10_000, {"default_partitions": 4}, [4] * 25, id="as the runner says"),
+        pytest.param(10_000, {"default_partitions": 32}, [32, 32, 32, 4], id="the last is smaller"),
+        pytest.param(1_000, {"default_partitions": 4}, [20] * 50, id="small partitions come in larger waves"),
+        pytest.param(100, {"default_partitions": 4}, [200] * 50, id="the smaller the larger"),
+        pytest.param(10_000, {"default_partitions": 16, "wave_partitions": 30}, [30, 30, 30, 10], id="as configured"),
+        pytest.param(1_000, {"default_partitions": 4, "wave_partitions": 5000}, [1000], id="at most a thousand"),
     ],
 )
-def test_the_size_of_waves(partition_size: int, options: dict[str, Any], sizes: list[int]) -> None:
+def test_wave_sizes(partition_size: int, options: dict[str, Any], sizes: list[int]) -> None:
     plans = [plan("e", 0, 1_000_000 - 1, partition_size)]
     assert [len(wave) for wave in cut_waves(plans, frozenset(), **options)] == sizes
 
 
-def test_partitions_that_exist_do_not_fill_a_wave() -> None:
+def test_existing_partitions_do_not_fill_waves() -> None:
     plans = [plan("e", 0, 100_000 - 1, 10_000)]
     existing = frozenset(keys_of(plans)[:6])
-    assert [len(wave) for wave in cut_waves(plans, existing, workers=1, wave_partitions=2)] == [8, 2]
+    assert [len(wave) for wave in cut_waves(plans, existing, default_partitions=4, wave_partitions=2)] == [8, 2]
 
 
-def test_a_wave_goes_on_from_one_era_to_the_next() -> None:
+def test_waves_span_eras() -> None:
     plans = [plan("a", 0, 19, 10), plan("b", 20, 39, 10)]
-    assert [[key.chain for key in wave] for wave in cut_waves(plans, frozenset(), workers=1, wave_partitions=3)] == [
+    assert [
+        [key.chain for key in wave] for wave in cut_waves(plans, frozenset(), default_partitions=4, wave_partitions=3)
+    ] == [
         ["net/a/v1", "net/a/v1", "net/b/v1"],
         ["net/b/v1"],
     ]
 
 
-def test_nothing_to_do_is_no_wave() -> None:
-    assert list(cut_waves([], frozenset(), workers=1)) == []
+def test_empty_plan_has_no_waves() -> None:
+    assert list(cut_waves([], frozenset(), default_partitions=4)) == []

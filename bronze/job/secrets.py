@@ -1,0 +1,96 @@
+"""The secrets of a run, and how they reach its workers. They are never pickled and never logged.
+
+The process that launches a run holds its `Secrets` as a value. Where a worker finds them depends on where it runs:
+
+* in a thread of the same process: the launcher registers them under the run's id (`held_for`), in a table of this
+  process that nothing else can see. Stages of the graph are pickled even for threads, so they can carry the id only;
+* in a process of its own on this machine: the launcher exports them to the environment that the worker inherits
+  (`exported`), for as long as the run lasts;
+* on another machine: whoever deploys the workers sets the same two variables there.
+
+`for_worker` looks in the table first, then in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+DSN_VARIABLE = "BRONZE_WORKER_CATALOG_DSN"
+ENDPOINT_VARIABLE = "BRONZE_WORKER_PAS_ENDPOINT"
+
+_HELD: dict[str, Secrets] = {}
+_EXPORTING = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Secrets:
+    """Connection strings that hold credentials; empty where there is none.
+
+    Attributes:
+        dsn: of the catalog.
+        endpoint: URL that audit events are delivered to.
+    """
+
+    dsn: str = ""
+    endpoint: str = ""
+
+    @classmethod
+    def from_environment(cls) -> Secrets:
+        """The secrets that the environment of this worker process names."""
+        return cls(dsn=os.environ.get(DSN_VARIABLE, ""), endpoint=os.environ.get(ENDPOINT_VARIABLE, ""))
+
+    @classmethod
+    def for_worker(cls, run_id: str) -> Secrets:
+        """The secrets of the run for one of its workers: those that this process holds for it, or its environment's."""
+        held = _HELD.get(run_id)
+        return cls.from_environment() if held is None else held
+
+    @contextmanager
+    def held_for(self, run_id: str) -> Iterator[None]:
+        """Let workers in this process find the secrets of the run, until the block ends."""
+        before = _HELD.get(run_id)
+        _HELD[run_id] = self
+        try:
+            yield
+        finally:
+            if before is None:
+                del _HELD[run_id]
+            else:
+                _HELD[run_id] = before
+
+    @contextmanager
+    def exported(self) -> Iterator[None]:
+        """Let processes that are started in the block inherit the secrets; then put the environment back as it was.
+
+        One block at a time: another one waits until this one has ended.
+        """
+        with _EXPORTING:
+            before = {name: os.environ.get(name) for name in (DSN_VARIABLE, ENDPOINT_VARIABLE)}
+            _set_environment({DSN_VARIABLE: self.dsn or None, ENDPOINT_VARIABLE: self.endpoint or None})
+            try:
+                yield
+            finally:
+                _set_environment(before)
+
+    def __repr__(self) -> str:
+        return f"Secrets(dsn={_masked(self.dsn)}, endpoint={_masked(self.endpoint)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("secrets are not pickled: a worker gets them with Secrets.for_worker")
+
+
+def _masked(secret: str) -> str:
+    return "'***'" if secret else "''"
+
+
+def _set_environment(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -1,0 +1,21 @@
+"""Delivery of every event that is not yet delivered."""
+
+from __future__ import annotations
+
+from bronze.errors import DeliveryError, DeliveryRejectedError
+from bronze.job.connections import Connections
+
+
+def deliver_all(connections: Connections) -> tuple[int, list[str]]:
+    """Deliver every event that is not yet delivered, of all eras of the job.
+
+    Returns:
+        How many were sent, and what is still not delivered, a sentence for each era.
+    """
+    sent, outstanding = 0, []
+    for era in connections.job.eras if connections.delivers else ():
+        try:
+            sent += connections.delivery(era).deliver()
+        except (DeliveryError, DeliveryRejectedError) as error:
+            outstanding.append(f"events of {era.chain} not yet delivered to the endpoint: {error}")
+    return sent, outstanding

@@ -1,0 +1,81 @@
+"""What a run needs of a Beam runner, and the choice of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from bronze.errors import ConfigError
+from bronze.job.connections import Connections
+from bronze.storage.location import StorageLocation
+from pipeline.launch.local_runner import LOCAL_NAMES, LocalRunner
+from pipeline.settings.model import Settings
+
+if TYPE_CHECKING:
+    import apache_beam as beam
+
+
+class Runner(Protocol):
+    """Runs the graph of one wave after the other, and knows what its workers are like."""
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether workers run on other machines: they share no directory with the launching process."""
+        ...
+
+    def default_wave(self, *, is_remote: bool) -> int:
+        """How many partitions a wave has at least, where the settings do not say.
+
+        Args:
+            is_remote: whether partitions are published to another machine.
+        """
+        ...
+
+    def threads_per_partition(self, partitions: int) -> int:
+        """How many threads may work on each partition when there are `partitions` in all."""
+        ...
+
+    def control_location(self, scratch: Path) -> StorageLocation:
+        """Where launcher and workers exchange the request to stop and the outcomes.
+
+        Args:
+            scratch: the temporary directory of the run in the launching process.
+        """
+        ...
+
+    def run(self, graph: beam.PTransform) -> None:
+        """Run a pipeline that consists of `graph`, until it has ended.
+
+        Raises:
+            Exception: what no stage of the graph caught.
+        """
+        ...
+
+
+def choose_runner(settings: Settings, connections: Connections, beam_arguments: Sequence[str] = ()) -> Runner:
+    """The runner that the Beam options name (the local one when they name none).
+
+    Args:
+        beam_arguments: as after ``--`` on the command line; they win over the settings.
+
+    Raises:
+        ConfigError: there is no such runner here.
+    """
+    name = _runner_name(beam_arguments)
+    if name is not None and name.lower() not in LOCAL_NAMES:
+        raise ConfigError(
+            f"--runner={name}: this version runs on this machine alone; allowed are DirectRunner and FnApiRunner"
+        )
+    workers = max(1, min(settings.workers, settings.perf.max_in_flight_partitions))
+    return LocalRunner(connections, workers=workers, beam_arguments=beam_arguments)
+
+
+def _runner_name(beam_arguments: Sequence[str]) -> str | None:
+    """The value of the last ``--runner``; None without one."""
+    found, arguments = None, iter(beam_arguments)
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name == "--runner":
+            found = value if equals else next(arguments, "")
+    return found
