@@ -16,7 +16,7 @@ from bronze.errors import ConfigError
 from bronze.redact import MASK, redact, secrets_in
 from pipeline.settings.checks import cross_problems
 from pipeline.settings.document import Document, read_file
-from pipeline.settings.model import Section, Settings
+from pipeline.settings.model import IDENTITY_KEYS, Section, Settings
 from pipeline.settings.problem import KeyPath, Problem, key_name
 from pipeline.settings.types import is_dsn
 
@@ -62,7 +62,8 @@ def load(
 
     Args:
         path: the YAML file; None: the one that the variable CONFIG_FILE names, if any.
-        environ: the environment; None: that of the process. An empty variable counts as not set.
+        environ: the environment; None: that of the process. An empty variable counts as not set, but for those of
+            an era's identity: there it is an error.
         unused: sections that are neither read nor checked; they have their defaults.
 
     Raises:
@@ -106,9 +107,11 @@ def _apply_environment(
     """Override `values` with the variables of the environment; yield the problems of those that cannot be used."""
     for variable, path in VARIABLES.items():
         value = environ.get(variable)
-        if not value or path[0] in unused:
+        has_eras = path[0] == "era" and bool(values.get("eras"))
+        names_chain = path[0] == "era" and path[-1] in IDENTITY_KEYS and not has_eras
+        if value is None or path[0] in unused or not (value or names_chain):
             continue
-        if path[0] == "era" and values.get("eras"):
+        if has_eras:
             message = "is set in the environment, but the file has `eras`: unset it, or configure one `era`"
             yield Problem(("era", *path[1:]), message, origin=variable)
             continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, model_validator
 
@@ -22,6 +22,7 @@ from pipeline.settings.types import (
     Dsn,
     Flag,
     GcsBucket,
+    Identity,
     Ledger,
     LedgerCount,
     PathSegment,
@@ -43,7 +44,13 @@ LAKE_SECTIONS = frozenset({"source"})
 
 
 class Section(BaseModel):
-    """Base of all sections: unknown keys are errors, and a key without a value has its default."""
+    """Base of all sections: unknown keys are errors, and a key without a value has its default.
+
+    Attributes:
+        must_not_be_empty: keys whose default is taken only where they are left out: not for null, nor for empty text.
+    """
+
+    must_not_be_empty: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -54,19 +61,31 @@ class Section(BaseModel):
         if not isinstance(values, Mapping):
             return {} if values is None else values
         texts = {name for name, field in cls.model_fields.items() if isinstance(field.default, str)}
-        return {key: value for key, value in values.items() if value is not None and not (value == "" and key in texts)}
+        texts -= cls.must_not_be_empty
+        given = {key: "" if value is None and key in cls.must_not_be_empty else value for key, value in values.items()}
+        return {key: value for key, value in given.items() if value is not None and not (value == "" and key in texts)}
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
             yield name, redact(value) if isinstance(value, str) else value
 
 
-class EraSettings(Section):
-    """An era; see `bronze.partitioning.era.Era`."""
+#: Keys of an era that name the chain everything is published under.
+IDENTITY_KEYS = ("era_id", "version_label", "network")
 
-    era_id: PathSegment = "pre_p23"
-    version_label: PathSegment = "v1"
-    network: PathSegment = "pubnet"
+
+class EraSettings(Section):
+    """An era; see `bronze.partitioning.era.Era`.
+
+    Its identity (`IDENTITY_KEYS`) has defaults, but only for keys that are left out: a value that is given and empty
+    most likely comes from a variable that was not set, and the default would publish under another chain's name.
+    """
+
+    must_not_be_empty = frozenset(IDENTITY_KEYS)
+
+    era_id: Identity = "pre_p23"
+    version_label: Identity = "v1"
+    network: Identity = "pubnet"
     ledger_start: Ledger = 1
     ledger_end: Ledger = 0
     partition_size: LedgerCount = 10000

@@ -91,6 +91,15 @@ def _path_segment(value: object) -> str:
     return text
 
 
+def _identity(value: object) -> str:
+    text = _path_segment(value) if value != "" else ""
+    if not text:
+        raise ValueError(
+            "is empty, and the default is not taken for that: give it a value (was a variable not set?) or leave it out"
+        )
+    return text
+
+
 def _bucket_of(scheme: str) -> BeforeValidator:
     """The name of a bucket, or ``scheme://bucket/prefix``, which becomes ``bucket/prefix``."""
 
@@ -201,6 +210,7 @@ def _url_path(value: object) -> str:
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Text: TypeAlias = Annotated[str, BeforeValidator(_text)]
 PathSegment: TypeAlias = Annotated[str, BeforeValidator(_path_segment)]
+Identity: TypeAlias = Annotated[str, BeforeValidator(_identity)]
 GcsBucket: TypeAlias = Annotated[str, _bucket_of("gs")]
 S3Bucket: TypeAlias = Annotated[str, _bucket_of("s3")]
 Prefix: TypeAlias = Annotated[str, BeforeValidator(_prefix)]

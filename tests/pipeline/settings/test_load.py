@@ -61,7 +61,6 @@ storage: {backend: S3, s3_bucket: bucket, s3_endpoint: "https://s3.us-west-000.b
         # its zeros and empty texts, which meant the default
         """
 copier_id: ""
-era: {era_id: "", version_label: "", network: ""}
 source: {mode: "", local_path: x, datastore_type: "", s3_endpoint: ""}
 storage: {backend: "", prefix: "", local_dir: ""}
 pas: {backup_dir: ""}
@@ -144,6 +143,31 @@ def test_environment_alone_is_enough() -> None:
 
 def test_empty_variable_counts_as_unset(load_text: Load) -> None:
     assert load_text(LOCAL + "era: {partition_size: 5}", PARTITION_SIZE="", CONFIG_FILE="").era.partition_size == 5
+
+
+IDENTITIES = [("era_id", "ERA_ID"), ("version_label", "VERSION_LABEL"), ("network", "NETWORK")]
+
+
+@pytest.mark.parametrize("key", [key for key, _ in IDENTITIES])
+@pytest.mark.parametrize(
+    "form", ["era: {%s: ''}", 'era:\n  %s: ""', "era:\n  %s:", "era: {%s: null}", "eras: [{era_id: a, %s: ''}]"]
+)
+def test_empty_identity_in_file_is_an_error(errors: Errors, key: str, form: str) -> None:
+    text = form % key if "eras" not in form or key != "era_id" else "eras: [{era_id: ''}]"
+    (error,) = [one for one in errors(LOCAL + text) if "is empty" in one]
+    assert f"{key} (line " in error
+    assert "the default is not taken for that" in error
+
+
+@pytest.mark.parametrize(("key", "variable"), IDENTITIES)
+@pytest.mark.parametrize("file", ["", "era: {era_id: a, version_label: b, network: c}"])
+def test_empty_identity_variable_is_an_error(errors: Errors, key: str, variable: str, file: str) -> None:
+    (error,) = errors(LOCAL + file, **{variable: ""})
+    assert error.startswith(f"era.{key} ({variable}): '' is empty, and the default is not taken for that")
+
+
+def test_empty_identity_variable_is_ignored_beside_eras(load_text: Load) -> None:
+    assert load_text(LOCAL + "eras: [{era_id: a, network: n}]", ERA_ID="", NETWORK="").eras[0].network == "n"
 
 
 def test_given_path_overrides_config_file_variable(tmp_path: Path) -> None:
