@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.settings import Settings
+    from pipeline.settings.model import Settings
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ def load_settings(options: argparse.Namespace, *, needs_lake: bool) -> Settings:
     Raises:
         ConfigError: the settings are wrong; the message lists every problem.
     """
-    from pipeline.settings import LAKE_SECTIONS, load
+    from pipeline.settings.load import load
+    from pipeline.settings.model import LAKE_SECTIONS
     from pipeline.telemetry import logs
 
     settings = load(options.config, unused=() if needs_lake else LAKE_SECTIONS)

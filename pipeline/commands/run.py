@@ -18,7 +18,7 @@ from pipeline.exit_status import DONE, UNDONE
 
 if TYPE_CHECKING:
     from pipeline.launch.prepare import Prepared
-    from pipeline.settings import Settings
+    from pipeline.settings.model import Settings
     from pipeline.telemetry.totals import Finished
 
 _LOG = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _validate(settings: Settings, era_ids: Sequence[str]) -> int:
-    from pipeline.settings import checked_locations
+    from pipeline.settings.directories import checked_locations
 
     checked_locations(settings)
     eras = ", ".join(era.chain for era in settings.active(era_ids or None))

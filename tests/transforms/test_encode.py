@@ -47,7 +47,7 @@ def publish(job: CopyJob, start: int, end: int, *spans: BatchFiles) -> list[Any]
     return list(stage.process((PartitionKey(ERA.chain, Partition(start, end)), spans)))
 
 
-def test_a_partition_is_published_from_its_files_in_whatever_order_they_come(job: CopyJob) -> None:
+def test_partition_is_published_from_unordered_files(job: CopyJob) -> None:
     ((chain, found),) = publish(job, 8, 15, BatchFiles(12, 12, 4), BatchFiles(8, 8, 4))
     assert (chain, found.outcome, found.row_count, found.files) == (ERA.chain, Outcome.WRITTEN, 8, 2)
     assert connect(job).dataset().find_manifest(ERA, Partition(8, 15)) is not None
@@ -67,7 +67,7 @@ def test_a_bundle_that_is_tried_again_changes_nothing(job: CopyJob) -> None:
         pytest.param([BatchFiles(8, 12, 4), BatchFiles(12, 12, 4)], "was given 3 lake files", id="one twice"),
     ],
 )
-def test_a_partition_with_other_files_than_its_own_fails(spans: list[BatchFiles], says: str, job: CopyJob) -> None:
+def test_partition_with_wrong_files_fails(spans: list[BatchFiles], says: str, job: CopyJob) -> None:
     (failed,) = publish(job, 8, 15, *spans)
     assert failed.tag == FAILED
     assert says in failed.value.message
@@ -158,7 +158,7 @@ def far(tmp_path: Path, job: CopyJob, gcs_bucket: str) -> Iterator[Far]:
     made.stage.teardown()
 
 
-def test_far_away_a_partition_comes_out_behind_the_next_one_or_with_the_bundles_end(far: Far) -> None:
+def test_remote_publish_overlaps_next_encode(far: Far) -> None:
     assert far.process(8) == []
     ((_, first),) = far.process(12)
     assert (first.partition.start, first.outcome) == (8, Outcome.WRITTEN)
@@ -170,7 +170,7 @@ def test_far_away_a_partition_comes_out_behind_the_next_one_or_with_the_bundles_
     assert far.finish() == []
 
 
-def test_far_away_a_partition_is_published_while_the_next_is_encoded(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remote_partition_is_published_during_next_encode(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     real, begun = PartitionCopier.start, threading.Event()
 
     def begin(self: PartitionCopier, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
@@ -191,7 +191,7 @@ def test_far_away_a_partition_is_published_while_the_next_is_encoded(far: Far, m
     assert first.outcome is Outcome.WRITTEN
 
 
-def test_far_away_without_a_thread_a_partition_is_published_at_its_turn(far: Far) -> None:
+def test_remote_partition_without_thread_is_published_later(far: Far) -> None:
     assert far.stage._publish_pool is not None
     far.stage._publish_pool.shutdown()
     assert far.process(8) == []
@@ -221,7 +221,7 @@ def test_far_away_a_failure_keeps_no_buffers(far: Far, monkeypatch: pytest.Monke
     assert failed.value.value.message == "truncated, in the object"
 
 
-def test_far_away_what_fails_is_named_and_tried_again_at_its_turn(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_remote_publish_is_retried_in_turn(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     real, calls = PartitionCopier.start, dict.fromkeys((8, 12, 16), 0)
 
     def begin(self: PartitionCopier, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
@@ -249,7 +249,7 @@ def test_far_away_what_fails_is_named_and_tried_again_at_its_turn(far: Far, monk
     assert [far.published(start) for start in (8, 12, 16)] == [False, True, True]
 
 
-def test_far_away_a_last_partition_that_fails_has_its_tag(far: Far) -> None:
+def test_failed_last_remote_partition_is_tagged(far: Far) -> None:
     damaged = Path(far.job.source.location.path) / far.job.source.layout.key(8)
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert far.process(8) == []
@@ -258,7 +258,7 @@ def test_far_away_a_last_partition_that_fails_has_its_tag(far: Far) -> None:
     assert failed.value.windows == (GlobalWindow(),)
 
 
-def test_a_bundle_that_failed_leaves_nothing_to_the_next(far: Far) -> None:
+def test_failed_bundle_leaves_nothing_to_next(far: Far) -> None:
     assert far.process(8) == []
     far.stage.start_bundle()
     assert far.process(8) == []  # as the runner tries the bundle again

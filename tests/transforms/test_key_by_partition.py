@@ -54,7 +54,7 @@ def files_of(case: Case, key: PartitionKey) -> list[int]:
 
 
 @given(cases())
-def test_every_file_stands_in_the_source_once_and_no_other(case: Case) -> None:
+def test_source_contains_every_file_once(case: Case) -> None:
     runs = list(batch_files(case.keys, case.layout, most=case.most))
 
     listed = [start for span in runs for start in span.starts()]
@@ -77,7 +77,7 @@ def test_every_partition_gets_exactly_its_files_in_order(case: Case) -> None:
 
 
 @given(cases())
-def test_a_file_goes_to_every_partition_that_it_reaches_into(case: Case) -> None:
+def test_file_goes_to_every_partition_it_overlaps(case: Case) -> None:
     stage = KeyByPartition(case.keys, case.layout)
     dealt = Counter(
         start

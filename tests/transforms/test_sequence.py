@@ -85,7 +85,7 @@ def starts(found: list[Any]) -> list[int]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 @given(order=st.permutations([100, 110, 120, 130, 140]), cuts=st.sets(st.integers(1, 4)))
-def test_any_order_of_arrival_in_any_bundles_is_committed_in_ledger_order(
+def test_partitions_in_any_order_commit_in_ledger_order(
     order: list[int], cuts: set[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     job = make_job(tmp_path_factory.mktemp("job"))
@@ -124,7 +124,7 @@ def test_a_later_run_commits_what_waited(job: CopyJob, published: Published) -> 
     assert committed(job) == [100, 110, 120, 130]
 
 
-def test_a_bundle_that_is_tried_again_commits_nothing_twice(job: CopyJob, published: Published) -> None:
+def test_retried_bundle_commits_nothing_twice(job: CopyJob, published: Published) -> None:
     """The runner forgets what the bundle did to its state; the files remember."""
     arrivals = published(ERA, 100, 110, 120)
     once = Key(job).bundle(arrivals)
@@ -139,7 +139,7 @@ def test_a_bundle_that_is_tried_again_commits_nothing_twice(job: CopyJob, publis
 
 
 @pytest.mark.parametrize("dies_at", [1, 2, 3])
-def test_a_bundle_that_dies_halfway_is_completed_by_its_next_try(
+def test_bundle_failing_halfway_is_completed_by_retry(
     dies_at: int, job: CopyJob, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrivals = published(ERA, 100, 110, 120)
@@ -162,7 +162,7 @@ def test_a_bundle_that_dies_halfway_is_completed_by_its_next_try(
     assert [one.is_new for one in out] == [number >= dies_at for number in (1, 2, 3)]
 
 
-def test_two_tries_of_a_bundle_at_once_make_one_chain(job: CopyJob, published: Published) -> None:
+def test_concurrent_attempts_of_bundle_make_one_chain(job: CopyJob, published: Published) -> None:
     """A zombie: the runner gave the bundle up, but it goes on."""
     arrivals = published(ERA, 100, 110, 120)
     zombie, heir = Key(job), Key(job)
@@ -172,7 +172,7 @@ def test_two_tries_of_a_bundle_at_once_make_one_chain(job: CopyJob, published: P
     assert committed(job) == [100, 110, 120]
 
 
-def test_a_partition_that_does_not_link_is_refused_and_all_behind_it_wait(job: CopyJob, published: Published) -> None:
+def test_unlinked_partition_is_refused_and_blocks_later_ones(job: CopyJob, published: Published) -> None:
     good, bad = published(ERA, 100), published(ERA, 110, previous="ab" * 32)
     key = Key(job)
 
@@ -194,7 +194,7 @@ def test_a_partition_that_does_not_link_is_refused_and_all_behind_it_wait(job: C
     assert committed(job) == [100]
 
 
-def test_a_place_that_cannot_be_written_refuses_and_ends_no_run(
+def test_unwritable_store_refuses_without_ending_run(
     job: CopyJob, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk under the events: tried again, then reported; a later run goes on from there."""
@@ -258,7 +258,7 @@ def check_graph(job: CopyJob, arrivals: list[PartitionSummary], wanted: dict[str
     run(graph)
 
 
-def test_chains_in_a_graph_do_not_hold_each_other_up(job: CopyJob, published: Published) -> None:
+def test_chains_of_one_graph_are_independent(job: CopyJob, published: Published) -> None:
     """One chain is refused, the other one goes on; state and timers are the runner's own."""
     broken = [*published(ERA, 120), *published(ERA, 110, previous="cd" * 32), *published(ERA, 100)]
     sound = published(OTHER, 1020, 1000, 1010, 1040)
@@ -275,9 +275,7 @@ def test_chains_in_a_graph_do_not_hold_each_other_up(job: CopyJob, published: Pu
 
 
 @pytest.mark.parametrize("order", [[100, 110, 120], [120, 110, 100], [110, 120, 100]], ids=str)
-def test_partitions_in_a_graph_are_committed_in_ledger_order(
-    order: list[int], job: CopyJob, published: Published
-) -> None:
+def test_graph_commits_partitions_in_ledger_order(order: list[int], job: CopyJob, published: Published) -> None:
     check_graph(job, published(ERA, *order), {"commits": [(ERA.chain, start) for start in (100, 110, 120)]})
     assert committed(job) == [100, 110, 120]
 

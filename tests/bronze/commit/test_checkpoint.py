@@ -40,7 +40,7 @@ def put(root: Path, name: str, content: object) -> None:
 
 
 @pytest.mark.parametrize(("single", "name"), [(True, "checkpoint.json"), (False, OWN)])
-def test_saved_under_the_name_that_the_number_of_eras_gives(tmp_path: Path, single: bool, name: str) -> None:
+def test_file_name_depends_on_number_of_eras(tmp_path: Path, single: bool, name: str) -> None:
     assert file(tmp_path, single=single).load() is None
     file(tmp_path, single=single).save(Partition(12, 21), CHECKSUM)
     assert [path.name for path in tmp_path.iterdir()] == [name]

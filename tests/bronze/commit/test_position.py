@@ -74,7 +74,7 @@ RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 8)).map(lambda pa
 
 
 @given(ranges=RANGES, start=st.integers(0, 40), seed=st.randoms(use_true_random=False))
-def test_committed_prefix_is_covered_and_ends_at_a_gap(ranges: list[tuple[int, int]], start: int, seed) -> None:
+def test_committed_prefix_ends_at_first_gap(ranges: list[tuple[int, int]], start: int, seed) -> None:
     events = chain(" ".join(f"{low}-{high}" for low, high in ranges))
     last = committed_prefix(era(ledger_start=start), events)
     covered = {ledger for low, high in ranges for ledger in range(low, high + 1)}

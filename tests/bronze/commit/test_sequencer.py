@@ -152,7 +152,7 @@ def test_old_events_may_be_pruned(workspace: Workspace, pruned: int, lost: tuple
     assert chain_of(workspace) == said([*FOUR[pruned:], summary(42, 51)])
 
 
-def test_all_events_may_be_pruned_when_the_head_is_left(workspace: Workspace) -> None:
+def test_chain_resumes_from_head_without_events(workspace: Workspace) -> None:
     commit(workspace, *FOUR)
     head = workspace.log.head()
     for one in FOUR:
@@ -170,7 +170,7 @@ def test_newest_events_that_are_gone_are_missed(workspace: Workspace) -> None:
         workspace.sequencer().position()
 
 
-def test_an_event_missing_in_the_middle_is_found_when_the_chain_is_read(workspace: Workspace) -> None:
+def test_missing_middle_event_is_found_on_reading(workspace: Workspace) -> None:
     commit(workspace, *FOUR)
     (workspace.events / workspace.log.key(FOUR[1].partition)).unlink()
     (workspace.state / CHECKPOINT).unlink()
@@ -229,7 +229,7 @@ def test_a_correction_is_appended(workspace: Workspace) -> None:
     assert len({event.event_id for event in workspace.log.load()}) == 8
 
 
-def test_a_correction_of_the_last_partition_is_named_by_the_checkpoint(workspace: Workspace) -> None:
+def test_checkpoint_names_correction_of_last_partition(workspace: Workspace) -> None:
     sequencer = workspace.sequencer(allow_overwrite=True)
     sequencer.commit(FOUR[0])
     corrected = summary(2, 11, "corrected", last_hash=hex_hash("corrected"))
@@ -240,7 +240,7 @@ def test_a_correction_of_the_last_partition_is_named_by_the_checkpoint(workspace
 
 
 @pytest.mark.parametrize("checkpoint", [True, False])
-def test_a_correction_whose_run_died_before_the_head_is_no_fork(workspace: Workspace, checkpoint: bool) -> None:
+def test_correction_killed_before_head_makes_no_fork(workspace: Workspace, checkpoint: bool) -> None:
     commit(workspace, *FOUR[:2])
     heads = (workspace.events / HEADS).read_bytes()
     corrected = summary(2, 11, "corrected")
@@ -254,9 +254,7 @@ def test_a_correction_whose_run_died_before_the_head_is_no_fork(workspace: Works
 
 
 @pytest.mark.parametrize("again", [FOUR[2:], FOUR[2:3]], ids=["all", "one"])
-def test_old_head_and_checkpoint_with_a_correction_in_between(
-    workspace: Workspace, again: list[PartitionSummary]
-) -> None:
+def test_old_caches_before_correction_are_updated(workspace: Workspace, again: list[PartitionSummary]) -> None:
     commit(workspace, *FOUR[:2])
     old = {path: path.read_bytes() for path in (workspace.events / HEADS, workspace.state / CHECKPOINT)}
     corrected = summary(2, 11, "corrected")
@@ -419,7 +417,7 @@ def test_processes_that_commit_the_same_make_one_chain(workspace: Workspace, tmp
 
 @settings(deadline=None, max_examples=40)
 @given(st.randoms(use_true_random=False))
-def test_whatever_dies_is_lost_or_repeated_there_is_one_chain(
+def test_crashes_losses_and_repeats_make_one_chain(
     tmp_path_factory: pytest.TempPathFactory, rng: random.Random
 ) -> None:
     workspace = workspace_at(tmp_path_factory.mktemp("any"), Path("/nowhere"))

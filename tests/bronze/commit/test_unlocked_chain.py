@@ -55,7 +55,7 @@ def sequencer(root: Path, state: str = "state") -> Sequencer:
     return Sequencer(ERA, dataset, PRODUCER, events=log_at(root), checkpoint=checkpoint)
 
 
-def test_a_place_is_claimed_once_and_its_event_is_completed(tmp_path: Path) -> None:
+def test_place_is_claimed_once_and_completed(tmp_path: Path) -> None:
     log = log_at(tmp_path)
     one = make_event(summary(2, 11), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z")
     other = make_event(summary(22, 31), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:01Z")
@@ -77,7 +77,7 @@ def test_a_damaged_claim_is_a_clear_error(tmp_path: Path, content: bytes) -> Non
     assert sorted(path.name for path in (tmp_path / "pas").iterdir()) == ["_links"]
 
 
-def test_a_claim_that_names_another_file_than_its_events_is_refused(tmp_path: Path) -> None:
+def test_claim_naming_another_file_is_refused(tmp_path: Path) -> None:
     store = Unlocked(tmp_path / "pas")
     one = make_event(summary(2, 11), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z")
     store.create(f"{LINKS}/first", b"standalone_e1_v1_12-21.json\n" + one.to_bytes())
@@ -85,7 +85,7 @@ def test_a_claim_that_names_another_file_than_its_events_is_refused(tmp_path: Pa
         log_at(tmp_path).append(make_event(summary(22, 31), PRIMARY_TABLE, "", PRODUCER, "2026-01-01T00:00:00Z"))
 
 
-def test_a_run_that_died_behind_its_claim_is_gone_on_with(tmp_path: Path) -> None:
+def test_run_killed_after_claim_is_resumed(tmp_path: Path) -> None:
     first = sequencer(tmp_path).commit(summary(2, 11))
     second = sequencer(tmp_path).commit(summary(12, 21))
     (tmp_path / "pas" / "standalone_e1_v1_12-21.json").unlink()
@@ -115,7 +115,7 @@ def test_copiers_of_one_range_make_one_chain(tmp_path: Path) -> None:
     assert [event.partition.end for event in log_at(tmp_path).load()] == [one.partition.end for one in many]
 
 
-def test_copiers_of_different_ranges_do_not_fork_the_chain(tmp_path: Path) -> None:
+def test_copiers_of_different_ranges_make_one_chain(tmp_path: Path) -> None:
     """One of them fills what another, set forward, leaves out."""
     ranges = {"low": range(2, 102, 10), "high": range(102, 202, 10), "higher": range(202, 302, 10)}
     for state, own in ranges.items():
@@ -165,7 +165,7 @@ def test_copiers_of_one_partition_agree(workspace: Workspace, publisher: Partiti
     assert publisher.dataset.find_manifest(ERA, GRID[0]) is not None
 
 
-def test_another_file_without_a_manifest_is_not_written_over(workspace: Workspace, publisher: PartitionCopier) -> None:
+def test_differing_orphan_is_not_overwritten(workspace: Workspace, publisher: PartitionCopier) -> None:
     """It may be another copier's, which is about to create its manifest."""
     key = publisher.dataset.parquet_key(ERA, GRID[0])
     publisher.dataset.store.create(key, b"another version's")
@@ -194,7 +194,7 @@ def test_another_manifest_that_comes_first_is_a_conflict(
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_a_partition_that_is_published_meanwhile_is_met_when_it_is_created(
+def test_concurrently_published_partition_is_found_on_creation(
     same: bool, workspace: Workspace, publisher: PartitionCopier
 ) -> None:
     """Nothing is asked before: what may be created once tells, and the manifest there says what it is."""
@@ -215,7 +215,7 @@ def test_a_partition_that_is_published_meanwhile_is_met_when_it_is_created(
 @pytest.mark.parametrize(
     ("compression", "outcome"), [("zstd", Outcome.UNCHANGED), ("snappy", Outcome.REPLACED)], ids=["same", "other"]
 )
-def test_what_is_published_is_overwritten_where_that_is_allowed(
+def test_allow_overwrite_replaces_published_partition(
     compression: str, outcome: Outcome, workspace: Workspace, publisher: PartitionCopier
 ) -> None:
     publish(workspace, publisher)
@@ -232,9 +232,7 @@ def test_what_is_published_is_overwritten_where_that_is_allowed(
     assert (after.checksum == before.checksum) is (outcome is Outcome.UNCHANGED)
 
 
-def test_a_file_without_a_manifest_is_not_written_over_even_where_overwriting_is_allowed(
-    workspace: Workspace, publisher: PartitionCopier
-) -> None:
+def test_allow_overwrite_keeps_differing_orphan(workspace: Workspace, publisher: PartitionCopier) -> None:
     era = dataclasses.replace(ERA, allow_overwrite=True)
     key = publisher.dataset.parquet_key(era, GRID[0])
     publisher.dataset.store.create(key, b"another version's")
@@ -281,7 +279,7 @@ def test_publishing_looks_for_the_manifest_once(
     assert asked == ["read _manifest.json", "create _manifest.json"]
 
 
-def test_the_lake_is_asked_along_with_the_destination_unless_the_partition_before_was_skipped(
+def test_lake_is_prefetched_unless_previous_was_skipped(
     workspace: Workspace, publisher: PartitionCopier, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = ObjectPrefetcher.start
@@ -307,7 +305,7 @@ def test_the_lake_is_asked_along_with_the_destination_unless_the_partition_befor
     ]
 
 
-def test_a_run_that_was_asked_to_stop_reads_no_further_partition(
+def test_stopping_run_reads_no_further_partition(
     workspace: Workspace, publisher: PartitionCopier, asked: list[str]
 ) -> None:
     stop_on_signals = threading.Event()
@@ -320,7 +318,7 @@ def test_a_run_that_was_asked_to_stop_reads_no_further_partition(
     assert asked == ["read _manifest.json"]
 
 
-def test_what_failed_along_with_the_destination_is_asked_for_again(
+def test_failed_prefetch_is_requested_again(
     workspace: Workspace, publisher: PartitionCopier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An outage while the lake is read ahead: the next attempt must not meet the errors of the one before."""
@@ -344,7 +342,7 @@ def test_what_failed_along_with_the_destination_is_asked_for_again(
     assert found.outcome is Outcome.WRITTEN
 
 
-def test_a_commit_behind_the_last_one_costs_ten_requests(tmp_path: Path, asked: list[str]) -> None:
+def test_following_commit_costs_ten_requests(tmp_path: Path, asked: list[str]) -> None:
     sequence = sequencer(tmp_path)
     sequence.commit(summary(2, 11))
     before = sequence.commit(summary(12, 21)).event_hash

@@ -101,7 +101,7 @@ def test_everything_wrong_is_found_at_once(published: Workspace) -> None:
     assert len(published.audit().problems) == 3
 
 
-def test_a_changed_event_that_was_pruned_from_the_front_breaks_nothing(published: Workspace) -> None:
+def test_pruned_first_event_breaks_no_link(published: Workspace) -> None:
     event_path(published, GRID[0]).unlink()
     found = published.audit()
     assert found.problems == []
@@ -109,7 +109,7 @@ def test_a_changed_event_that_was_pruned_from_the_front_breaks_nothing(published
 
 
 @pytest.mark.parametrize("pruned", [GRID[:1], GRID], ids=["the first", "all"])
-def test_a_partition_whose_event_was_pruned_is_checked_too(published: Workspace, pruned: list[Partition]) -> None:
+def test_partition_with_pruned_event_is_checked(published: Workspace, pruned: list[Partition]) -> None:
     for one in pruned:
         event_path(published, one).unlink()
     flip(published.parquet(GRID[0]), 1000)
