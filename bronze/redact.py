@@ -1,7 +1,8 @@
 """Masking of secrets in text before it is shown: errors, logs, ``repr``.
 
 Text from outside (a URL of the settings, a server's answer, a driver's exception) may contain a password. `redact`
-masks what looks like one, and whatever the caller knows to be one.
+masks what looks like one, and whatever the caller knows to be one. `printable` makes control characters visible
+instead of letting them act on a terminal, and `clean` does both: it is what text of a server goes through.
 """
 
 from __future__ import annotations
@@ -43,20 +44,44 @@ _PATTERNS = [
 ]
 
 
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
+def redact(text: str, secrets: Iterable[str] = (), *, short: bool = False) -> str:
     """Return `text` with every secret replaced by ``***``.
 
     Args:
         text: anything to be shown.
         secrets: strings known to be secret, masked wherever they occur (when at least `SHORTEST_KNOWN` long).
+        short: mask shorter ones too, where they are not part of a longer word.
     """
     # Longest first: a password may be part of a DSN that is known as a whole.
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST_KNOWN:
             text = text.replace(secret, MASK)
+        elif secret and short:
+            text = re.sub(rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])", MASK, text)
     for pattern in _PATTERNS:
         text = pattern.sub(lambda match: match["keep"] + MASK, text)
     return text
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Return `text` with every character that is not printable escaped, as ``\x1b`` is.
+
+    Control characters, escape sequences of terminals, marks that turn the direction of writing and line separators
+    can so neither act on a terminal nor forge a line of a log.
+
+    Args:
+        keep: characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
+def clean(text: str, secrets: Iterable[str] = (), *, short: bool = False) -> str:
+    """Return what a server said as one line without secrets (see `redact`) and without control characters."""
+    return printable(" ".join(redact(text, secrets, short=short).split()))
 
 
 def names_a_secret(name: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from bronze.errors import BronzeError, ConfigError
+from bronze.redact import printable
 from pipeline.exit_status import UNDONE, USAGE
 
 _DEFAULT_COMMAND = "run"
@@ -64,10 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command.run(options)
     except ConfigError as error:
-        print(f"bronze-copier: {error}", file=sys.stderr)
+        print(printable(f"bronze-copier: {error}", keep="\n\t"), file=sys.stderr)
         return USAGE
     except (BronzeError, OSError) as error:
-        print(f"bronze-copier: {type(error).__name__}: {error}", file=sys.stderr)
+        print(printable(f"bronze-copier: {type(error).__name__}: {error}", keep="\n\t"), file=sys.stderr)
         return UNDONE
 
 

@@ -1,59 +1,83 @@
 """The HTTP endpoint that audit events are delivered to: the same bytes on every attempt.
 
 An event is sent as ``POST`` with its compact JSON as the body. The endpoint recognises a redelivery by its
-``Idempotency-Key``, the event's id. The proxy settings of the environment apply.
+``Idempotency-Key``, the event's id. The proxy settings of the environment apply, ``~/.netrc`` does not.
+
+A 409 to a repeat means that the endpoint has the event. The first request of a process for an event may be a repeat
+too, of an earlier process that was killed before it could note the delivery. So a 409 to it neither proves that the
+event was taken nor that it was refused: it is retried as other failures are, at least once, and the retry is a repeat
+by all means.
 """
 
 from __future__ import annotations
 
 import base64
-import concurrent.futures
+import logging
 import re
 import threading
 import time
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.auth import HTTPBasicAuth
 
 from bronze.audit.event import Event
+from bronze.audit.http_attempt import AttemptSession, Timeouts, TooManyAbandonedError, within
 from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError
-from bronze.redact import redact, secrets_in
+from bronze.redact import clean, secrets_in
 from bronze.retry import RetryPolicy
 
 #: Statuses below 500 that are retried: request timeout, too early, too many requests.
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
+#: Redirects that keep the method and the body, and how many of them one attempt follows.
+_FOLLOWED_STATUSES, _MAX_REDIRECTS = frozenset({307, 308}), 5
 #: Bytes of an error response that are quoted.
 _MAX_QUOTED_BYTES = 200
 #: A longer Retry-After is cut to this.
 _MAX_RETRY_AFTER_SECONDS = 30.0
-#: Attempts that timed out and whose threads still read from an endpoint that answers a byte at a time.
-_MAX_ABANDONED_ATTEMPTS = 8
+#: After a delivery that failed and took longer than this, the endpoint is left alone for `_PAUSE_FACTOR` times as long.
+_SLOW_FAILURE_SECONDS, _PAUSE_FACTOR = 5.0, 10.0
+_DEFAULT_TIMEOUTS = Timeouts()
+
+_LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long one attempt may take, in seconds.
+class _FirstConflictError(DeliveryError):
+    """The endpoint answered 409 to the first request of this process for an event."""
 
-    Attributes:
-        connect: to connect to one address of the endpoint.
-        read: between two pieces of the response.
-        total: for the whole attempt, however much arrives.
+
+class _Pauses:
+    """Endpoints that failed slowly, and until when they are left alone; for the whole process.
+
+    Each wave of a run opens the endpoint anew, and where the delivery is not strict each of them would wait for all
+    attempts of one event.
     """
 
-    connect: float = 5.0
-    read: float = 10.0
-    total: float = 20.0
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, url: str, took: float) -> None:
+        """Leave the endpoint alone for a while, if the delivery that failed `took` long (seconds)."""
+        if took >= _SLOW_FAILURE_SECONDS:
+            with self._lock:
+                self._until[url] = time.monotonic() + _PAUSE_FACTOR * took
+
+    def end(self, url: str) -> None:
+        """The endpoint accepted an event."""
+        with self._lock:
+            self._until.pop(url, None)
+
+    def left(self, url: str) -> float | None:
+        """Seconds that the pause lasts, 0 when it is over and nothing was delivered since; None without one."""
+        with self._lock:
+            until = self._until.get(url)
+        return None if until is None else max(0.0, until - time.monotonic())
 
 
-class _Session(requests.Session):
-    """The session of one attempt, and so of one thread."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: redirects are responses like any other; following one would read its body, however long."""
+_PAUSES = _Pauses()
 
 
 class DeliveryEndpoint:
@@ -68,14 +92,13 @@ class DeliveryEndpoint:
         ConfigError: `url` is not an HTTP or HTTPS URL.
     """
 
-    def __init__(self, url: str, retry: RetryPolicy, timeouts: Timeouts = Timeouts()) -> None:
+    def __init__(self, url: str, retry: RetryPolicy, timeouts: Timeouts = _DEFAULT_TIMEOUTS) -> None:
         self._url = url
         self._retry = retry
         self._timeouts = timeouts
         self._where, self._secrets = _display_name_and_secrets(url)
         credentials = _credentials(url)
         self._auth = HTTPBasicAuth(*credentials) if credentials else None
-        self._abandoned: list[threading.Thread] = []
 
     @property
     def where(self) -> str:
@@ -87,64 +110,57 @@ class DeliveryEndpoint:
 
         Raises:
             DeliveryRejectedError: the endpoint answered that it will never accept the event.
-            DeliveryError: no attempt succeeded; transient.
+            DeliveryError: no attempt succeeded, or the endpoint is left alone after a failure that took long;
+                transient.
         """
+        pause = _PAUSES.left(self._url)
+        if pause:
+            raise DeliveryError(f"{self.where} failed a short while ago and is left alone for {pause:.0f} s more")
         body = event.delivery_body()
-        not_before = 0.0
+        not_before, attempts, started = 0.0, 0, time.monotonic()
 
         def attempt() -> None:
-            nonlocal not_before
+            nonlocal not_before, attempts
             time.sleep(max(0.0, not_before - time.monotonic()))
+            attempts += 1
             try:
-                self._attempt_within_timeout(event.event_id, body)
+                self._attempt_within_timeout(event.event_id, body, is_repeat=attempts > 1)
             except DeliveryError as error:
                 not_before = time.monotonic() + min(error.retry_after, _MAX_RETRY_AFTER_SECONDS)
                 raise
 
-        self._retry.call(f"delivery of the event of {event.chain} {event.partition}", attempt)
-
-    def _attempt_within_timeout(self, event_id: str, body: bytes) -> None:
-        """Make one attempt, and abandon it at the total timeout: a slow response never ends the read timeout."""
-        self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
-        if len(self._abandoned) >= _MAX_ABANDONED_ATTEMPTS:
-            raise DeliveryError(f"{self.where} has not finished its answers to {len(self._abandoned)} earlier attempts")
-        outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-        def run() -> None:
+        # One attempt is enough to see that an endpoint which failed slowly still does.
+        retry = self._retry if pause is None else RetryPolicy(1, self._retry.backoff_ms)
+        try:
             try:
-                self._attempt(event_id, body)
-                outcome.set_result(None)
-            except BaseException as error:
-                outcome.set_exception(error)
+                retry.call(f"delivery of the event of {event.chain} {event.partition}", attempt)
+            except _FirstConflictError:
+                attempt()
+        except DeliveryError:
+            _PAUSES.begin(self._url, time.monotonic() - started)
+            raise
+        _PAUSES.end(self._url)
 
-        # Not an executor's thread: the interpreter waits for those when it exits.
-        thread = threading.Thread(target=run, name="delivery", daemon=True)
-        thread.start()
+    def _attempt_within_timeout(self, event_id: str, body: bytes, *, is_repeat: bool) -> None:
+        """Make one attempt, and abandon it at the total timeout: a slow response never ends the read timeout."""
         try:
-            outcome.result(self._timeouts.total)
+            within(self._timeouts.total, lambda session: self._attempt(session, event_id, body, is_repeat=is_repeat))
         except TimeoutError:
-            self._abandoned = [*self._abandoned, thread]
             raise DeliveryError(f"{self.where} did not answer within {self._timeouts.total:g} s") from None
+        except TooManyAbandonedError:
+            raise DeliveryError(f"{self.where}: too many earlier attempts of this process have not ended") from None
 
-    def _attempt(self, event_id: str, body: bytes) -> None:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": event_id}
+    def _attempt(self, session: AttemptSession, event_id: str, body: bytes, *, is_repeat: bool) -> None:
         try:
-            with (
-                _Session() as session,
-                session.post(
-                    self._url,
-                    data=body,
-                    headers=headers,
-                    auth=self._auth,
-                    timeout=(self._timeouts.connect, self._timeouts.read),
-                    allow_redirects=False,
-                    stream=True,  # the body of a success is not read
-                ) as response,
-            ):
+            with self._answer(session, event_id, body) as response:
                 status = response.status_code
                 if 200 <= status < 300:
                     return
-                what = f"{self.where} answered {status} to event {event_id}{self._quote(response)}"
+                if status == 409 and is_repeat:
+                    _LOG.warning("%s answered 409 to a repeat of event %s: it has the event", self.where, event_id)
+                    return
+                what = f"{self.where} answered {status} to event {event_id}{self._new_address(response)}"
+                what += self._quote(response)
                 retry_after = _retry_after_seconds(response.headers.get("Retry-After", ""))
         except ValueError as error:  # the URL, or the event's id, is not valid in a request
             raise DeliveryRejectedError(
@@ -152,11 +168,44 @@ class DeliveryEndpoint:
             ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise DeliveryError(f"{self.where} cannot be reached: {self._reason(error)}") from None
-        if status < 500 and status not in _RETRYABLE_STATUSES:
+        if status < 500 and status != 409 and status not in _RETRYABLE_STATUSES:
             raise DeliveryRejectedError(what)
-        failed = DeliveryError(what)
+        failed = _FirstConflictError(what) if status == 409 else DeliveryError(what)
         failed.retry_after = retry_after
         raise failed
+
+    def _answer(self, session: AttemptSession, event_id: str, body: bytes) -> requests.Response:
+        """Send the event; return the answer of the last address on the same host that redirects lead to."""
+        url = self._url
+        for _ in range(_MAX_REDIRECTS):
+            response = self._post(session, url, event_id, body)
+            target = _redirect_target(url, response)
+            if response.status_code not in _FOLLOWED_STATUSES or target is None or not is_same_host(url, target):
+                return response
+            response.close()
+            url = target
+        return self._post(session, url, event_id, body)
+
+    def _post(self, session: AttemptSession, url: str, event_id: str, body: bytes) -> requests.Response:
+        return session.post(
+            url,
+            data=body,
+            headers={"Content-Type": "application/json", "Idempotency-Key": event_id},
+            auth=self._auth,
+            timeout=(self._timeouts.connect, self._timeouts.read),
+            allow_redirects=False,
+            stream=True,  # the body of a success is not read
+        )
+
+    def _new_address(self, response: requests.Response) -> str:
+        """What a redirect that is not followed leads to, as words; without path and query, which may hold tokens."""
+        target = _redirect_target(self._url, response)
+        if target is None:
+            return ""
+        where = _shown_address(target)
+        if where is None:
+            return ", a redirect to an address that is not a URL"
+        return f", a redirect to {self._cleaned(where)}, which is not followed: set pas.endpoint to the new address"
 
     def _quote(self, response: requests.Response) -> str:
         """The beginning of the response's body, redacted, after a colon; empty when there is none."""
@@ -167,7 +216,7 @@ class DeliveryEndpoint:
         # A secret that is cut off would not be recognised: drop the last word.
         if len(text) >= _MAX_QUOTED_BYTES:
             text = text.rpartition(" ")[0]
-        text = self._redacted(text)
+        text = self._cleaned(text)
         return f": {text}" if text else ""
 
     def _reason(self, error: BaseException) -> str:
@@ -177,31 +226,60 @@ class DeliveryEndpoint:
             if not isinstance(inner, BaseException):
                 break
             error = inner
-        return self._redacted(str(error)) or type(error).__name__
+        return self._cleaned(str(error)) or type(error).__name__
 
-    def _redacted(self, text: str) -> str:
-        return " ".join(redact(text, self._secrets).split())
+    def _cleaned(self, text: str) -> str:
+        return clean(text, self._secrets, short=True)
 
 
 def _display_name_and_secrets(url: str) -> tuple[str, frozenset[str]]:
     """The URL's scheme, host and port; and its secrets: credentials, and path and query, which may hold tokens."""
+    shown = _shown_address(url)
+    if shown is None or re.search(r"\s", url):
+        raise ConfigError(
+            "pas.endpoint is not a URL of the form https://host[:port]/path (with its secrets percent-encoded)"
+        )
+    parts = urlsplit(url)
+    secrets = {parts.username or "", parts.password or "", parts.query}
+    secrets |= {value or name for name, value in parse_qsl(parts.query, keep_blank_values=True)}
+    # The path as a whole, and each part of it: any of them may be a token, however short.
+    secrets |= {parts.path.strip("/"), *parts.path.split("/")}
+    secrets |= {unquote(secret) for secret in secrets} | secrets_in(url)
+    if credentials := _credentials(url):
+        secrets.add(base64.b64encode(b":".join(credentials)).decode())
+    return shown, frozenset(secrets - {""})
+
+
+def _shown_address(url: str) -> str | None:
+    """Scheme, host and port of an HTTP URL; None when it is not one."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:  # its message quotes the part it did not understand
-        host, port = None, None
-    if not host or parts.scheme not in ("http", "https") or re.search(r"\s", url):
-        raise ConfigError(
-            "pas.endpoint is not a URL of the form https://host[:port]/path (with its secrets percent-encoded)"
-        )
-    secrets = {parts.username or "", parts.password or "", parts.query}
-    secrets |= {value for _, value in parse_qsl(parts.query)}
-    secrets |= {segment for segment in parts.path.split("/") if len(segment) >= 16}  # /events is not a secret
-    secrets |= {unquote(secret) for secret in secrets} | secrets_in(url)
-    if credentials := _credentials(url):
-        secrets.add(base64.b64encode(b":".join(credentials)).decode())
+        return None
+    if not host or parts.scheme not in ("http", "https"):
+        return None
     shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}{'' if port is None else f':{port}'}", frozenset(secrets)
+    return f"{parts.scheme}://{shown}{'' if port is None else f':{port}'}"
+
+
+def _redirect_target(url: str, response: requests.Response) -> str | None:
+    """The address that a redirect leads to; None when the response is not one."""
+    location = response.headers.get("Location")
+    if location is None or not 300 <= response.status_code < 400:
+        return None
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
+
+
+def is_same_host(url: str, target: str) -> bool:
+    """Whether a redirect from `url` may be followed: to the same host, and not from HTTPS to HTTP."""
+    if _shown_address(target) is None:
+        return False
+    before, after = urlsplit(url), urlsplit(target)
+    return before.hostname == after.hostname and (before.scheme, after.scheme) != ("https", "http")
 
 
 def _credentials(url: str) -> tuple[bytes, bytes] | None:

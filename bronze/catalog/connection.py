@@ -22,7 +22,7 @@ import psycopg2.extensions
 from psycopg2.extensions import cursor as Cursor
 
 from bronze.errors import CatalogError, CatalogUnavailableError, ConfigError, ConflictError
-from bronze.redact import redact, secrets_in
+from bronze.redact import clean, secrets_in
 
 Result = TypeVar("Result")
 
@@ -184,7 +184,7 @@ class CatalogConnection:
         """The message of the driver or the server, on one line and without secrets."""
         if self._timed_out:
             return f"no answer within {self._timeout_seconds + _GRACE_SECONDS:.0f} s"
-        return " ".join(redact(str(error), self._secrets).split()) or type(error).__name__
+        return clean(str(error), self._secrets) or type(error).__name__
 
 
 class _ConnectionLost(Exception):

@@ -12,6 +12,7 @@ from bronze.commit.position import ChainPosition
 from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
+from bronze.redact import printable
 from bronze.verify.verifier import Verification
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
@@ -21,9 +22,9 @@ _LISTED = 20
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print the lines to standard output, and flush it."""
+    """Print the lines to standard output, control characters escaped, and flush it."""
     for line in lines:
-        print(line)
+        print(printable(line, keep="\t"))
     sys.stdout.flush()
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from bronze.redact import MASK, names_a_secret, redact
+from bronze.redact import MASK, names_a_secret, printable, redact
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
@@ -59,7 +59,10 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 class RedactingFilter(logging.Filter):
-    """Mask secrets in the message, exception and extra fields of a record; every record passes."""
+    """Mask secrets, and escape control characters, in the message, exception and extra fields of a record.
+
+    Every record passes.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
@@ -77,7 +80,7 @@ class RedactingFilter(logging.Filter):
         return True
 
     def _masked(self, text: str) -> str:
-        return redact(text, self._secrets)
+        return printable(redact(text, self._secrets), keep="\n\t")
 
     def _masked_value(self, name: str, value: object) -> object:
         if value is None or isinstance(value, (bool, int, float)):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bronze.redact import MASK, redact, secrets_in
+from bronze.redact import MASK, clean, printable, redact, secrets_in
 
 SECRET = "hunter2x"
 
@@ -80,6 +80,38 @@ def test_known_secret_is_masked_anywhere() -> None:
 
 def test_very_short_known_secret_is_ignored() -> None:
     assert redact("a partition", ["a"]) == "a partition"
+
+
+def test_short_known_secret_is_masked_as_a_word() -> None:
+    assert redact("a partition of a/b", ["a"], short=True) == "*** partition of ***/b"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain text, \u00fcber, \u65e5\u672c", "plain text, \u00fcber, \u65e5\u672c"),
+        ("\x1b[31mred\x07\x00", r"\x1b[31mred\x07\x00"),
+        ("\x9b31m \x7f", r"\x9b31m \x7f"),
+        ("a\u202eb\u2028c\u200d", r"a\u202eb\u2028c\u200d"),
+        ("\udc80", r"\udc80"),
+        ("a\nb\tc", r"a\nb\tc"),
+    ],
+)
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_kept_control_characters_stay() -> None:
+    assert printable("a\nb\tc\r", keep="\n\t") == "a\nb\tc\\r"
+
+
+def test_cleaned_text_is_one_line_without_secrets() -> None:
+    assert clean(f"x\r\n  password={SECRET}\x1b[0m y", [SECRET]) == "x password=*** y"
+
+
+@given(st.text(max_size=200))
+def test_cleaned_text_is_printable(text: str) -> None:
+    assert clean(text).isprintable()
 
 
 def test_secrets_are_found_quoted_and_unquoted() -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -100,6 +101,12 @@ class EventEndpoint:
         request.send_header("Content-Length", str(len(text)))
         request.end_headers()
         request.wfile.write(text)
+
+    def open_connections(self) -> int:
+        """Connections that clients hold open, as the kernel tells."""
+        port = f":{self.port:04X}"
+        rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(row[2].endswith(port) and row[3] == "01" for row in rows)
 
     def _trickle(self, request: BaseHTTPRequestHandler) -> None:
         while not self._released.wait(0.05):

@@ -23,7 +23,7 @@ from bronze.errors import (
     ObjectNotFoundError,
     StoreError,
 )
-from bronze.redact import redact
+from bronze.redact import clean
 
 #: Characters of an answer that are shown, and that are searched.
 _MAX_SHOWN, _MAX_SEARCHED = 300, 20_000
@@ -84,7 +84,7 @@ def redacted_message(text: str) -> str:
     # The URL says nothing new, and may hold a signature.
     head = re.sub(r" https?://[^\s<]+", "", text.partition("\n\nDebug source")[0])
     secrets = [os.environ.get(name, "") for name in _SECRET_VARIABLES]
-    return " ".join(redact(head, secrets).split())[:_MAX_SHOWN]
+    return clean(head, secrets)[:_MAX_SHOWN]
 
 
 def client_gave_up(error: BaseException) -> bool:

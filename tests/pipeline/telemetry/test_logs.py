@@ -142,3 +142,11 @@ def test_request_signatures_are_never_logged() -> None:
     LOG.debug("shown")
     assert "StringToSign" not in stream.getvalue()
     assert "shown" in stream.getvalue()
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_control_characters_are_escaped(format: str) -> None:
+    stream = set_up(format)
+    LOG.warning("answered \x1b[2J\x9b31m\u202e", extra={"where": "a\x1bb"})
+    assert stream.getvalue().rstrip("\n").isprintable()
+    assert "x1b[2J" in stream.getvalue()
