@@ -21,6 +21,7 @@
     ├── DeliveryRejectedError          the endpoint permanently rejected an audit event    (stops the run)
     ├── RunStoppedError                the run was asked to stop; unfinished work is discarded
     └── ConflictError                  an existing object differs from the one to be published
+        └── LockedError                another process holds a lock for too long           (stops the run)
 
 Two class attributes say how a failure is handled: `BronzeError.transient` (retry it) and `BronzeError.stops_run`
 (start no further work). Both hold for the class itself; a subclass restates what differs.
@@ -173,6 +174,12 @@ class RunStoppedError(BronzeError):
 
 class ConflictError(BronzeError):
     """An existing object differs from the one to be published at its key."""
+
+
+class LockedError(ConflictError):
+    """Another process holds a lock, and held it for longer than the time to wait."""
+
+    stops_run = True
 
 
 def is_transient(error: BaseException) -> bool:

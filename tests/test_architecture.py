@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Everybody may import these; they import only each other, downwards.
 GROUND = {
     "bronze.retry": {"bronze.errors"},
+    "bronze.waiting": {"bronze.errors"},
     "bronze.errors": set(),
     "bronze.checksums": set(),
     "bronze.redact": set(),

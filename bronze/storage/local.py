@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError, StoreError
+from bronze.storage.lock_file import lock_file_name, locked_file
 from bronze.storage.posix import (
     create_owned_file,
     locked_directory,
@@ -149,6 +150,13 @@ class LocalStore:
         folder = self.path(prefix) if prefix else self.root
         make_durable_directories(folder)
         with locked_directory(folder):
+            yield
+
+    @contextlib.contextmanager
+    def exclusive(self, name: str, *, holder: str, wait_s: float) -> Iterator[None]:
+        """See `bronze.storage.store.Store`: a lock file below ``_temporary/``; see `bronze.storage.lock_file`."""
+        path = self.root / TEMPORARY / lock_file_name("run", name)
+        with locked_file(path, what=f"{name} in {self.root}", holder=holder, wait_s=wait_s):
             yield
 
     def upload(self, key: str, *, caller_hashes: bool = False) -> LocalUpload:

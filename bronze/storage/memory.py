@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError
+from bronze.errors import LockedError, ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError
 from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key
+from bronze.timestamps import rfc3339
+from bronze.waiting import wait_until
 
 
 class MemoryStore:
@@ -35,6 +37,7 @@ class MemoryStore:
         self._objects: dict[str, bytes] = {}
         # Reentrant, since a change may read the store that it is made in.
         self._mutex = threading.RLock()
+        self._holders: dict[str, tuple[str, str]] = {}
         self._prefix_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def __repr__(self) -> str:
@@ -126,6 +129,27 @@ class MemoryStore:
             lock = self._prefix_locks[prefix]
         with lock:
             yield
+
+    @contextlib.contextmanager
+    def exclusive(self, name: str, *, holder: str, wait_s: float) -> Iterator[None]:
+        """See `Store`; excludes other threads."""
+        if not self.supports_locking:
+            yield
+            return
+
+        def attempt() -> bool:
+            with self._mutex:
+                return self._holders.setdefault(name, mine) is mine
+
+        mine = (holder, rfc3339())
+        what = f"{name} in {self.url}"
+        if not wait_until(attempt, limit_s=wait_s, what=what):
+            raise LockedError("{} is locked by {} since {}".format(what, *self._holders.get(name, ("nobody", "now"))))
+        try:
+            yield
+        finally:
+            with self._mutex:
+                del self._holders[name]
 
     def check_conditional_writes(self) -> None:
         """See `Store`: they always hold."""

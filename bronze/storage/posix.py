@@ -7,16 +7,22 @@ directory that is locked for as long as its owner lives tells whether the owner 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from bronze.errors import ConfigError, StoreError
+
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 #: Characters of `name` in the name of a temporary file; file systems allow 255 bytes in all.
 _MAX_NAME_CHARACTERS = 200
+#: Of creating what others remove at the same time.
+_MAX_ATTEMPTS = 1000
 
 
 def make_durable_directories(directory: Path) -> None:
@@ -24,9 +30,37 @@ def make_durable_directories(directory: Path) -> None:
     if directory.is_dir():
         return
     make_durable_directories(directory.parent)
-    with contextlib.suppress(FileExistsError):
+    try:
         directory.mkdir()
+    except FileExistsError:
+        if not directory.is_dir():  # a file, or a symbolic link to nothing
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory)) from None
+    else:
         sync_directory(directory.parent)
+
+
+def make_temporary_directory(directory: Path) -> None:
+    """Create `directory` when missing, in a durable parent; it need not be durable itself.
+
+    Raises:
+        ConfigError: something else is there. A symbolic link is not followed: files are removed in such directories.
+    """
+    for _ in range(_MAX_ATTEMPTS):
+        try:
+            found = directory.lstat().st_mode
+        except FileNotFoundError:
+            make_durable_directories(directory.parent)
+            with contextlib.suppress(FileExistsError):
+                directory.mkdir()
+            continue
+        if not stat.S_ISDIR(found):
+            kind = "a symbolic link" if stat.S_ISLNK(found) else "not a directory"
+            raise ConfigError(
+                f"{directory} is {kind}; it must be a directory of its own, because leftovers of dead runs are removed"
+                " in it: remove it or move it away"
+            )
+        return
+    raise StoreError(f"{directory} cannot be created: others keep removing it")
 
 
 def sync_directory(directory: Path) -> None:

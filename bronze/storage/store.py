@@ -155,6 +155,23 @@ class Store(Protocol):
         """Exclude others that lock `prefix`, waiting for them, if the store `supports_locking`; else do nothing."""
         ...
 
+    def exclusive(self, name: str, *, holder: str, wait_s: float) -> AbstractContextManager[None]:
+        """Exclude others that ask for the same `name`, for as long as a whole run, if the store `supports_locking`.
+
+        Where it does not, the block begins at once and excludes nobody. Not reentrant. The lock ends with the process.
+        It has nothing to do with `lock`.
+
+        Args:
+            name: what is protected, such as a chain; any text.
+            holder: who asks (host, process, user, command, run), as others are told that have to wait.
+            wait_s: seconds to wait for the present holder; 0 gives up at once (within half a second).
+
+        Raises:
+            LockedError: another one holds it; says who, and since when.
+            RunStoppedError: the process was asked to stop while it waited (`bronze.waiting`).
+        """
+        ...
+
     def check_conditional_writes(self) -> None:
         """Check that the store honours conditional writes; leaves nothing behind. Raises `ConfigError`."""
         ...

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from bronze.job.stop_signal import StopSignal
+from bronze.waiting import stop_waits_when
 
 _LOG = logging.getLogger(__name__)
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -72,7 +73,8 @@ def stop_on_signals(stop: StopSignal) -> Iterator[SignalWatch]:
     watcher = threading.Thread(target=follow, name="signals", daemon=True)
     watcher.start()
     try:
-        yield watch
+        with stop_waits_when(lambda: watch.status is not None):
+            yield watch
     finally:
         os.write(writer, b"\0")
         watcher.join()

@@ -16,6 +16,7 @@ from bronze.errors import (
     DeliveryError,
     DeliveryRejectedError,
     LakeError,
+    LockedError,
     StoreError,
     XdrError,
     is_transient,
@@ -24,7 +25,7 @@ from bronze.errors import (
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, BronzeError)]
 TRANSIENT = {StoreError, CatalogUnavailableError, DeliveryError}
-STOPPING = {CatalogError, CatalogUnavailableError, DeliveryError, DeliveryRejectedError}
+STOPPING = {CatalogError, CatalogUnavailableError, DeliveryError, DeliveryRejectedError, LockedError}
 
 
 def make(kind: type[BronzeError]) -> BronzeError:

@@ -133,6 +133,11 @@ class ObjectStore:
             checked_key(prefix)
         yield
 
+    @contextlib.contextmanager
+    def exclusive(self, name: str, *, holder: str, wait_s: float) -> Iterator[None]:
+        """Exclude nobody, like `lock`."""
+        yield
+
     def check_conditional_writes(self) -> None:
         """See `Store`; only a warning with `StorageLocation.allow_unconditional`."""
         check_conditional_writes(self.bucket)

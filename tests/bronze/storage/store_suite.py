@@ -17,7 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError, StoreError, is_transient
+from bronze.errors import (
+    LockedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StoreError,
+    is_transient,
+)
 from bronze.storage.store import TEMPORARY, Change, ListEntry, Store, checked_key, join
 
 Opener = Callable[[], Store]
@@ -410,6 +417,44 @@ class StoreSuite:
             fail()
         with open_store().lock("a"):
             pass
+
+    def test_exclusive_name_has_one_holder(self, open_store: Opener) -> None:
+        with open_store().exclusive("a/chain", holder="run 1 (operator)", wait_s=0):
+            if not open_store().supports_locking:
+                with open_store().exclusive("a/chain", holder="run 2", wait_s=0):
+                    return  # nobody is excluded
+            with (
+                pytest.raises(LockedError, match=r"a/chain in .* is locked by run 1 \(operator\) since \d{4}-"),
+                open_store().exclusive("a/chain", holder="run 2", wait_s=0),
+            ):
+                raise AssertionError("both hold it")
+            with open_store().exclusive("another", holder="run 2", wait_s=0), open_store().lock("a/chain"):
+                assert open_store().remove_leftovers() == []
+        with open_store().exclusive("a/chain", holder="run 3", wait_s=0):
+            pass
+        assert keys_of(open_store()) == []
+
+    def test_exclusive_waits_for_the_holder(self, open_store: Opener) -> None:
+        if not open_store().supports_locking:
+            return
+        counts = [0, 0]
+
+        def run(racer: int) -> None:
+            with open_store().exclusive("chain", holder=f"run {racer}", wait_s=30):
+                counts[0] += 1
+                counts[1] = max(counts)
+                open_store().create(f"{racer}", b"x")
+                counts[0] -= 1
+
+        assert race(6, run) == [None] * 6
+        assert counts == [0, 1]
+        assert keys_of(open_store()) == list("012345")
+
+    @pytest.mark.parametrize("name", ["", "..", "a\nb", "ü/" * 200, "\ud800"])
+    def test_exclusive_takes_any_name(self, open_store: Opener, name: str) -> None:
+        with open_store().exclusive(name, holder="x", wait_s=0):
+            pass
+        assert keys_of(open_store()) == []
 
     @pytest.mark.parametrize("key", BAD_KEYS)
     def test_invalid_keys_are_refused(self, store: Store, key: str) -> None:
