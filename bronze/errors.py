@@ -6,7 +6,7 @@
     ├── ConfigError                    the settings, or what they refer to, are not usable (exit status 2)
     ├── DataError                      an input is invalid
     │   ├── LakeError                  a lake's layout or one of its objects is missing or mislabelled
-    │   ├── FrameError                 an object is not exactly one complete zstd frame
+    │   ├── FrameError                 an object is not whole zstd frames and nothing else
     │   ├── XdrError                   bytes are not well-formed XDR of the expected type
     │   ├── VerificationError          a hash, link, sequence number or protocol version does not hold
     │   └── StateError                 a manifest, checkpoint, event file or chain is damaged or inconsistent
@@ -74,7 +74,7 @@ class LakeError(DataError):
 
 
 class FrameError(DataError):
-    """An object is not exactly one complete zstd frame within the size limit."""
+    """An object is not one or more whole zstd frames and nothing else, or decodes to more than allowed."""
 
 
 class XdrError(DataError):

@@ -246,7 +246,7 @@ DAMAGES = [
         "truncated zstd frame: {size} bytes, expected {expected}",
     ),
     Damage("bytes follow the frame", followed_by_bytes, 20, "4 bytes follow the zstd frame"),
-    Damage("a second frame follows", two_frames, 20, "bytes follow the zstd frame"),
+    Damage("the batch follows again in a second frame", two_frames, 20, "bytes follow the last ledger, 20, expected 0"),
     Damage("bytes follow the batch", followed_by_bytes_within_the_frame, 20, "4 bytes follow the last ledger, 20"),
     Damage("the batch ends early", cut_within_the_frame, 20, "malformed XDR at byte"),
     Damage(

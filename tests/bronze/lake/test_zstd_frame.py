@@ -1,8 +1,9 @@
-"""One whole zstd frame and nothing but it: what is decoded, and every class of damage."""
+"""A whole zstd stream and nothing but it: what is decoded, and every class of damage."""
 
 from __future__ import annotations
 
 import struct
+import time
 import tracemalloc
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bronze.errors import FrameError
-from bronze.lake.zstd_frame import DecodeBuffer, frame_end
+from bronze.lake.zstd_frame import MAX_PARTS, DecodeBuffer, frame_end
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 MAX = 1 << 20
@@ -41,6 +42,10 @@ def by_hand(*blocks: bytes, descriptor: int = 0, header: bytes = b"\x38") -> byt
     return MAGIC + bytes([descriptor]) + header + b"".join(blocks)
 
 
+def skippable(content: bytes, *, kind: int = 0, size: int | None = None) -> bytes:
+    return struct.pack("<II", 0x184D2A50 + kind, len(content) if size is None else size) + content
+
+
 def decode(data: bytes, max_object: int = MAX, capacity: int = 16) -> bytes:
     buffer = DecodeBuffer(capacity, max_object)
     end = buffer.decode(data, 0)  # `view` may be another one from here on
@@ -62,6 +67,44 @@ def test_empty_blocks_do_not_end_a_frame() -> None:
     )
 
 
+@given(st.lists(st.tuples(st.binary(max_size=300), st.integers(-1, 15), st.booleans(), st.booleans())))
+def test_several_frames_are_one_stream(parts: list[tuple[bytes, int, bool, bool]]) -> None:
+    made = [
+        skippable(content, kind=kind) if kind >= 0 else frame(content, checksum=checksum, sized=sized)
+        for content, kind, checksum, sized in [*parts, (TEXT, -1, True, True)]
+    ]
+    assert decode(b"".join(made)) == b"".join(content for content, kind, *_ in parts if kind < 0) + TEXT
+    assert decode(b"".join(made[::-1])) == TEXT + b"".join(content for content, kind, *_ in parts[::-1] if kind < 0)
+
+
+def test_frames_of_many_blocks_are_one_stream() -> None:
+    assert decode(frame(NOISE) + skippable(bytes(70_000)) + frame(NOISE, sized=False)) == NOISE + NOISE
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        skippable(b""),
+        by_hand(block(RAW, 0, last=True)),
+        frame(b""),
+        by_hand(block(RAW, 0) * 99, block(RAW, 0, last=True)),
+    ],
+    ids=["skippable", "empty", "checksummed", "of 100 blocks"],
+)
+def test_too_many_frames_are_refused(part: bytes) -> None:
+    data = part * (MAX_PARTS // 100 + 1) * (1 if len(part) > 300 else 100) + frame(TEXT)
+    with pytest.raises(FrameError, match=f"more than {MAX_PARTS} zstd blocks and frames"):
+        decode(data)
+
+
+def test_too_many_blocks_are_refused_at_once() -> None:
+    data = by_hand(block(RAW, 0) * 20_000_000, block(RAW, 0, last=True))
+    begin = time.process_time()
+    with pytest.raises(FrameError, match=f"more than {MAX_PARTS} zstd blocks and frames up to byte"):
+        decode(data)
+    assert time.process_time() - begin < 5  # walking all of them takes 19 s
+
+
 @given(st.binary(max_size=5000), st.booleans(), st.booleans())
 def test_frame_end_is_found_whatever_follows(content: bytes, checksum: bool, sized: bool) -> None:
     data = frame(content, checksum=checksum, sized=sized)
@@ -76,11 +119,22 @@ def test_frame_end_is_found_whatever_follows(content: bytes, checksum: bool, siz
         (lambda data: b"", "object is empty"),
         # a byte more, as a botched upload leaves it; zstandard would ignore it
         (lambda data: data + b"\0", r"1 bytes follow the zstd frame, which ends at byte \d+ of \d+"),
-        # two frames: a decoder may take the first only, or join both
-        (lambda data: data + data, "bytes follow the zstd frame"),
-        # a skippable frame behind, or before
-        (lambda data: data + struct.pack("<II", 0x184D2A50, 3) + b"abc", "11 bytes follow the zstd frame"),
-        (lambda data: struct.pack("<II", 0x184D2A50, 3) + b"abc" + data, "not a zstd frame: begins with 502a4d18"),
+        # behind two frames, and behind a skippable one; half a magic number of another frame
+        (lambda data: data + data + b"\0" * 7, r"7 bytes follow the zstd frame, which ends at byte \d+ of \d+"),
+        (lambda data: data + skippable(b"abc") + b"\0", "1 bytes follow the zstd frame"),
+        (lambda data: data + MAGIC[:3], "3 bytes follow the zstd frame"),
+        # a second frame, and skippable ones, that are cut off
+        (lambda data: data + data[:-1], r"truncated zstd frame: \d+ bytes, expected \d+"),
+        (lambda data: data + MAGIC, "end inside the frame header"),
+        (lambda data: data + skippable(b"abc")[:-1], r"truncated skippable zstd frame: \d+ bytes, expected \d+"),
+        (lambda data: data + skippable(b"")[:-1], "truncated skippable zstd frame: .* end inside its header"),
+        (lambda data: skippable(b"abc", size=0xFFFFFFFF) + data, "truncated skippable zstd frame"),
+        # skippable frames alone, and magic numbers next to theirs
+        (lambda data: skippable(b"abc") * 2, "no zstd frame but skippable ones"),
+        (lambda data: struct.pack("<II", 0x184D2A60, 0) + data, "not a zstd frame: begins with 602a4d18"),
+        # the second frame's reserved bit, its checksum
+        (lambda data: data + data[:4] + bytes([data[4] | 8]) + data[5:], "reserved bit"),
+        (lambda data: data + data[:-1] + bytes([data[-1] ^ 1]), "corrupt zstd frame"),
         # something else: gzip, the ledger itself, half a magic number
         (lambda data: b"\x1f\x8b\x08\x00" + data, "not a zstd frame: begins with 1f8b0800, expected 28b52ffd"),
         (lambda data: TEXT, "not a zstd frame"),
@@ -163,6 +217,36 @@ def test_zstd_bomb_is_refused_in_little_memory(bomb: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 4 * MAX
+
+
+def test_bomb_of_blocks_never_doubles_memory() -> None:
+    # the blocks are compressed, so that only decoding tells their size
+    packed = frame(b"ab" * (1 << 16), checksum=False, sized=False)
+    first, size = 6, len(packed) - 9  # behind the header, before the empty last block
+    assert (packed[first] >> 1 & 3, packed[-3:]) == (COMPRESSED, block(RAW, 0, last=True))
+    many = packed[:first] + packed[first : first + size] * 5_000 + block(RAW, 0, last=True)
+    limit = 64 * MAX
+    tracemalloc.start()
+    try:
+        with pytest.raises(FrameError, match=f"decodes to more than {limit} bytes"):
+            decode(many, limit)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < limit + 2 * MAX
+
+
+def test_stated_blocks_beyond_limit_allocate_nothing() -> None:
+    bomb = by_hand(block(RLE, 131_072, b"x") * 24_000, block(RLE, 131_072, b"x", last=True))
+    assert len(bomb) < 98_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(FrameError, match=f"decodes to more than {1 << 30} bytes"):
+            decode(bomb, 1 << 30)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < MAX
 
 
 def test_growing_buffer_keeps_earlier_bytes() -> None:
