@@ -10,6 +10,8 @@ directory. Names begin with the start subtracted from 2^32 - 1, in hexadecimal, 
 'FFFFFD7F--640-1279/FFFFFD7F--640-703.xdr.zst'
 >>> LakeLayout(ledgers_per_file=10, files_per_directory=1).key(15)
 'FFFFFFF5--10-19.xdr.zst'
+
+Ends are cut off at 2^32 - 1; a file of one ledger has no end in its name.
 """
 
 from __future__ import annotations
@@ -74,9 +76,9 @@ class LakeLayout:
         """Key, relative to the lake's root, of the object that holds `ledger`."""
         if not 0 <= ledger <= MAX_LEDGER:
             raise ValueError(f"ledger {ledger} is not in 0..{MAX_LEDGER}")
-        start = self.file_start(ledger)
-        end = "" if self.ledgers_per_file == 1 else f"-{self.file_end(ledger)}"
-        return f"{self.directory(ledger)}{MAX_LEDGER - start:08X}--{start}{end}.xdr.{self.extension}"
+        start, end = self.file_start(ledger), self.file_end(ledger)
+        to = "" if start == end else f"-{end}"
+        return f"{self.directory(ledger)}{MAX_LEDGER - start:08X}--{start}{to}.xdr.{self.extension}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ to agree; ``.config.json`` is optional, as older lakes have none.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from bronze.storage.store import Store
 CONFIG_KEY = ".config.json"
 #: A lake's configuration is a few lines; more than this is something else.
 _MAX_CONFIG_BYTES = 64 * 1024
+_VERSION = re.compile(r"1(\.[0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ def open_lake(store: Store, options: LakeOptions) -> Lake:
     """
     config = _read_config(store)
     _check_network(store, options, config.passphrase)
-    sample = next((_Sample(key, name) for key, name in list_objects(store)), None)
+    sample = _find_sample(store)
 
     def resolve(name: str, configured: int | None, stated: int | None, detect: Callable[[_Sample], int]) -> int:
         return _resolve(store, name, configured, stated, sample, detect)
@@ -85,6 +87,17 @@ def open_lake(store: Store, options: LakeOptions) -> Lake:
     return Lake(store, layout, config.passphrase)
 
 
+def _find_sample(store: Store) -> _Sample | None:
+    """The newest object whose name and directory are not cut off at the last ledger there can be, else the newest."""
+    newest = None
+    for key, name in list_objects(store):
+        directory = parse_directory(key.rpartition("/")[0])
+        if MAX_LEDGER not in (name.end, directory.end if directory else 0):
+            return _Sample(key, name)
+        newest = newest or _Sample(key, name)
+    return newest
+
+
 def _read_config(store: Store) -> _LakeConfig:
     try:
         return read_json_object(
@@ -95,8 +108,11 @@ def _read_config(store: Store) -> _LakeConfig:
 
 
 def _parse_config(document: dict[str, Any]) -> _LakeConfig:
-    compression = document.get("compression", "zstd")
-    if compression != "zstd":
+    version = document.get("version")
+    if version is not None and not _VERSION.fullmatch(str(version)):
+        raise ValueError(f"version is {version!r}, this program reads 1.x: a newer bronze-copier may read it")
+    compression = document.get("compression")
+    if compression not in (None, "zstd", "zst"):
         raise ValueError(f"compression is {compression!r}, only 'zstd' is supported")
     passphrase = document.get("networkPassphrase")
     if passphrase is not None and not isinstance(passphrase, str):

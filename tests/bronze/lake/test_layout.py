@@ -30,6 +30,10 @@ from bronze.stellar import MAX_LEDGER
         # the last ledger there can be: ends are clamped at 2^32 - 1
         (LakeLayout(1, 64000), MAX_LEDGER, "0000D7FF--4294912000-4294967295/00000000--4294967295.xdr.zst"),
         (LakeLayout(10, 1), MAX_LEDGER, "00000005--4294967290-4294967295.xdr.zst"),
+        # whose file may hold it alone: then its name has no end, whatever K is
+        (LakeLayout(3, 1), MAX_LEDGER, "00000000--4294967295.xdr.zst"),
+        (LakeLayout(3, 1), MAX_LEDGER - 1, "00000003--4294967292-4294967294.xdr.zst"),
+        (LakeLayout(5, 10), MAX_LEDGER, "0000002D--4294967250-4294967295/00000000--4294967295.xdr.zst"),
     ],
 )
 def test_key_of_a_ledger(layout: LakeLayout, ledger: int, key: str) -> None:
@@ -38,7 +42,7 @@ def test_key_of_a_ledger(layout: LakeLayout, ledger: int, key: str) -> None:
 
 layouts = st.builds(
     LakeLayout,
-    st.sampled_from([1, 2, 10, 64, 1000]),
+    st.sampled_from([1, 2, 3, 10, 64, 1000]),
     st.sampled_from([1, 2, 10, 64000]),
     st.sampled_from(["zst", "zstd"]),
 )

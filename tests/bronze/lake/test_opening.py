@@ -13,7 +13,7 @@ from bronze.errors import BronzeError, ConfigError, LakeError
 from bronze.lake.lake import NewestObject
 from bronze.lake.layout import LakeLayout
 from bronze.lake.opening import LakeOptions, open_lake
-from bronze.stellar import PASSPHRASES
+from bronze.stellar import MAX_LEDGER, PASSPHRASES
 from bronze.storage.local import LocalStore
 from pipeline.sample import STANDALONE_PASSPHRASE
 from tests.bronze.lake.conftest import keys, make_lake
@@ -117,6 +117,11 @@ def test_empty_lake_takes_layout_from_settings(tmp_path: Path) -> None:
         (config(batchesPerPartition=1.5), [], STANDALONE, LakeError, "batchesPerPartition is 1.5"),
         (config(batchesPerPartition=1 << 32), [], STANDALONE, LakeError, "batchesPerPartition is 4294967296"),
         (config(networkPassphrase=7), [], STANDALONE, LakeError, "networkPassphrase is 7, expected str"),
+        (config(version="2.0"), [], STANDALONE, LakeError, "version is '2.0', this program reads 1.x: a newer"),
+        (config(version="10"), [], STANDALONE, LakeError, "version is '10'"),
+        (config(version="1.0-beta"), [], STANDALONE, LakeError, "version is '1.0-beta'"),
+        (config(version=2), [], STANDALONE, LakeError, "version is 2, this program reads 1.x"),
+        (config(version=""), [], STANDALONE, LakeError, "version is ''"),
         (config(compression="gzip"), [], STANDALONE, LakeError, "compression is 'gzip', only 'zstd' is supported"),
     ],
 )  # fmt: skip
@@ -156,6 +161,10 @@ def test_contradictory_lakes_are_refused(
         ),
         (config(networkName="x", version=None), STANDALONE),
         (config(ledgersPerBatch=None), STANDALONE),
+        # any version 1, and the extension's name for the compression
+        (config(version="1.0", compression="zst"), STANDALONE),
+        (config(version="1.12.3", compression=None), STANDALONE),
+        (config(version="1"), STANDALONE),
     ],
 )
 def test_agreeing_lakes_open(tmp_path: Path, stated: object, expected: LakeOptions) -> None:
@@ -164,3 +173,14 @@ def test_agreeing_lakes_open(tmp_path: Path, stated: object, expected: LakeOptio
 
 def test_config_with_byte_order_mark_is_read(tmp_path: Path) -> None:
     open_lake(make_lake(tmp_path / "lake", keys(K1, 2, 3), b"\xef\xbb\xbf" + json.dumps(config()).encode()), STANDALONE)
+
+
+@pytest.mark.parametrize(
+    "layout", [LakeLayout(1, 64000), LakeLayout(3, 1), LakeLayout(10, 1), LakeLayout(10, 7)], ids=str
+)
+def test_layout_is_detected_at_the_last_ledger(tmp_path: Path, layout: LakeLayout) -> None:
+    # what is cut off at the last ledger there can be says nothing of the layout; what is older does
+    names = [*keys(layout, MAX_LEDGER - 20, MAX_LEDGER), layout.key(MAX_LEDGER - 70_000)]
+    lake = open_lake(make_lake(tmp_path / "lake", names), STANDALONE)
+    assert lake.layout == layout
+    assert lake.newest() == NewestObject(layout.key(MAX_LEDGER), MAX_LEDGER)
