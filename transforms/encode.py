@@ -1,4 +1,4 @@
-"""Encodes and publishes partitions, in parallel; what fails comes out under a tag of its own."""
+"""Encodes and publishes partitions, in parallel; failures have an output of their own."""
 
 import functools
 import itertools
@@ -31,69 +31,69 @@ Attempt = Callable[[], PartitionSummary]
 class EncodePartition(beam.DoFn):
     """``(PartitionKey, [BatchFiles])`` to ``(chain, PartitionSummary)``; failures go to `FAILED`.
 
-    One partition's failure never stops another: whatever goes wrong is caught, named and reported.
+    The failure of one partition never stops another: every error is caught and reported.
 
-    Publishing on an object store is a dozen requests one after the other, each of which waits. So there a partition is
-    published by a thread of its own while the next one is encoded, and comes out behind that one, or with the bundle's
-    end: no bundle is done before all of its partitions are.
+    Publishing on an object store is a dozen requests one after the other, each of which waits for its answer. So there
+    a partition is published by a thread of its own while the next one is encoded. It is output after that one, or at
+    the end of the bundle: no bundle ends before all of its partitions are published.
     """
 
     def __init__(self, job: CopyJob) -> None:
         self._job = job
-        self._publisher: PartitionCopier | None = None
+        self._copier: PartitionCopier | None = None
         self._publish_pool: ThreadPoolExecutor | None = None
         self._in_flight: Callable[[], Any] | None = None
 
     def setup(self) -> None:
-        """Open lake and destination, and get the decode buffer, once for each worker."""
-        self._publisher = Connections(self._job, Secrets.for_worker(self._job.run.run_id)).copier()
-        if self._publisher.dataset.is_remote and not self._job.run.dry_run:
+        """Open lake and dataset and allocate the decode buffer, once for each worker."""
+        self._copier = Connections(self._job, Secrets.for_worker(self._job.run.run_id)).copier()
+        if self._copier.dataset.is_remote and not self._job.run.dry_run:
             self._publish_pool = ThreadPoolExecutor(1, thread_name_prefix="publish")
 
     def start_bundle(self) -> None:
-        """Forget what a bundle that failed has left: its partitions come again."""
+        """Forget what a failed bundle left: the runner retries its partitions."""
         self._in_flight = None
 
     def process(self, element: tuple[PartitionKey, Iterable[BatchFiles]]) -> Iterator[Any]:
-        """Publish one partition, or encode it and give out the one before it."""
+        """Publish one partition; on an object store encode it, and output the one before it."""
         key, spans = element
-        publisher = self._publisher
-        assert publisher is not None
+        copier = self._copier
+        assert copier is not None
         era, partition = self._job.era(key.chain), key.partition
         files = [start for span in sorted(spans) for start in span.starts()]
 
         def attempt() -> PartitionSummary:
-            copy = publisher.dry_run if self._job.run.dry_run else publisher.copy
+            copy = copier.dry_run if self._job.run.dry_run else copier.copy
             return copy(era, partition, files)
 
         attempts: Iterator[Attempt] = itertools.repeat(attempt)
         if self._publish_pool is None:
             yield self._outcome(key, attempts)
             return
-        # Further attempts are made when it is its turn to come out: the encoder is free then.
+        # Further attempts are made when the partition is to be output: the encoder is free then.
         attempts = itertools.chain([self._begin(self._publish_pool, era, partition, files)], attempts)
         before, self._in_flight = self._in_flight, functools.partial(self._outcome, key, attempts)
         if before is not None:
             yield before()
 
     def finish_bundle(self) -> Iterator[Any]:
-        """Give out the last partition."""
+        """Output the last partition."""
         last, self._in_flight = self._in_flight, None
         if last is not None:
             yield _as_bundle_end_output(last())
 
     def teardown(self) -> None:
-        """End the threads."""
+        """End the threads of publishing and reading ahead."""
         if self._publish_pool is not None:
             self._publish_pool.shutdown()
-        if self._publisher is not None:
-            self._publisher.encoder.close()
+        if self._copier is not None:
+            self._copier.encoder.close()
 
     def _begin(self, pool: ThreadPoolExecutor, era: Era, partition: Partition, files: list[int]) -> Attempt:
-        """Encode a partition and have it published; what is returned waits for that, and raises what went wrong."""
-        assert self._publisher is not None
+        """Encode a partition and publish it in the pool; the result waits for that, and raises the error of either."""
+        assert self._copier is not None
         try:
-            finish = self._publisher.start(era, partition, files)
+            finish = self._copier.start(era, partition, files)
         except Exception as error:
             _release_frames(error)
             failed: Future[PartitionSummary] = Future()
@@ -101,11 +101,11 @@ class EncodePartition(beam.DoFn):
             return failed.result
         try:
             return pool.submit(finish).result
-        except RuntimeError:  # no thread is to be had: it is published when it is its turn
+        except RuntimeError:  # no thread can be started: it is published when it is to be output
             return finish
 
     def _outcome(self, key: PartitionKey, attempts: Iterator[Attempt]) -> Any:
-        """What became of a partition when the attempts are over."""
+        """The output for a partition, after as many attempts as the retry policy allows."""
 
         def attempt() -> PartitionSummary:
             return next(attempts)()
@@ -120,14 +120,14 @@ class EncodePartition(beam.DoFn):
 
 
 def _release_frames(error: BaseException | None) -> None:
-    """Free what the frames that `error` came through hold: buffers, which the next partition needs anew."""
+    """Release the local variables of the frames in the traceback of `error`: buffers, which would double the memory."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 
 
 def _as_bundle_end_output(outcome: Any) -> Any:
-    """`outcome` as a bundle's end gives it out."""
+    """Wrap `outcome` for output by `finish_bundle`, which must name window and timestamp."""
     if isinstance(outcome, beam.pvalue.TaggedOutput):
         return beam.pvalue.TaggedOutput(outcome.tag, _as_bundle_end_output(outcome.value))
     window = GlobalWindow()

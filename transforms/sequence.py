@@ -1,7 +1,7 @@
 """Commits partitions to their chain in ledger order: the single-key stateful step at the graph's end.
 
-A summary that continues the chain is committed at once, and all that wait right behind it; one that lies
-behind a gap waits in the state. What still waits when the input ends is reported.
+A partition that continues the chain is committed at once, and with it all that wait directly after it; one that lies
+after a gap waits in the state. Partitions that still wait when the input ends are reported as pending.
 """
 
 from collections.abc import Iterator
@@ -25,16 +25,16 @@ PENDING = "pending"
 REFUSED = "refused"
 
 
-def _passes(error: BaseException) -> bool:
-    """Whether a commit is worth trying again; a delivery was tried patiently enough by itself."""
+def _is_retryable(error: BaseException) -> bool:
+    """Whether to retry a commit; the delivery of an event has retried by itself."""
     return is_transient(error) and not isinstance(error, DeliveryError)
 
 
 class SequencePartitions(beam.DoFn):
-    """``(chain, PartitionSummary)`` to `CommittedPartition`; `PENDING` takes what waits, `REFUSED` what fails.
+    """``(chain, PartitionSummary)`` to `CommittedPartition`; `PENDING` outputs what waits, `REFUSED` what fails.
 
-    The state only orders: what is committed is decided by the files (`bronze.commit.sequencer`), so a bundle that
-    is tried again commits nothing twice.
+    The state only orders. What is committed is decided by the files (`bronze.commit.sequencer`), so a retried bundle
+    commits nothing twice.
     """
 
     WAITING = BagStateSpec("waiting", PartitionSummaryCoder())
@@ -60,7 +60,7 @@ class SequencePartitions(beam.DoFn):
         blocked: Any = beam.DoFn.StateParam(BLOCKED),
         end: Any = beam.DoFn.TimerParam(END),
     ) -> Iterator[Any]:
-        """Commit the partition and what it frees, or let it wait."""
+        """Commit the partition and those that waited for it, or let it wait."""
         chain, summary = element
         end.set(GlobalWindow().max_timestamp())
         known = next_ledger.read()
@@ -97,7 +97,7 @@ class SequencePartitions(beam.DoFn):
         next_ledger: Any = beam.DoFn.StateParam(NEXT),
         blocked: Any = beam.DoFn.StateParam(BLOCKED),
     ) -> Iterator[Any]:
-        """Name what the chain did not reach."""
+        """Report the partitions that the chain did not reach."""
         reason = blocked.read() or ""
         for left in sorted(waiting.read(), key=lambda waits: waits.partition):
             pending = PendingPartition(
@@ -116,7 +116,7 @@ class SequencePartitions(beam.DoFn):
         return self._job.run.retry.call(
             f"commit of {summary.chain} {summary.partition}",
             lambda: sequencer.commit(summary, positions.pop() if positions else None),
-            _passes,
+            _is_retryable,
         )
 
     def _sequencer(self, chain: str) -> Sequencer:

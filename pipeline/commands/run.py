@@ -98,6 +98,6 @@ def _copy(settings: Settings, prepared: Prepared, beam_options: Sequence[str]) -
     from pipeline.launch.session import ChainSession
     from pipeline.telemetry.totals import Finished, Totals
 
-    session = ChainSession(prepared.connections)
+    session = ChainSession(prepared.connections, prepared.positions)
     session.open()
     return Finished(Totals(outstanding=session.close()), 0.0)

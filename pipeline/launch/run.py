@@ -44,7 +44,7 @@ def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished
         default_partitions=runner.default_wave(is_remote=dataset.is_remote),
     )
     started = time.monotonic()
-    session = ChainSession(prepared.connections)
+    session = ChainSession(prepared.connections, prepared.positions)
     with scratch() as folder:
         control = runner.control_location(folder)
         job = replace(job, run=replace(job.run, stop=control, threads=runner.threads_per_partition(planned)))

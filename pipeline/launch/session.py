@@ -7,9 +7,10 @@ missed while the catalog or the endpoint could not be reached.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from bronze.catalog.catalog import Catalog
+from bronze.commit.position import ChainPosition
 from bronze.commit.reconcile import reconcile
 from bronze.commit.recovery import restore
 from bronze.errors import CatalogError
@@ -26,10 +27,12 @@ class ChainSession:
 
     Args:
         connections: of the launching process; the thread that opens the session does everything else too.
+        positions: where each era's chain continued when the run was prepared, in the order of the job's eras.
     """
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, positions: Sequence[ChainPosition]) -> None:
         self._connections = connections
+        self._positions = positions
         self._job = connections.job
         self._catalog: Catalog | None = None if self._job.run.dry_run else connections.catalog()
 
@@ -47,7 +50,8 @@ class ChainSession:
         for era in self._job.eras:
             self._restore(era)
         if is_reached:
-            self._with_catalog(self._reconcile)
+            # What others have committed since is theirs to record, and looked for once more at the end.
+            self._with_catalog(lambda: self._reconcile(self._positions))
 
     def record_failures(self, failures: Iterable[PartitionFailure]) -> None:
         """Record partitions that could not be published, and why. Raises `CatalogError` when the catalog is strict."""
@@ -72,7 +76,7 @@ class ChainSession:
         outstanding = []
         if self._catalog is not None:
             try:
-                self._reconcile()
+                self._reconcile([self._connections.sequencer(era).position() for era in self._job.eras])
             except CatalogError as error:
                 outstanding.append(f"rows not yet recorded in the catalog: {error}")
             self._catalog.close()
@@ -81,7 +85,7 @@ class ChainSession:
         return outstanding
 
     def _with_catalog(self, act: Callable[[], None]) -> bool:
-        """Act; return whether the catalog could be used. Raises `CatalogError` when the catalog is strict."""
+        """Call `act`; return whether the catalog could be used. Raises `CatalogError` when the catalog is strict."""
         if self._catalog is None:
             return False
         try:
@@ -90,7 +94,7 @@ class ChainSession:
         except CatalogError as error:
             if self._job.chain.catalog_strict:
                 raise
-            _LOG.warning("%s; the copy goes on, its rows are written later (catalog.strict is false)", error)
+            _LOG.warning("%s; the copy continues, its rows are written later (catalog.strict is false)", error)
             return False
 
     def _lock(self) -> None:
@@ -102,11 +106,12 @@ class ChainSession:
         at = self._connections
         restore(era, at.dataset(), at.event_log(era), at.checkpoint(era), at.downstream())
 
-    def _reconcile(self) -> None:
+    def _reconcile(self, positions: Sequence[ChainPosition]) -> None:
         assert self._catalog is not None
-        for era in self._job.eras:
-            at = self._connections
-            next_ledger = at.sequencer(era).position().next_ledger
-            missed = reconcile(era, at.dataset(), at.event_log(era), self._catalog, at.lineage_context(), next_ledger)
+        at = self._connections
+        for era, position in zip(self._job.eras, positions, strict=True):
+            missed = reconcile(
+                era, at.dataset(), at.event_log(era), self._catalog, at.lineage_context(), position.next_ledger
+            )
             if missed:
                 _LOG.info("recorded %d partitions of %s that the catalog lacked", len(missed), era.chain)

@@ -1,9 +1,8 @@
 """Stopping on SIGTERM and SIGINT: the first lets what is being committed end, the second ends at once.
 
-Whichever thread a signal arrives in, its number is written to a pipe at once, and a thread of its own reads
-it there: the main thread may be waiting inside the runner. The signals are blocked in the main thread, and so
-in the worker processes, which inherit that: Ctrl-C at a terminal goes to all processes of a run and stops it
-in order.
+Whichever thread a signal arrives in, its number is written to a pipe at once, and a thread of its own reads it there:
+the main thread may be waiting inside the runner. The signals are blocked in the main thread, and so in the worker
+processes, which inherit that: Ctrl-C at a terminal goes to all processes of a run, and still stops it in order.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from bronze.errors import StoreError
 from bronze.job.stop_signal import StopSignal
 from bronze.waiting import stop_waits_when
 
@@ -42,7 +42,10 @@ class SignalWatch:
         if self.status is not None:
             os._exit(128 + number)
         self.status = 128 + number
-        self._stop.request()
+        try:
+            self._stop.request()
+        except (StoreError, OSError) as error:
+            _LOG.warning("workers cannot be told to stop, so the run stops after its current wave: %s", error)
         _LOG.warning(
             "%s: what is being committed is finished, what is being encoded is given up; a second signal ends at once",
             signal.Signals(number).name,
@@ -87,4 +90,4 @@ def stop_on_signals(stop: StopSignal) -> Iterator[SignalWatch]:
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:
-    """What Python does in the main thread, some time later; the watcher has acted by then."""
+    """The handler that Python calls in the main thread some time later; the watcher has acted by then."""
