@@ -53,7 +53,7 @@ def test_partition_is_published_from_unordered_files(job: CopyJob) -> None:
     assert connect(job).dataset().find_manifest(ERA, Partition(8, 15)) is not None
 
 
-def test_a_bundle_that_is_tried_again_changes_nothing(job: CopyJob) -> None:
+def test_retried_bundle_changes_nothing(job: CopyJob) -> None:
     ((_, first),) = publish(job, 8, 15, BatchFiles(8, 12, 4))
     ((_, again),) = publish(job, 8, 15, BatchFiles(8, 12, 4))
     assert (again.outcome, again.checksum) == (Outcome.SKIPPED, first.checksum)
@@ -84,7 +84,7 @@ def test_partition_with_wrong_files_fails(spans: list[BatchFiles], says: str, jo
         pytest.param(MemoryError("4 GB"), "MemoryError", 1, id="no memory"),
     ],
 )
-def test_what_fails_is_named_and_stops_no_other(
+def test_failure_is_reported_and_stops_no_other(
     error: Exception, kind: str, calls: int, tmp_path: Path, job: CopyJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[Partition] = []
@@ -97,8 +97,8 @@ def test_what_fails_is_named_and_stops_no_other(
         return real(self, era, partition, files)
 
     monkeypatch.setattr(PartitionCopier, "copy", publisher)
-    patient = make_job(tmp_path, eras=(ERA,), layout=job.source.layout, run={"retry": RetryPolicy(3, 1)})
-    stage = EncodePartition(patient)
+    retrying = make_job(tmp_path, eras=(ERA,), layout=job.source.layout, run={"retry": RetryPolicy(3, 1)})
+    stage = EncodePartition(retrying)
     stage.setup()
 
     (failed,) = stage.process((PartitionKey(ERA.chain, Partition(8, 15)), [BatchFiles(8, 12, 4)]))
@@ -112,7 +112,7 @@ def test_what_fails_is_named_and_stops_no_other(
     assert good.outcome is Outcome.WRITTEN
 
 
-def test_a_dry_run_measures_and_writes_nothing(tmp_path: Path, job: CopyJob) -> None:
+def test_dry_run_writes_nothing(tmp_path: Path, job: CopyJob) -> None:
     dry = make_job(tmp_path, eras=(ERA,), layout=job.source.layout, run={"dry_run": True})
     ((_, measured),) = publish(dry, 8, 15, BatchFiles(8, 12, 4))
     assert measured.outcome is Outcome.DRY_RUN
@@ -121,7 +121,7 @@ def test_a_dry_run_measures_and_writes_nothing(tmp_path: Path, job: CopyJob) -> 
     assert (measured.checksum, measured.byte_size) == (written.checksum, written.byte_size)
 
 
-class Far:
+class RemoteStage:
     """A job to a bucket, and the partitions it publishes one behind the other."""
 
     def __init__(self, job: CopyJob) -> None:
@@ -143,9 +143,9 @@ class Far:
 
 
 @pytest.fixture
-def far(tmp_path: Path, job: CopyJob, gcs_bucket: str) -> Iterator[Far]:
+def remote(tmp_path: Path, job: CopyJob, gcs_bucket: str) -> Iterator[RemoteStage]:
     location = StorageLocation(f"gs://{gcs_bucket}/bronze")
-    made = Far(
+    made = RemoteStage(
         make_job(
             tmp_path,
             eras=(ERA_OF_FOUR,),
@@ -158,19 +158,19 @@ def far(tmp_path: Path, job: CopyJob, gcs_bucket: str) -> Iterator[Far]:
     made.stage.teardown()
 
 
-def test_remote_publish_overlaps_next_encode(far: Far) -> None:
-    assert far.process(8) == []
-    ((_, first),) = far.process(12)
+def test_remote_publish_overlaps_next_encode(remote: RemoteStage) -> None:
+    assert remote.process(8) == []
+    ((_, first),) = remote.process(12)
     assert (first.partition.start, first.outcome) == (8, Outcome.WRITTEN)
-    assert far.published(8)
-    (last,) = far.finish()
+    assert remote.published(8)
+    (last,) = remote.finish()
     assert (last.value[1].partition.start, last.value[1].outcome) == (12, Outcome.WRITTEN)
     assert last.timestamp == GlobalWindow().max_timestamp()
-    assert far.published(12)
-    assert far.finish() == []
+    assert remote.published(12)
+    assert remote.finish() == []
 
 
-def test_remote_partition_is_published_during_next_encode(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remote_partition_is_published_during_next_encode(remote: RemoteStage, monkeypatch: pytest.MonkeyPatch) -> None:
     real, begun = PartitionCopier.start, threading.Event()
 
     def begin(self: PartitionCopier, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
@@ -186,21 +186,21 @@ def test_remote_partition_is_published_during_next_encode(far: Far, monkeypatch:
         return waiting
 
     monkeypatch.setattr(PartitionCopier, "start", begin)
-    assert far.process(8) == []
-    ((_, first),) = far.process(12)
+    assert remote.process(8) == []
+    ((_, first),) = remote.process(12)
     assert first.outcome is Outcome.WRITTEN
 
 
-def test_remote_partition_without_thread_is_published_later(far: Far) -> None:
-    assert far.stage._publish_pool is not None
-    far.stage._publish_pool.shutdown()
-    assert far.process(8) == []
-    assert not far.published(8)
-    (last,) = far.finish()
+def test_remote_partition_without_thread_is_published_later(remote: RemoteStage) -> None:
+    assert remote.stage._publish_pool is not None
+    remote.stage._publish_pool.shutdown()
+    assert remote.process(8) == []
+    assert not remote.published(8)
+    (last,) = remote.finish()
     assert last.value[1].outcome is Outcome.WRITTEN
 
 
-def test_far_away_a_failure_keeps_no_buffers(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remote_failure_keeps_no_buffers(remote: RemoteStage, monkeypatch: pytest.MonkeyPatch) -> None:
     class Buffer:
         pass
 
@@ -215,13 +215,13 @@ def test_far_away_a_failure_keeps_no_buffers(far: Far, monkeypatch: pytest.Monke
             raise FrameError(f"{error}, in the object") from error
 
     monkeypatch.setattr(PartitionCopier, "start", begin)
-    assert far.process(8) == []
+    assert remote.process(8) == []
     assert kept[0]() is None
-    (failed,) = far.finish()
+    (failed,) = remote.finish()
     assert failed.value.value.message == "truncated, in the object"
 
 
-def test_failed_remote_publish_is_retried_in_turn(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_remote_publish_is_retried_in_turn(remote: RemoteStage, monkeypatch: pytest.MonkeyPatch) -> None:
     real, calls = PartitionCopier.start, dict.fromkeys((8, 12, 16), 0)
 
     def begin(self: PartitionCopier, era: Era, partition: Partition, files: Any) -> Callable[[], PartitionSummary]:
@@ -238,32 +238,32 @@ def test_failed_remote_publish_is_retried_in_turn(far: Far, monkeypatch: pytest.
         return failing if partition.start == 12 else finish
 
     monkeypatch.setattr(PartitionCopier, "start", begin)
-    assert far.process(8) == []
-    (failed,) = far.process(12)
-    ((_, patient),) = far.process(16)
-    (last,) = far.finish()
+    assert remote.process(8) == []
+    (failed,) = remote.process(12)
+    ((_, retried),) = remote.process(16)
+    (last,) = remote.finish()
 
     assert failed.value == PartitionFailure.of(ERA.chain, Partition(8, 11), FrameError("truncated"))
-    assert (patient.partition.start, patient.outcome, last.value[1].partition.start) == (12, Outcome.WRITTEN, 16)
+    assert (retried.partition.start, retried.outcome, last.value[1].partition.start) == (12, Outcome.WRITTEN, 16)
     assert calls == {8: 1, 12: 3, 16: 1}
-    assert [far.published(start) for start in (8, 12, 16)] == [False, True, True]
+    assert [remote.published(start) for start in (8, 12, 16)] == [False, True, True]
 
 
-def test_failed_last_remote_partition_is_tagged(far: Far) -> None:
-    damaged = Path(far.job.source.location.path) / far.job.source.layout.key(8)
+def test_failed_last_remote_partition_is_tagged(remote: RemoteStage) -> None:
+    damaged = Path(remote.job.source.location.path) / remote.job.source.layout.key(8)
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    assert far.process(8) == []
-    (failed,) = far.finish()
+    assert remote.process(8) == []
+    (failed,) = remote.finish()
     assert (failed.tag, failed.value.value.error_type) == (FAILED, "FrameError")
     assert failed.value.windows == (GlobalWindow(),)
 
 
-def test_failed_bundle_leaves_nothing_to_next(far: Far) -> None:
-    assert far.process(8) == []
-    far.stage.start_bundle()
-    assert far.process(8) == []  # as the runner tries the bundle again
-    ((_, again),) = far.process(12)
-    (last,) = far.finish()
+def test_failed_bundle_leaves_nothing_to_next(remote: RemoteStage) -> None:
+    assert remote.process(8) == []
+    remote.stage.start_bundle()
+    assert remote.process(8) == []  # as the runner tries the bundle again
+    ((_, again),) = remote.process(12)
+    (last,) = remote.finish()
     assert (again.partition.start, last.value[1].partition.start) == (8, 12)
     assert again.outcome in (Outcome.SKIPPED, Outcome.UNCHANGED)
-    assert far.published(8)
+    assert remote.published(8)

@@ -98,7 +98,7 @@ def test_file_goes_to_every_partition_it_overlaps(case: Case) -> None:
         pytest.param(1, [(0, 3)], {(0, 3): [2, 3]}, id="ledgers 0 and 1 have no file"),
     ],
 )
-def test_the_stages_in_a_graph(
+def test_stages_group_files_in_graph(
     k: int, partitions: list[tuple[int, int]], dealt: dict[tuple[int, int], list[int]]
 ) -> None:
     layout = LakeLayout(k, 1)

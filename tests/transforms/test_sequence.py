@@ -101,7 +101,7 @@ def test_partitions_in_any_order_commit_in_ledger_order(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
 @given(order=st.permutations([100, 110, 130, 140]))
-def test_what_lies_behind_a_gap_waits(order: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_partitions_after_gap_are_pending(order: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
     job = make_job(tmp_path_factory.mktemp("job"))
     key = Key(job)
 
@@ -114,7 +114,7 @@ def test_what_lies_behind_a_gap_waits(order: list[int], tmp_path_factory: pytest
     ]
 
 
-def test_a_later_run_commits_what_waited(job: CopyJob, published: Published) -> None:
+def test_later_run_commits_pending_partitions(job: CopyJob, published: Published) -> None:
     first = published(ERA, 100, 120, 130)
     Key(job).bundle(first)
 
@@ -217,7 +217,9 @@ def test_unwritable_store_refuses_without_ending_run(
     assert starts(Key(job).bundle(arrivals)) == [100, 110]
 
 
-def test_what_passes_is_tried_again(job: CopyJob, published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transient_commit_errors_are_retried(
+    job: CopyJob, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commit, calls = Sequencer.commit, []
 
     def once(self: Sequencer, one: PartitionSummary, *position: object) -> CommittedPartition:
@@ -231,7 +233,7 @@ def test_what_passes_is_tried_again(job: CopyJob, published: Published, monkeypa
     assert len(calls) == 2
 
 
-def test_an_operators_checkpoint_is_obeyed(job: CopyJob, published: Published) -> None:
+def test_edited_checkpoint_is_obeyed(job: CopyJob, published: Published) -> None:
     """It says that everything up to 119 is committed, whoever did it."""
     state = Path(job.chain.checkpoint.path if job.chain.checkpoint else "")
     state.mkdir()
@@ -280,7 +282,7 @@ def test_graph_commits_partitions_in_ledger_order(order: list[int], job: CopyJob
     assert committed(job) == [100, 110, 120]
 
 
-def test_a_job_without_state_is_sequenced_too(tmp_path: Path) -> None:
+def test_job_without_events_and_checkpoint_is_sequenced(tmp_path: Path) -> None:
     job = make_job(tmp_path, chain={"events": None, "checkpoint": None}, run={"retry": RetryPolicy(1, 1)})
     out = Key(job).bundle([publish(job, summary(ERA, start)) for start in (110, 100, 120)])
     assert starts(out) == [100, 110, 120]
