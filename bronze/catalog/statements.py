@@ -7,6 +7,7 @@ repeated: what is recorded already is not written again.
 from __future__ import annotations
 
 from psycopg2.extensions import cursor as Cursor
+from psycopg2.extensions import encodings
 
 from bronze.catalog.lineage import Lineage, RecordedPartition
 from bronze.partitioning.era import Era
@@ -88,12 +89,22 @@ def record_failure(cursor: Cursor, dataset: int, partition: Partition, message: 
         (dataset, partition.start, partition.end),
     )
     if cursor.fetchone() is None:
-        _upsert_quality(cursor, dataset, partition, valid_text(message, _MAX_MESSAGE_CHARACTERS))
+        text = _storable(cursor, valid_text(message, _MAX_MESSAGE_CHARACTERS))
+        _upsert_quality(cursor, dataset, partition, text)
 
 
 def valid_text(text: str, max_characters: int | None = None) -> str:
     """`text` as PostgreSQL accepts it: without NUL and lone surrogates, cut off at `max_characters`."""
     return text.replace("\0", "").encode(errors="replace").decode()[:max_characters]
+
+
+def _storable(cursor: Cursor, text: str) -> str:
+    """`text` with escapes for the characters that the database's encoding lacks; only for text that people read."""
+    name = str(cursor.connection.info.parameter_status("server_encoding"))
+    if name == "SQL_ASCII":  # any bytes are stored as they are
+        return text
+    codec = encodings.get(name, "utf_8")
+    return text.encode(codec, "backslashreplace").decode(codec)
 
 
 def _select_dataset(cursor: Cursor, era: Era, table: str, *, lock: str = "") -> tuple[int, str | None] | None:

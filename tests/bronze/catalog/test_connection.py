@@ -310,7 +310,7 @@ def stopped(pid: int) -> Iterator[None]:
 
 
 def test_unresponsive_server_is_disconnected_after_timeout(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bronze.catalog.connection._GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("bronze.catalog.session._GRACE_SECONDS", 0.5)
     with Catalog(database, "tests", timeout_seconds=1) as catalog:
         record(catalog, lineage(2, 11))
         (pid,) = backends(database)
