@@ -144,5 +144,5 @@ class CheckpointFile:
 
 def _ledger(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_LEDGER:
-        raise ValueError(f"{value!r} is no ledger")
+        raise ValueError(f"{value!r} is not a ledger number")
     return value

@@ -1,9 +1,9 @@
-"""What a commit tells the world: the catalog's rows, and the delivery of the event.
+"""The systems a commit is reported to: catalog and delivery endpoint, each strict or best effort.
 
-Each of the two is strict (its failure stops the commit) or not (the commit goes on, and what is missing is
-found and made up for later: rows by comparing manifests with lineage, events by the delivery record).
-One failure that is not strict is enough to leave the other side alone for the rest of a wave, so that what
-does not answer holds up the copy once and not for each partition.
+The failure of a strict one stops the commit. After the failure of a best-effort one the commit continues, and a later
+run catches up: rows by comparing manifests with lineage, events from the delivery cursor on. One such failure leaves
+that system alone for the rest of a wave, so that a system that does not answer delays the copy once and not for each
+partition.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Downstream:
     """The catalog and the endpoint of a run, each of them optional.
 
     Args:
-        deliverer: makes the deliverer of an era's events; None without an endpoint.
+        deliverer: makes the delivery of an era's events; None without an endpoint.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Downstream:
         except CatalogError as error:
             if self._catalog_strict:
                 raise
-            _LOG.warning("%s; its rows are written later, the copy goes on (catalog.strict is false)", error)
+            _LOG.warning("%s; its rows are written later, the copy continues (catalog.strict is false)", error)
             self._catalog = None
 
     def deliver(self, era: Era, event: Event) -> None:
@@ -70,7 +70,7 @@ class Downstream:
         except (DeliveryError, DeliveryRejectedError) as error:
             if self._delivery_strict:
                 raise
-            _LOG.warning("%s; events are kept and delivered later, the copy goes on (pas.strict is false)", error)
+            _LOG.warning("%s; events are kept and delivered later, the copy continues (pas.strict is false)", error)
             self._deliverer = None
 
     def last_event(self, era: Era, *, needed: bool) -> tuple[Partition, str] | None:
