@@ -8,6 +8,7 @@
     │   ├── LakeError                  a lake's layout or one of its objects is missing or mislabelled
     │   ├── FrameError                 an object is not whole zstd frames and nothing else
     │   ├── XdrError                   bytes are not well-formed XDR of the expected type
+    │   │   └── NewerFormatError       they are of a version that this program does not read yet
     │   ├── VerificationError          a hash, link, sequence number or protocol version does not hold
     │   └── StateError                 a manifest, checkpoint, event file or chain is damaged or inconsistent
     ├── StoreError                     a store failed                                      (transient)
@@ -86,18 +87,26 @@ class XdrError(DataError):
         reason: what is invalid there.
     """
 
+    _message: ClassVar[str] = "malformed XDR at byte {offset} in {path}: {reason}"
+
     def __init__(self, reason: str, *, offset: int, path: str) -> None:
-        super().__init__(f"malformed XDR at byte {offset} in {path}: {reason}")
+        super().__init__(self._message.format(reason=reason, offset=offset, path=path))
         self.reason = reason
         self.offset = offset
         self.path = path
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild_xdr_error, (self.reason, self.offset, self.path), self.__dict__)
+        return (_rebuild_xdr_error, (type(self), self.reason, self.offset, self.path), self.__dict__)
 
 
-def _rebuild_xdr_error(reason: str, offset: int, path: str) -> XdrError:
-    return XdrError(reason, offset=offset, path=path)
+def _rebuild_xdr_error(kind: type[XdrError], reason: str, offset: int, path: str) -> XdrError:
+    return kind(reason, offset=offset, path=path)
+
+
+class NewerFormatError(XdrError):
+    """Bytes are of a version of the format that this program does not read yet."""
+
+    _message = "newer than this program reads: {reason} (byte {offset} in {path}): upgrade bronze-copier"
 
 
 class VerificationError(DataError):

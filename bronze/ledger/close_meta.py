@@ -12,9 +12,10 @@ import threading
 from dataclasses import dataclass
 from hashlib import sha256
 
-from bronze.errors import VerificationError, XdrError
+from bronze.errors import NewerFormatError, VerificationError, XdrError
 from bronze.stellar import FIRST_LEDGER
 from bronze.xdr import Walker, new_walker, table
+from bronze.xdr.trace import NEWER_VERSIONS
 
 Buffer = bytes | bytearray | memoryview
 
@@ -29,6 +30,8 @@ _HEADER = struct.Struct(">I32s32sQ")
 _HEADER_TAIL = struct.Struct(">32s32xIqq")
 _HASH_SIZE, _COUNT_SIZE = 32, 4
 _STELLAR_VALUE_EMPTY_TX_SET = 2
+#: The highest version of LedgerCloseMeta that is known.
+_NEWEST_VERSION = 2
 
 _local = threading.local()
 
@@ -147,6 +150,7 @@ def read_batch_header(data: Buffer, start: int, end: int) -> BatchHeader | None:
         The batch's header, behind which (``BATCH_HEADER_BYTES``) its ledgers lie; None for a bare LedgerCloseMeta.
 
     Raises:
+        NewerFormatError: it is a bare LedgerCloseMeta of a version that is not known.
         XdrError: it is neither; its offset is one of `data`.
         VerificationError: the batch does not hold as many ledgers as its range says.
     """
@@ -158,6 +162,10 @@ def read_batch_header(data: Buffer, start: int, end: int) -> BatchHeader | None:
         return None
     if last < first:
         reason = f"a batch from ledger {first} to {last}"
+        # A bare LedgerCloseMeta begins with its version, and the version of its extension, which is 0 or 1.
+        if last < FIRST_LEDGER and first <= _NEWEST_VERSION + NEWER_VERSIONS:
+            reason = f"a LedgerCloseMeta of version {first}, or {reason}"
+            raise NewerFormatError(reason, offset=start, path=table.ROOT)
         raise XdrError(reason, offset=start + 4, path=f"{_BATCH}.endSequence")
     if count != last - first + 1:
         raise VerificationError(f"a batch of ledgers {first}-{last} holds {count}, expected {last - first + 1}")
@@ -178,7 +186,7 @@ def read_object(
 
     Raises:
         XdrError: the bytes are not exactly one well-formed batch or LedgerCloseMeta; its offset is counted
-            from `start`, its path begins at the batch.
+            from `start`, its path begins at the batch. `NewerFormatError` where a version is not known.
         VerificationError: a ledger is not the one that its place in the batch says.
     """
     metas: list[CloseMeta] = []
@@ -202,7 +210,7 @@ def read_object(
         path = error.path
         if batch is not None:
             path = f"{_BATCH}.ledgerCloseMetas[{len(metas)}]{path.removeprefix(table.ROOT)}"
-        raise XdrError(error.reason, offset=error.offset - start, path=path) from None
+        raise type(error)(error.reason, offset=error.offset - start, path=path) from None
     if metas[-1].end != end:
         reason = f"{end - metas[-1].end} bytes follow the last ledger, {metas[-1].sequence}, expected 0"
         raise XdrError(reason, offset=metas[-1].end - start, path=table.ROOT if batch is None else _BATCH)

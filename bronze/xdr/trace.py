@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from bronze.errors import XdrError
+from bronze.errors import NewerFormatError, XdrError
 from bronze.xdr import table
 
 _POSITIONS = sorted(table.LABELS)
 _SWITCH, _ARRAY = 1, 2
+#: Unions whose discriminants number versions: what comes next is a newer version, not damage.
+_VERSIONED = frozenset(
+    f"union {name}"
+    for name in (
+        "LedgerCloseMeta",
+        "LedgerCloseMetaExt",
+        "LedgerHeader",
+        "LedgerHeaderHistoryEntry",
+        "StellarValue",
+        "GeneralizedTransactionSet",
+        "TransactionPhase",
+        "TransactionMeta",
+    )
+)
+#: So many versions may be unknown; a value that is larger still is damage.
+NEWER_VERSIONS = 8
 
 
 def malformed(
@@ -43,7 +59,9 @@ def malformed(
         low, size, *targets = table.PROGRAM[(arm := table.PROGRAM[pc + 2]) : arm + 2 + table.PROGRAM[arm + 1]]
         target = targets[value - low] if 0 <= value - low < size else 0
         if target == 0:
-            return XdrError(f"{value} is not a value of {kind}", offset=at, path=path)
+            newer = kind in _VERSIONED and low + size <= value < low + size + NEWER_VERSIONS
+            error = NewerFormatError if newer else XdrError
+            return error(f"{value} is not a value of {kind}", offset=at, path=path)
         if target < 0:
             return XdrError(_truncated(-1 - target, left), offset=at + 4, path=_joined(path, arms.get(value, "")))
     else:

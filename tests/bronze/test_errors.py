@@ -17,6 +17,7 @@ from bronze.errors import (
     DeliveryRejectedError,
     LakeError,
     LockedError,
+    NewerFormatError,
     StoreError,
     XdrError,
     is_transient,
@@ -29,7 +30,7 @@ STOPPING = {CatalogError, CatalogUnavailableError, DeliveryError, DeliveryReject
 
 
 def make(kind: type[BronzeError]) -> BronzeError:
-    return XdrError("x", offset=1, path="p") if kind is XdrError else kind("x")
+    return XdrError("x", offset=1, path="p") if issubclass(kind, XdrError) else kind("x")
 
 
 def drawn_parents() -> dict[str, str]:
@@ -87,7 +88,13 @@ def test_location_prefixes_the_message_once() -> None:
     assert str(error.at("object b")) == "object a: holds ledgers 1-2"
 
 
-@pytest.mark.parametrize("error", [LakeError("x"), XdrError("bad length", offset=40, path="LedgerCloseMeta.v1")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        LakeError("x"),
+        *(kind("bad length", offset=40, path="LedgerCloseMeta.v1") for kind in (XdrError, NewerFormatError)),
+    ],
+)
 def test_data_errors_survive_pickling(error: DataError) -> None:
     found = pickle.loads(pickle.dumps(error.at("object a")))
     assert type(found) is type(error)

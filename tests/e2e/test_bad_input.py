@@ -105,6 +105,10 @@ def bomb(lake: LakeFiles, at: int) -> None:
     lake.put_content(at, lake.content(at) + bytes(8 << 20))
 
 
+def newer_version(lake: LakeFiles, at: int) -> None:
+    lake.put_meta(at, struct.pack(">I", 3) + lake.meta(at)[4:])
+
+
 def no_frame(lake: LakeFiles, at: int) -> None:
     lake.put(at, b"<html>503 Slow Down</html>")
 
@@ -266,6 +270,13 @@ DAMAGES = [
     Damage("flipped: the batch's end", flip_content(7), 20, "a batch of ledgers 20-148 holds 1, expected 129"),
     Damage("flipped: the batch's count", flip_content(11), 20, "a batch of ledgers 20-20 holds 129, expected 1"),
     Damage("flipped: the close meta's version", flip_content(15), 20, "malformed XDR at byte 12"),
+    Damage(
+        "a close meta of a newer version",
+        newer_version,
+        20,
+        "newer than this program reads: 3 is not a value of union LedgerCloseMeta (byte 12 in"
+        " LedgerCloseMetaBatch.ledgerCloseMetas[0]): upgrade bronze-copier",
+    ),
     Damage(
         "flipped: the header",
         flip_part(header, -80),

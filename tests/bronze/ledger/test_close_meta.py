@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
 import bronze.ledger.close_meta
-from bronze.errors import VerificationError, XdrError
+from bronze.errors import NewerFormatError, VerificationError, XdrError
 from bronze.ledger.close_meta import (
     BATCH_HEADER_BYTES,
     BatchHeader,
@@ -74,7 +75,7 @@ def test_batches_and_bare_ledgers_are_distinguished(words: tuple[int, ...], expe
         (b"", 0, "LedgerCloseMetaBatch", "12 bytes are needed, 0 are left"),
         (bytes(11), 0, "LedgerCloseMetaBatch", "12 bytes are needed, 11 are left"),
         (u32(9, 8, 0), 4, "LedgerCloseMetaBatch.endSequence", "from ledger 9 to 8"),
-        (u32(3, 0, 0), 4, "LedgerCloseMetaBatch.endSequence", "from ledger 3 to 0"),
+        (u32(11, 0, 0), 4, "LedgerCloseMetaBatch.endSequence", "from ledger 11 to 0"),
         (Made().v2() + b"\0", len(Made().v2()), "LedgerCloseMeta", "1 bytes follow the last ledger, 7, expected 0"),
         (
             batch(7, 7, [Made().v2()]) + bytes(4),
@@ -102,6 +103,41 @@ def test_malformed_object_error_names_the_place(data: bytes, offset: int, path: 
     with pytest.raises(XdrError, match=reason) as caught:
         read_object(buffer, 100, len(buffer))
     assert (caught.value.offset, caught.value.path) == (offset, path)
+
+
+def with_word(data: bytes, at: int, word: int) -> bytes:
+    return data[:at] + u32(word) + data[at + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("data", "offset", "path", "reason"),
+    [
+        # the close meta itself: in a batch, the second of a batch, without a batch
+        (batch(7, 7, [with_word(Made().v2(), 0, 3)]), 12, "LedgerCloseMetaBatch.ledgerCloseMetas[0]",
+         "3 is not a value of union LedgerCloseMeta"),
+        (batch(7, 8, [Made().v2(), with_word(Made().v2(), 0, 10)]), 12 + len(Made().v2()),
+         "LedgerCloseMetaBatch.ledgerCloseMetas[1]", "10 is not a value of union LedgerCloseMeta"),
+        (with_word(Made().v2(), 0, 3), 0, "LedgerCloseMeta", "a LedgerCloseMeta of version 3, or a batch from"),
+        (u32(10, 1, 9), 0, "LedgerCloseMeta", "a LedgerCloseMeta of version 10, or a batch from ledger 10 to 1"),
+        # its extension
+        (batch(7, 7, [with_word(Made().v2(), 4, 2)]), 16, "LedgerCloseMetaBatch.ledgerCloseMetas[0].v2.ext",
+         "2 is not a value of union LedgerCloseMetaExt"),
+    ],
+)  # fmt: skip
+def test_newer_version_asks_for_an_upgrade(data: bytes, offset: int, path: str, reason: str) -> None:
+    with pytest.raises(NewerFormatError) as caught:
+        read_object(b"\xff" * 9 + data, 9, 9 + len(data))
+    assert (caught.value.offset, caught.value.path) == (offset, path)
+    assert reason in caught.value.reason
+    assert re.fullmatch(r"newer than this program reads: .*: upgrade bronze-copier", str(caught.value))
+
+
+@pytest.mark.parametrize("version", [11, 0x7F, 0x02000000, 0xFFFFFFFF])
+def test_impossible_version_is_damage(version: int) -> None:
+    data = batch(7, 7, [with_word(Made().v2(), 0, version)])
+    with pytest.raises(XdrError, match="malformed XDR at byte 12") as caught:
+        read_object(data, 0, len(data))
+    assert not isinstance(caught.value, NewerFormatError)
 
 
 @pytest.mark.parametrize(
