@@ -82,7 +82,7 @@ def test_foreign_bytes_in_rows_are_a_catalog_error(postgres: PostgresServer) -> 
             catalog.register(ERA, PRIMARY_TABLE)
 
 
-def test_text_that_is_no_text_is_a_catalog_error(database: str) -> None:
+def test_unencodable_text_is_a_catalog_error(database: str) -> None:
     connection = CatalogConnection(database, "tests", 5)
     with pytest.raises(CatalogError, match="text cannot be converted"):
         connection.transaction(lambda cursor: cursor.execute("SELECT %s", ("\udc80",)))
