@@ -67,7 +67,7 @@ class FileDecoder:
             data = read() if read else self._lake.read(key, max_compressed_size(self._max_object))
             return self._decode(data, start, buffer, single=self._single_ledger_files)
         except DataError as error:
-            raise error.at(f"object {self._lake.describe(key)}") from error.__cause__
+            raise error.at(f"object {self._lake.describe_found(key)}") from error.__cause__
 
     def _decode(self, data: memoryview, start: int, buffer: DecodeBuffer, *, single: bool) -> Sequence[CloseMeta]:
         at = buffer.end

@@ -149,7 +149,7 @@ class PartitionEncoder:
                             f" holds ledger {rows.next_ledger}"
                         )
                 except DataError as error:
-                    raise error.at(f"object {self._lake.describe(self._lake.key(start))}") from error.__cause__
+                    raise error.at(f"object {self._lake.describe_found(self._lake.key(start))}") from error.__cause__
 
     def _files(
         self, rows: PartitionRows, starts: range, reads: Generator[Read | None, None, None]

@@ -6,10 +6,18 @@ Keys are computed, never looked up in a listing (`bronze.lake.layout`). `bronze.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
-from bronze.errors import LakeError, ObjectNotFoundError, ObjectTooLargeError
-from bronze.lake.layout import LakeLayout, ParsedName, parse_directory, parse_object
+from bronze.errors import BronzeError, FrameError, LakeError, ObjectNotFoundError, ObjectTooLargeError
+from bronze.lake.layout import (
+    LakeLayout,
+    ParsedName,
+    other_extension,
+    parse_directory,
+    parse_object,
+    with_extension,
+)
 from bronze.stellar import FIRST_LEDGER
 from bronze.storage.store import Store, join
 
@@ -23,7 +31,9 @@ class NewestObject:
 
 
 class Lake:
-    """A lake whose layout is known.
+    """A lake whose layout is known. Objects of both extensions are read, as lakes hold both while they migrate.
+
+    Safe to share between threads.
 
     Attributes:
         store: holds the lake at its root.
@@ -35,6 +45,10 @@ class Lake:
         self.store = store
         self.layout = layout
         self.passphrase = passphrase
+        #: The extension of the last object that was found: tried first for the next.
+        self._extension = layout.extension
+        #: Whether objects may be there under either extension.
+        self._is_mixed = layout.is_mixed
 
     @property
     def is_remote(self) -> bool:
@@ -42,25 +56,74 @@ class Lake:
         return self.store.is_remote
 
     def key(self, ledger: int) -> str:
-        """Key of the object that holds `ledger`."""
+        """Key of the object that holds `ledger`, with the layout's extension."""
         return self.layout.key(ledger)
 
     def read(self, key: str, max_bytes: int | None = None) -> memoryview:
-        """The object's bytes as stored, that is, compressed.
+        """The object's bytes as stored, that is, compressed, under whichever extension the object has.
+
+        The extension of the object before is tried first, so that the other one costs requests only where the
+        extension changes. Whether the object is there under both is looked up where that costs no request, and in
+        lakes that are known to hold both extensions.
+
+        Args:
+            key: with either extension.
 
         Raises:
-            LakeError: the object is missing, or larger than `max_bytes`.
+            LakeError: the object is missing, larger than `max_bytes`, or there under both extensions with different
+                content.
         """
+        extension = self._extension  # once: another thread may change it meanwhile
+        expected, other = (with_extension(key, one) for one in (extension, other_extension(extension)))
+        found = self._read(expected, max_bytes)
+        if found is not None:
+            if (self._is_mixed or not self.is_remote) and self.store.size(other) is not None:
+                self._check_same(expected, found, other, max_bytes)
+            return found
+        found = self._read(other, max_bytes)
+        if found is None:
+            raise LakeError(f"object {self.describe(key)} is missing from the lake")
+        self._extension, self._is_mixed = other.rpartition(".")[2], True
+        return found
+
+    def _read(self, key: str, max_bytes: int | None) -> memoryview | None:
         try:
             return self.store.read_view(key, max_bytes)
-        except ObjectNotFoundError as error:
-            raise LakeError(f"object {self.describe(key)} is missing from the lake") from error
+        except ObjectNotFoundError:
+            return None
         except ObjectTooLargeError as error:
             raise LakeError(str(error)) from error
+
+    def _check_same(self, key: str, data: memoryview, other: str, max_bytes: int | None) -> None:
+        """Check that the object `other` has the content of the object `key`, whose stored bytes are `data`."""
+        from bronze.lake.zstd_frame import content_digest  # most lakes never need it
+
+        self._is_mixed = True
+        second = self._read(other, max_bytes)
+        if second is None or second == data:
+            return
+        both = f"object {self.describe(key)} is also there as {other.rpartition('/')[2]}"
+        try:
+            same = content_digest(data, max_bytes) == content_digest(second, max_bytes)
+        except FrameError as error:
+            raise LakeError(f"{both}, and one of them is damaged ({error}): remove that one") from error
+        if not same:
+            raise LakeError(f"{both}, with different content: remove the wrong one")
 
     def describe(self, key: str) -> str:
         """The object's full address, for messages."""
         return f"{self.store.url}/{key}"
+
+    def describe_found(self, key: str) -> str:
+        """The full address of the object, with the extension that it has: for messages about an object that was read.
+
+        Costs requests in lakes that hold both extensions.
+        """
+        if self._is_mixed:
+            with suppress(BronzeError, OSError):
+                keys = (key, with_extension(key, other_extension(key.rpartition(".")[2])))
+                key = next((one for one in keys if self.store.size(one) is not None), key)
+        return self.describe(key)
 
     def file_starts(self, start: int, end: int) -> range:
         """First ledgers of the names of the files that hold the inclusive range `start`..`end`.

@@ -41,12 +41,14 @@ class LakeLayout:
     Attributes:
         ledgers_per_file: K, at least 1.
         files_per_directory: P, at least 1; 1 means no directories.
-        extension: ``zst`` or ``zstd``.
+        extension: ``zst`` or ``zstd``: of the newest object.
+        is_mixed: whether objects of both extensions were seen.
     """
 
     ledgers_per_file: int = 1
     files_per_directory: int = 1
     extension: str = "zst"
+    is_mixed: bool = False
 
     def __post_init__(self) -> None:
         for name in ("ledgers_per_file", "files_per_directory"):
@@ -79,6 +81,20 @@ class LakeLayout:
         start, end = self.file_start(ledger), self.file_end(ledger)
         to = "" if start == end else f"-{end}"
         return f"{self.directory(ledger)}{MAX_LEDGER - start:08X}--{start}{to}.xdr.{self.extension}"
+
+
+def other_extension(extension: str) -> str:
+    """The other one of the two extensions."""
+    return "zstd" if extension == "zst" else "zst"
+
+
+def with_extension(key: str, extension: str) -> str:
+    """The key of an object under `extension`.
+
+    >>> with_extension("FFFFFFFD--2.xdr.zst", "zstd")
+    'FFFFFFFD--2.xdr.zstd'
+    """
+    return f"{key.rpartition('.')[0]}.{extension}"
 
 
 @dataclass(frozen=True, slots=True)

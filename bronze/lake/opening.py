@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from bronze.errors import ConfigError, LakeError, ObjectNotFoundError
 from bronze.lake.lake import Lake, list_objects
-from bronze.lake.layout import LakeLayout, ParsedName, parse_directory
+from bronze.lake.layout import LakeLayout, ParsedName, parse_directory, parse_object
 from bronze.stellar import MAX_LEDGER, known_passphrase, network_of
 from bronze.storage.json_object import read_json_object
 from bronze.storage.store import Store
@@ -21,6 +22,8 @@ from bronze.storage.store import Store
 CONFIG_KEY = ".config.json"
 #: A lake's configuration is a few lines; more than this is something else.
 _MAX_CONFIG_BYTES = 64 * 1024
+#: Names that one request to an object store lists.
+_PAGE = 1000
 _VERSION = re.compile(r"1(\.[0-9]+)*")
 
 
@@ -77,6 +80,7 @@ def open_lake(store: Store, options: LakeOptions) -> Lake:
         resolve("ledgers_per_file", options.ledgers_per_file, config.ledgers_per_file, _ledgers_per_file),
         resolve("files_per_directory", options.files_per_directory, config.files_per_directory, _files_per_directory),
         _resolve_extension(store, options.extension, sample),
+        is_mixed=sample is not None and store.is_remote and _holds_both_extensions(store, sample),
     )
     if sample is not None and layout.key(sample.name.start) != sample.key:
         raise LakeError(
@@ -192,5 +196,17 @@ def _resolve_extension(store: Store, configured: str | None, sample: _Sample | N
         return configured or "zst"
     seen = sample.name.extension or "zst"
     if configured is not None and configured != seen:
-        raise ConfigError(f"source.extension is {configured!r}, but the lake {store.url} holds {sample.key}")
+        raise ConfigError(
+            f"source.extension is {configured!r}, but the lake {store.url} holds {sample.key}: leave it out, objects"
+            " of both extensions are read"
+        )
     return seen
+
+
+def _holds_both_extensions(store: Store, sample: _Sample) -> bool:
+    """Whether the first names in the sample's directory, as many as one request lists, have both extensions.
+
+    Disks are not asked: there it costs next to nothing to look for both names of each object.
+    """
+    names = (parse_object(child.name) for child in islice(store.list_children(sample.key.rpartition("/")[0]), _PAGE))
+    return len({name.extension for name in names if name is not None}) > 1

@@ -9,6 +9,7 @@ exactly where each frame ends.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 
 import zstandard
 
@@ -97,6 +98,33 @@ def content_bounds(data: bytes | memoryview) -> tuple[int, int]:
             most += _MAX_BLOCK if kind == _COMPRESSED else size
         at = frame_end(data, at)
     return least, most
+
+
+def content_digest(data: bytes | memoryview, max_content: int | None) -> bytes:
+    """SHA-256 of what a whole stream decodes to.
+
+    Args:
+        max_content: most bytes that it may decode to; None: any number.
+
+    Raises:
+        FrameError: as `DecodeBuffer.decode`.
+    """
+    digest, size = sha256(), 0
+    scratch = memoryview(bytearray(_MAX_BLOCK))
+    decoder = zstandard.ZstdDecompressor()
+    frames = count_frames(data)
+    with decoder.stream_reader(data, read_across_frames=frames > 1, closefd=False) as reader:
+        while True:
+            try:
+                got = reader.readinto(scratch)
+            except zstandard.ZstdError as error:
+                raise FrameError(f"corrupt zstd frame: {error}") from error
+            if got == 0:
+                return digest.digest()
+            size += got
+            if max_content is not None and size > max_content:
+                raise FrameError(f"object decodes to more than {max_content} bytes")
+            digest.update(scratch[:got])
 
 
 def _first_block(data: bytes | memoryview, start: int) -> int:

@@ -59,7 +59,7 @@ def _layout(prepared: Prepared) -> str:
     layout = prepared.lake.layout
     return (
         f"{layout.ledgers_per_file} ledgers per file, {layout.files_per_directory} files per directory,"
-        f" .xdr.{layout.extension}"
+        f" .xdr.{layout.extension}{' and the other extension' if layout.is_mixed else ''}"
     )
 
 

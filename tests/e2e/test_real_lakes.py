@@ -142,6 +142,9 @@ class OneLedger:
             raise ObjectNotFoundError(key)
         return self._held[1]
 
+    def size(self, key: str) -> int | None:
+        return len(self._held[1]) if key == self._held[0] else None
+
     def rows(self, line: dict[str, Any], meta: bytes, *, bare: bool) -> list[dict[str, Any]]:
         """The rows that are made of `meta`, stored bare or as a batch of one."""
         ledger = line["ledger_seq"]

@@ -92,7 +92,7 @@ def test_empty_lake_takes_layout_from_settings(tmp_path: Path) -> None:
          "per_directory is 10, but .* says 64"),
         # the names contradict the settings
         (config(), keys(K1, 2, 9), standalone(extension="zstd"), ConfigError,
-         "source.extension is 'zstd', but the lake .* holds FFFFFFFF--0-63/FFFFFFF6--9.xdr.zst"),
+         "source.extension is 'zstd', but the lake .* holds FFFFFFFF--0-63/FFFFFFF6--9.xdr.zst: leave it out"),
         # another network than the configured one; both passphrases are shown
         (config(networkPassphrase=TESTNET), [], LakeOptions(network="pubnet"), ConfigError,
          r"belongs to the network 'Test SDF Network.*' \(testnet\), but era.network 'pubnet' means 'Public Global"),
