@@ -91,6 +91,7 @@ CROSS_MODULE_TESTS = {
     "bronze/xdr/test_fuzz.py",
     "bronze/xdr/test_table_fresh.py",
     "bronze/commit/test_unlocked_chain.py",
+    "bronze/commit/test_chain_properties.py",
     "bronze/verify/test_independence.py",
 }
 

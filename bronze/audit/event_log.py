@@ -85,6 +85,13 @@ class EventLog:
                 return event, revision
             revision += 1
 
+    def has_unread_events(self) -> bool:
+        """Whether another copier has created an event file that this instance has not read; one listing."""
+        return any(
+            entry.name not in self._cache and self._file_name.fullmatch(entry.name)
+            for entry in self._store.list_children("")
+        )
+
     def append(self, event: Event, revision: int = 1) -> None:
         """Create the event's file.
 

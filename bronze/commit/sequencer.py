@@ -97,7 +97,7 @@ class Sequencer:
         self._last_hash: tuple[int, str] | None = None
         #: Where this sequencer has come to; counts when nothing is recorded.
         self._position: ChainPosition | None = None
-        #: The head that this sequencer wrote itself: no event of a run that died can follow it unseen.
+        #: The hash of the event that this sequencer appended last, as long as no other copier's event can follow it.
         self._last_written_head: str | None = None
         #: The oldest event that has a file; appending does not change it, so it is looked up once.
         self._oldest: Event | None = None
@@ -125,8 +125,11 @@ class Sequencer:
                 partition before it cannot be read to link them.
         """
         with self._state.lock():
-            if position is None or (self._log is not None and self._log.supports_locking):
-                position = self.position()
+            if self._log is not None and self._log.supports_locking:
+                if self._last_written_head is not None and self._log.has_unread_events():
+                    self._last_written_head = None  # another copier has appended, and may not have come to the head yet
+                position = None
+            position = position or self.position()
             if summary.partition.start > position.next_ledger:
                 raise StateError(
                     f"partition {summary.chain} {summary.partition} cannot be committed: the next ledger to commit is"
@@ -204,21 +207,13 @@ class Sequencer:
             return None, revision
         if event.checksum == summary.checksum:
             log.ensure_durable(event)
-            return _PersistedEvent(event, self._head_including(log, event, position), is_new=False), revision
+            return _PersistedEvent(event, _head_including(self._era, log, event, position), is_new=False), revision
         if not self._era.allow_overwrite:
             raise ConflictError(
                 f"partition {summary.chain} {summary.partition} has the checksum {summary.checksum}, but its event in"
                 f" {log.where} was published with {event.checksum}"
             )
         return None, revision
-
-    def _head_including(self, log: EventLog, event: Event, position: ChainPosition) -> str:
-        """The chain's head given that `event` has its file: the position's may lag behind it, or lie beyond it."""
-        if event.prev_hash == position.head:
-            return event.event_hash
-        if event.event_hash == position.head:
-            return position.head
-        return resolve_head(self._era, log.load(), position.head, log.where)
 
     def _was_pruned(self, log: EventLog, summary: PartitionSummary, position: ChainPosition) -> bool:
         """Whether the event of `summary` once existed, though its file is gone.
@@ -238,7 +233,7 @@ class Sequencer:
         """Update chain head and checkpoint, unless another copier has advanced them meanwhile."""
         if self._log is not None and persisted.head:
             self._log.set_head(persisted.head, expected=[None, position.stated_head])
-            self._last_written_head = persisted.head
+            self._last_written_head = persisted.head if persisted.is_new else None
         is_ahead = summary.partition.end >= position.next_ledger
         # Committed last of all and perhaps corrected since: what is remembered of it follows.
         is_last = position.last == summary.partition and position.next_ledger == summary.partition.end + 1
@@ -259,3 +254,12 @@ class Sequencer:
             self._position = ChainPosition(
                 summary.partition.end + 1, persisted.head, summary.partition, stated_head=persisted.head
             )
+
+
+def _head_including(era: Era, log: EventLog, event: Event, position: ChainPosition) -> str:
+    """The chain's head given that `event` has its file: the position's may lag behind it, or lie beyond it."""
+    if event.prev_hash == position.head:
+        return event.event_hash
+    if event.event_hash == position.head:
+        return position.head
+    return resolve_head(era, log.load(), position.head, log.where)

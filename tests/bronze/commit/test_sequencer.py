@@ -469,3 +469,16 @@ def test_outdated_position_is_read_again_under_lock(workspace: Workspace) -> Non
     commit(workspace, *FOUR[1:3])
     assert slow.commit(FOUR[3], position).is_new
     assert chain_of(workspace) == said(FOUR)
+
+
+def test_event_of_dead_copier_is_not_forked(workspace: Workspace) -> None:
+    """It appended after the head that a living sequencer wrote, and died before the head followed."""
+    living = workspace.sequencer()
+    for one in FOUR[:2]:
+        living.commit(one)
+    heads = (workspace.events / HEADS).read_bytes()
+    corrected = summary(2, 11, "corrected")
+    commit(workspace, corrected, allow_overwrite=True)
+    (workspace.events / HEADS).write_bytes(heads)
+    living.commit(FOUR[2])
+    assert chain_of(workspace) == said([*FOUR[:2], corrected, FOUR[2]])
