@@ -1,6 +1,6 @@
 """The commit of published partitions to their chain, in ledger order; idempotent at every step.
 
-For each partition, once its parquet file and manifest are in the store:
+For each partition, once its parquet file and manifest are in the store and say what its summary says:
 
 1. the event is persisted: its file is created, create-only, with its final bytes;
 2. the catalog's lineage and quality rows are written, in one transaction;
@@ -29,6 +29,7 @@ from bronze.commit.chain_state import ChainState
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.downstream import Downstream
 from bronze.commit.position import ChainPosition, resolve_head
+from bronze.commit.published_check import check_published
 from bronze.errors import ConflictError, ObjectExistsError, StateError, VerificationError
 from bronze.outcomes import CommittedPartition, Outcome, PartitionSummary
 from bronze.partitioning.era import Era
@@ -121,9 +122,10 @@ class Sequencer:
         Raises:
             VerificationError: its first ledger does not link to the last one committed.
             ConflictError: its range is committed already, with other content.
-            StateError: the files of the chain contradict each other, it does not follow the position, or the
-                partition before it cannot be read to link them.
+            StateError: it is not published as `summary` says, the files of the chain contradict each other, it does
+                not follow the position, or the partition before it cannot be read to link them.
         """
+        check_published(self._era, self._dataset, summary)
         with self._state.lock():
             if self._log is not None and self._log.supports_locking:
                 if self._last_written_head is not None and self._log.has_unread_events():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Callable
@@ -192,6 +193,22 @@ def test_unlinked_partition_is_refused_and_blocks_later_ones(job: CopyJob, publi
         (120, 110, refused.value.message)
     ]
     assert committed(job) == [100]
+
+
+def test_forged_summary_is_refused_and_blocks_chain(job: CopyJob, published: Published) -> None:
+    """A report that was changed on its way from a worker; the manifest in the store decides."""
+    real = published(ERA, 100, 110, 120)
+    forged = dataclasses.replace(real[1], checksum=f"sha256:{'6' * 64}")
+    key = Key(job)
+
+    _, refused = key.bundle([real[0], forged, real[2]])
+
+    assert (refused.tag, refused.value.partition.start, refused.value.error_type) == (REFUSED, 110, "StateError")
+    assert "6" * 64 in refused.value.message
+    assert real[1].checksum in refused.value.message
+    assert starts(key.end()) == [120]
+    assert committed(job) == [100]
+    assert starts(Key(job).bundle(real[1:])) == [110, 120]
 
 
 def test_unwritable_store_refuses_without_ending_run(

@@ -440,6 +440,7 @@ def test_grid_of_the_fixture(published: Workspace) -> None:
 
 def test_links_to_an_older_partition_before(published: Workspace) -> None:
     """Its manifest has no key `ledgers`: the hash is read from its parquet file."""
+    following = published.of(partition_size=2).publish(Partition(62, 63))
     path = published.manifest(GRID[-1])
     document = json.loads(path.read_text())
     del document["ledgers"]
@@ -448,7 +449,7 @@ def test_links_to_an_older_partition_before(published: Workspace) -> None:
     with pytest.raises(VerificationError, match="ledger 62 of partition standalone/e1/v1 62-63 follows a ledger"):
         commit(published, summary(62, 63, previous_hash=hex_hash("other")))
     assert files(published.events) == before
-    assert commit(published, published.of(partition_size=2).publish(Partition(62, 63))) == [True]
+    assert commit(published, following) == [True]
 
 
 def test_older_partition_before_that_is_unreadable_is_refused(published: Workspace) -> None:

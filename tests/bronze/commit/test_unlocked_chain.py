@@ -29,7 +29,7 @@ from bronze.lake.prefetch import ObjectPrefetcher
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.outcomes import Outcome
 from bronze.storage.local import LocalStore
-from tests.bronze.conftest import ERA, GRID, PRODUCER, Workspace, summary
+from tests.bronze.conftest import ERA, GRID, PRODUCER, LayingSequencer, Workspace, summary
 from tests.bronze.storage.store_suite import race
 
 LINKS = "_links/standalone_e1_v1"
@@ -52,7 +52,7 @@ def log_at(root: Path) -> EventLog:
 def sequencer(root: Path, state: str = "state") -> Sequencer:
     checkpoint = CheckpointFile(Unlocked(root / state), ERA, "test", single=True)
     dataset = Dataset(LocalStore(root / "data"), "bronze", PRIMARY_TABLE)
-    return Sequencer(ERA, dataset, PRODUCER, events=log_at(root), checkpoint=checkpoint)
+    return LayingSequencer(ERA, dataset, PRODUCER, events=log_at(root), checkpoint=checkpoint)
 
 
 def test_place_is_claimed_once_and_completed(tmp_path: Path) -> None:
