@@ -20,6 +20,7 @@
     │   └── CatalogUnavailableError    the catalog is unreachable or does not answer       (transient, stops the run)
     ├── DeliveryError                  an audit event could not be delivered               (transient, stops the run)
     ├── DeliveryRejectedError          the endpoint permanently rejected an audit event    (stops the run)
+    ├── WorkerError                    a process that copies partitions ended                   (transient)
     ├── RunStoppedError                the run was asked to stop; unfinished work is discarded
     └── ConflictError                  an existing object differs from the one to be published
         └── LockedError                another process holds a lock for too long           (stops the run)
@@ -175,6 +176,12 @@ class DeliveryRejectedError(BronzeError):
     """The endpoint permanently rejected an audit event."""
 
     stops_run = True
+
+
+class WorkerError(BronzeError):
+    """A process that copies partitions was killed, or could not be started; retrying starts another one."""
+
+    transient = True
 
 
 class RunStoppedError(BronzeError):

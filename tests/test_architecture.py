@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "bronze.job": {
         "bronze.audit", "bronze.catalog", "bronze.commit", "bronze.dataset", "bronze.ingest", "bronze.lake",
-        "bronze.ledger", "bronze.partitioning", "bronze.storage",
+        "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
     },
     "bronze.verify": {"bronze.audit", "bronze.commit", "bronze.dataset", "bronze.partitioning", "bronze.storage"},
     "bronze.commit": {

@@ -15,6 +15,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from bronze.errors import BronzeError
 from bronze.ingest.copier import PartitionCopier
 from bronze.job.connections import Connections
+from bronze.job.copier_process import CopierProcess
 from bronze.job.secrets import Secrets
 from bronze.job.spec import CopyJob
 from bronze.outcomes import PartitionFailure, PartitionSummary
@@ -40,12 +41,15 @@ class EncodePartition(beam.DoFn):
 
     def __init__(self, job: CopyJob) -> None:
         self._job = job
-        self._copier: PartitionCopier | None = None
+        self._copier: PartitionCopier | CopierProcess | None = None
         self._publish_pool: ThreadPoolExecutor | None = None
         self._in_flight: Callable[[], Any] | None = None
 
     def setup(self) -> None:
-        """Open lake and dataset and allocate the decode buffer, once for each worker."""
+        """Open lake and dataset and allocate the decode buffer, once for each worker; a process does so by itself."""
+        if self._job.run.in_processes:
+            self._copier = CopierProcess(self._job)
+            return
         self._copier = Connections(self._job, Secrets.for_worker(self._job.run.run_id)).copier()
         if self._copier.dataset.is_remote and not self._job.run.dry_run:
             self._publish_pool = ThreadPoolExecutor(1, thread_name_prefix="publish")
@@ -67,11 +71,11 @@ class EncodePartition(beam.DoFn):
             return copy(era, partition, files)
 
         attempts: Iterator[Attempt] = itertools.repeat(attempt)
-        if self._publish_pool is None:
+        if self._publish_pool is None or isinstance(copier, CopierProcess):
             yield self._outcome(key, attempts)
             return
         # Further attempts are made when the partition is to be output: the encoder is free then.
-        attempts = itertools.chain([self._begin(self._publish_pool, era, partition, files)], attempts)
+        attempts = itertools.chain([self._begin(copier, self._publish_pool, era, partition, files)], attempts)
         before, self._in_flight = self._in_flight, functools.partial(self._outcome, key, attempts)
         if before is not None:
             yield before()
@@ -83,17 +87,18 @@ class EncodePartition(beam.DoFn):
             yield _as_bundle_end_output(last())
 
     def teardown(self) -> None:
-        """End the threads of publishing and reading ahead."""
+        """End the threads of publishing and reading ahead, or the process."""
         if self._publish_pool is not None:
             self._publish_pool.shutdown()
         if self._copier is not None:
-            self._copier.encoder.close()
+            self._copier.close()
 
-    def _begin(self, pool: ThreadPoolExecutor, era: Era, partition: Partition, files: list[int]) -> Attempt:
+    def _begin(
+        self, copier: PartitionCopier, pool: ThreadPoolExecutor, era: Era, partition: Partition, files: list[int]
+    ) -> Attempt:
         """Encode a partition and publish it in the pool; the result waits for that, and raises the error of either."""
-        assert self._copier is not None
         try:
-            finish = self._copier.start(era, partition, files)
+            finish = copier.start(era, partition, files)
         except Exception as error:
             _release_frames(error)
             failed: Future[PartitionSummary] = Future()

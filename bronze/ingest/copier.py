@@ -84,6 +84,10 @@ class PartitionCopier:
             era, self._manifest(era, partition, sink, encoded), encoded.ledgers, Outcome.DRY_RUN, encoded
         )
 
+    def close(self) -> None:
+        """End the threads that read and decode ahead."""
+        self.encoder.close()
+
     def _manifest(self, era: Era, partition: Partition, sink: HashingSink, encoded: EncodedPartition) -> Manifest:
         return Manifest(
             partition=partition,

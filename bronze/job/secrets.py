@@ -4,9 +4,10 @@ The process that launches a run holds its `Secrets` as a value. Where a worker f
 
 * in a thread of the same process: the launcher registers them under the run's id (`held_for`), in a table of this
   process that nothing else can see. Stages of the graph are pickled even for threads, so they can carry the id only;
-* in a process of its own on this machine: the launcher exports them to the environment that the worker inherits
-  (`exported`), for as long as the run lasts;
-* on another machine: whoever deploys the workers sets the same two variables there.
+* on another machine: whoever deploys the workers sets two variables there.
+
+A process on this machine that copies partitions for a worker needs none, and gets none. Nothing here writes secrets to
+the environment.
 
 `for_worker` looks in the table first, then in the environment.
 """
@@ -14,7 +15,6 @@ The process that launches a run holds its `Secrets` as a value. Where a worker f
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +24,6 @@ DSN_VARIABLE = "BRONZE_WORKER_CATALOG_DSN"
 ENDPOINT_VARIABLE = "BRONZE_WORKER_PAS_ENDPOINT"
 
 _HELD: dict[str, Secrets] = {}
-_EXPORTING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -63,20 +62,6 @@ class Secrets:
             else:
                 _HELD[run_id] = before
 
-    @contextmanager
-    def exported(self) -> Iterator[None]:
-        """Let processes that are started in the block inherit the secrets; then put the environment back as it was.
-
-        One block at a time: another one waits until this one has ended.
-        """
-        with _EXPORTING:
-            before = {name: os.environ.get(name) for name in (DSN_VARIABLE, ENDPOINT_VARIABLE)}
-            _set_environment({DSN_VARIABLE: self.dsn or None, ENDPOINT_VARIABLE: self.endpoint or None})
-            try:
-                yield
-            finally:
-                _set_environment(before)
-
     def __repr__(self) -> str:
         return f"Secrets(dsn={_masked(self.dsn)}, endpoint={_masked(self.endpoint)})"
 
@@ -86,11 +71,3 @@ class Secrets:
 
 def _masked(secret: str) -> str:
     return "'***'" if secret else "''"
-
-
-def _set_environment(values: dict[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -84,6 +84,7 @@ class RunSpec:
         threads: threads that work on one partition, at least 1.
         stop: where the request to stop appears (`StopSignal`); None when the run cannot be stopped.
         dry_run: read, verify and encode; write nothing.
+        in_processes: whether each worker copies in a process of its own (`bronze.job.copier_process`).
     """
 
     run_id: str
@@ -92,6 +93,7 @@ class RunSpec:
     threads: int = 1
     stop: StorageLocation | None = None
     dry_run: bool = False
+    in_processes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,24 +1,23 @@
 """The local Beam runner, built explicitly.
 
 Beam's ``DirectRunner`` is a switch that first tries to download another runner; here it means the FnApiRunner itself
-(measured with Beam 2.77). Workers are threads when the compiled reader is installed, because it releases the GIL;
-processes otherwise.
+(measured with Beam 2.77). Its workers are always embedded in this process, a thread each: in its other modes it opens
+ports on all interfaces, to which anybody may connect. The compiled reader releases the GIL; with the interpreted one
+each worker has a process of its own copy its partitions (`bronze.job.copier_process`).
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 
+from bronze.errors import ConfigError
 from bronze.job.connections import Connections
 from bronze.storage.location import StorageLocation
 from bronze.xdr import is_compiled
@@ -33,19 +32,23 @@ PER_WORKER_REMOTE = 12
 _LOG = logging.getLogger(__name__)
 #: What the interpreted reader costs: a ledger of 372 KB walks in 9.6 ms instead of 0.15 ms (docs/performance.md).
 _INTERPRETED_FACTOR = 60
-#: Where Beam passes on what worker processes log.
-_WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
+#: The one running mode of Beam's runner in which it opens no port.
+_MODE = "in_memory"
+#: Where Beam warns that several workers without ports would not run in parallel; they do.
+_RUNNER_LOGGER = "apache_beam.runners.portability.fn_api_runner.fn_runner"
 
 
 class LocalRunner:
-    """Runs graphs on this machine, with workers that are threads or processes.
+    """Runs graphs on this machine, with workers that are threads; no port is opened.
 
     Args:
         connections: of the launching process; workers get its secrets.
         workers: how many, at least 1.
-        threads: whether several workers are threads of this process, not processes of their own; None: whether the
-            compiled reader is installed.
+        processes: whether several workers copy in a process of their own each; None: whether the reader is interpreted.
         beam_arguments: further Beam options, which win over the others.
+
+    Raises:
+        ConfigError: the Beam options would have the runner open ports.
     """
 
     is_distributed = False
@@ -55,18 +58,18 @@ class LocalRunner:
         connections: Connections,
         *,
         workers: int,
-        threads: bool | None = None,
+        processes: bool | None = None,
         beam_arguments: Sequence[str] = (),
     ) -> None:
         self._secrets = connections.secrets
         self._run_id = connections.job.run.run_id
         self._workers = workers
         self._compiled = is_compiled()
-        threads = self._compiled if threads is None else threads
-        mode = "in_memory" if workers == 1 else "multi_threading" if threads else "multi_processing"
-        self.options = PipelineOptions(
-            [f"--direct_num_workers={workers}", f"--direct_running_mode={mode}", *beam_arguments]
-        )
+        arguments = [f"--direct_num_workers={workers}", f"--direct_running_mode={_MODE}", *beam_arguments]
+        self.options = PipelineOptions(arguments)
+        _refuse_ports(self.options)
+        several = self.options.view_as(DirectOptions).direct_num_workers != 1
+        self.copies_in_processes = several and (not self._compiled if processes is None else processes)
         if not self._compiled:
             _LOG.warning(
                 "the XDR reader is interpreted (no compiled module was built, or BRONZE_READER says so): walking a"
@@ -92,49 +95,43 @@ class LocalRunner:
         pipeline | graph
         with ExitStack() as stack:
             stack.enter_context(self._secrets.held_for(self._run_id))
-            if self.options.view_as(DirectOptions).direct_running_mode == "multi_processing":
-                stack.enter_context(self._secrets.exported())
             stack.enter_context(_quiet_beam())
-            stack.enter_context(_exit_on_worker_death())
             pipeline.run().wait_until_finish()
 
 
 @contextmanager
 def _quiet_beam() -> Iterator[None]:
     """Leave out how Beam sets itself up, which it reports at length; what goes wrong is a warning or an error."""
-    everything, workers = logging.getLogger("apache_beam"), logging.getLogger(_WORKER_LOGGER)
+    everything, runner = logging.getLogger("apache_beam"), logging.getLogger(_RUNNER_LOGGER)
     before = everything.level
     everything.setLevel(max(logging.WARNING, logging.getLogger().level))
-    workers.addFilter(_concerns_this_run)
+    runner.addFilter(_concerns_this_run)
     try:
         yield
     finally:
-        workers.removeFilter(_concerns_this_run)
+        runner.removeFilter(_concerns_this_run)
         everything.setLevel(before)
 
 
 def _concerns_this_run(record: logging.LogRecord) -> bool:
-    """False for the warning with which every local worker process begins: nothing here uses that directory."""
-    return "No semi_persistent_directory found" not in record.getMessage()
+    """False for the warning that several embedded workers would not run in parallel."""
+    return "If direct_num_workers is not equal to 1" not in record.getMessage()
 
 
-@contextmanager
-def _exit_on_worker_death() -> Iterator[None]:
-    """End the whole process when a worker process is killed (by the out-of-memory killer, for example).
+def _refuse_ports(options: PipelineOptions) -> None:
+    """Refuse options with which workers would be reached over ports, or run elsewhere.
 
-    The runner would wait for it for ever. The thread that supervises the worker ends with an exception: this is where
-    the death shows.
+    Raises:
+        ConfigError: there is one.
     """
-    before = threading.excepthook
-
-    def hook(args: threading.ExceptHookArgs) -> None:
-        before(args)
-        if args.thread is not None and args.thread.name == "run_worker":
-            print(f"a worker process ended ({args.exc_value}): run again, it resumes", file=sys.stderr, flush=True)
-            os._exit(1)
-
-    threading.excepthook = hook
-    try:
-        yield
-    finally:
-        threading.excepthook = before
+    mode = options.view_as(DirectOptions).direct_running_mode
+    if mode != _MODE:
+        raise ConfigError(
+            f"--direct_running_mode={mode}: Beam would open ports that anybody can connect to; leave it out: the"
+            f" workers run in parallel without ports ({_MODE})"
+        )
+    given = options.view_as(PortableOptions).get_all_options(drop_default=True, current_only=True)
+    if given:
+        raise ConfigError(
+            f"--{', --'.join(sorted(given))}: this version runs on this machine alone, without ports; leave it out"
+        )

@@ -47,7 +47,13 @@ def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished
     session = ChainSession(prepared.connections, prepared.positions)
     with scratch() as folder:
         control = runner.control_location(folder)
-        job = replace(job, run=replace(job.run, stop=control, threads=runner.threads_per_partition(planned)))
+        run = replace(
+            job.run,
+            stop=control,
+            threads=runner.threads_per_partition(planned),
+            in_processes=runner.copies_in_processes,
+        )
+        job = replace(job, run=run)
         with stop_on_signals(StopSignal(control)) as signals:
             session.open()
             for number, wave in enumerate(waves):

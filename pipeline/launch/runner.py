@@ -24,6 +24,11 @@ class Runner(Protocol):
         """Whether workers run on other machines: they share no directory with the launching process."""
         ...
 
+    @property
+    def copies_in_processes(self) -> bool:
+        """Whether each worker is to copy in a process of its own."""
+        ...
+
     def default_wave(self, *, is_remote: bool) -> int:
         """How many partitions a wave has at least, where the settings do not say.
 
@@ -60,7 +65,7 @@ def choose_runner(settings: Settings, connections: Connections, beam_arguments: 
         beam_arguments: as after ``--`` on the command line; they win over the settings.
 
     Raises:
-        ConfigError: there is no such runner here.
+        ConfigError: there is no such runner here, or it cannot run with these options.
     """
     name = _runner_name(beam_arguments)
     if name is not None and name.lower() not in LOCAL_NAMES:

@@ -142,7 +142,7 @@ def test_run_is_the_default_command(copy: Copier) -> None:
     [
         pytest.param(["--runner=DirectRunner"], id="DirectRunner"),
         pytest.param(["--runner", "FnApiRunner"], id="FnApiRunner"),
-        pytest.param(["--direct_num_workers=2", "--direct_running_mode=multi_threading"], id="workers"),
+        pytest.param(["--direct_num_workers=2", "--direct_running_mode=in_memory"], id="workers"),
         pytest.param([], id="none"),
     ],
 )

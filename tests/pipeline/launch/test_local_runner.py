@@ -1,20 +1,22 @@
-"""The local runner: kinds of workers, the secrets they get, and what is left of them in this process."""
+"""The local runner: its workers, the secrets they get, the options it refuses, and what is left of it."""
 
 from __future__ import annotations
 
 import logging
 import os
 import pickle
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import apache_beam as beam
 import pytest
 
+from bronze.errors import ConfigError
 from bronze.job.connections import Connections
 from bronze.job.secrets import DSN_VARIABLE, ENDPOINT_VARIABLE, Secrets
 from pipeline.launch.local_runner import LocalRunner
-from tests.e2e.conftest import own_environment
+from tests.e2e.conftest import own_environment, wait_until
 from tests.transforms.conftest import make_job
 
 __all__ = ["own_environment"]
@@ -27,23 +29,37 @@ def runner_of(root: Path, **options: Any) -> LocalRunner:
     return LocalRunner(Connections(job, SECRETS), **options)
 
 
-def mode_of(runner: LocalRunner) -> tuple[int, str]:
-    options = runner.options.get_all_options()
-    return options["direct_num_workers"], options["direct_running_mode"]
-
-
 @pytest.mark.parametrize(
-    ("workers", "threads", "mode"),
-    [(1, True, "in_memory"), (1, False, "in_memory"), (2, True, "multi_threading"), (2, False, "multi_processing")],
+    ("workers", "processes", "expected"), [(1, False, False), (1, True, False), (2, False, False), (2, True, True)]
 )
-def test_interpreted_reader_needs_worker_processes(workers: int, threads: bool, mode: str, tmp_path: Path) -> None:
-    assert mode_of(runner_of(tmp_path, workers=workers, threads=threads)) == (workers, mode)
+def test_several_interpreted_workers_get_processes(
+    workers: int, processes: bool, expected: bool, tmp_path: Path
+) -> None:
+    runner = runner_of(tmp_path, workers=workers, processes=processes)
+    assert runner.copies_in_processes == expected
+    options = runner.options.get_all_options()
+    assert (options["direct_num_workers"], options["direct_running_mode"]) == (workers, "in_memory")
 
 
 def test_beam_options_override_settings(tmp_path: Path) -> None:
     arguments = ["--direct_num_workers=2", "--direct_running_mode=in_memory"]
-    runner = runner_of(tmp_path, workers=4, threads=True, beam_arguments=arguments)
-    assert mode_of(runner) == (2, "in_memory")
+    runner = runner_of(tmp_path, workers=4, beam_arguments=arguments)
+    assert runner.options.get_all_options()["direct_num_workers"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--direct_running_mode=multi_threading"], "--direct_running_mode=multi_threading"),
+        (["--direct_running_mode", "multi_processing"], "--direct_running_mode=multi_processing"),
+        (["--job_endpoint=localhost:8099"], "--job_endpoint"),
+        (["--environment_type=LOOPBACK"], "--environment_type"),
+        (["--artifact_endpoint=localhost:1", "--environment_type=PROCESS"], "--artifact_endpoint, --environment_type"),
+    ],
+)
+def test_options_that_open_ports_are_refused(arguments: list[str], named: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{named}: .*ports.*leave it out"):
+        runner_of(tmp_path, workers=2, beam_arguments=arguments)
 
 
 class WriteSecrets(beam.DoFn):
@@ -72,31 +88,48 @@ class Stage(beam.PTransform):
         return begin | beam.Create([1]) | beam.ParDo(WriteSecrets(self._folder))
 
 
-@pytest.mark.parametrize(
-    ("workers", "threads", "in_process"),
-    [pytest.param(1, True, True, id="in memory"), pytest.param(2, True, True, id="threads"),
-     pytest.param(2, False, False, id="processes")],
-)  # fmt: skip
-def test_workers_get_secrets(workers: int, threads: bool, in_process: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_get_secrets(workers: int, tmp_path: Path) -> None:
     before = dict(os.environ)
     folder = tmp_path / "found"
     folder.mkdir()
 
-    runner_of(tmp_path, workers=workers, threads=threads).run(Stage(folder))
+    runner_of(tmp_path, workers=workers).run(Stage(folder))
 
     (found,) = folder.iterdir()
-    secrets = [SECRETS.dsn, SECRETS.endpoint]
-    # Threads find them in their process; its environment never has them.
-    assert pickle.loads(found.read_bytes()) == (secrets, [None, None] if in_process else secrets)
-    assert (found.name == str(os.getpid())) == in_process
+    # They find them in their process; its environment never has them.
+    assert pickle.loads(found.read_bytes()) == ([SECRETS.dsn, SECRETS.endpoint], [None, None])
+    assert found.name == str(os.getpid())
     assert dict(os.environ) == before
     assert Secrets.for_worker("a run") == Secrets()
 
 
+def test_workers_run_in_parallel(tmp_path: Path) -> None:
+    runner_of(tmp_path, workers=2).run(MeetingStage())
+    assert len(Meet.threads) == 2
+
+
+class Meet(beam.DoFn):
+    """Waits until two threads have come here."""
+
+    threads: ClassVar[set[int]] = set()
+
+    def process(self, element: int) -> None:
+        Meet.threads.add(threading.get_ident())
+        wait_until(lambda: len(Meet.threads) == 2, "another worker")
+
+
+class MeetingStage(beam.PTransform):
+    """A graph of `Meet` alone."""
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
+        return begin | beam.Create(range(64)) | beam.ParDo(Meet())
+
+
 def test_beam_logging_is_restored(tmp_path: Path) -> None:
     beam_logger = logging.getLogger("apache_beam")
-    workers = logging.getLogger("apache_beam.runners.portability.local_job_service")
-    before = beam_logger.level, list(workers.filters)
+    runner = logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner")
+    before = beam_logger.level, list(runner.filters)
     (tmp_path / "found").mkdir()
     runner_of(tmp_path, workers=1).run(Stage(tmp_path / "found"))
-    assert (beam_logger.level, list(workers.filters)) == before
+    assert (beam_logger.level, list(runner.filters)) == before
