@@ -18,6 +18,7 @@ from bronze.lake.layout import (
     parse_object,
     with_extension,
 )
+from bronze.lake.oldest import OldestObject, find_oldest
 from bronze.stellar import FIRST_LEDGER
 from bronze.storage.store import Store, join
 
@@ -136,6 +137,16 @@ class Lake:
     def newest(self) -> NewestObject | None:
         """The newest object, or None when the lake is empty. Costs a few listings."""
         return next((NewestObject(key, name.end) for key, name in list_objects(self.store)), None)
+
+    def oldest(self) -> OldestObject | None:
+        """The oldest object, or None when the lake is empty. Costs a few listings."""
+        return find_oldest(self.store, self.layout)
+
+    def holds(self, ledger: int) -> bool:
+        """Whether there is an object, of either extension, whose name says that it holds `ledger`."""
+        key = self.key(ledger)  # of the likelier extension
+        keys = (key, with_extension(key, other_extension(self.layout.extension)))
+        return any(self.store.size(one) is not None for one in keys)
 
 
 def list_objects(store: Store) -> Iterator[tuple[str, ParsedName]]:

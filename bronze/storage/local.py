@@ -83,13 +83,13 @@ class LocalStore:
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
-    def list_children(self, prefix: str) -> Iterator[ListEntry]:
+    def list_children(self, prefix: str, *, after: str = "") -> Iterator[ListEntry]:
         """See `bronze.storage.store.Store`."""
         folder = self.path(prefix) if prefix else self.root
         try:
             # Directory entries carry their kind: one listing, no stat for each.
             with os.scandir(folder) as found:
-                entries = [ListEntry(entry.name, entry.is_dir()) for entry in found]
+                entries = [ListEntry(entry.name, entry.is_dir()) for entry in found if entry.name > after]
         except (FileNotFoundError, NotADirectoryError):
             return
         yield from sorted(entries, key=lambda entry: entry.name)

@@ -69,13 +69,14 @@ class MemoryStore:
         except ObjectNotFoundError:
             return None
 
-    def list_children(self, prefix: str) -> Iterator[ListEntry]:
+    def list_children(self, prefix: str, *, after: str = "") -> Iterator[ListEntry]:
         """See `Store`; lists what exists when it is called."""
         start = f"{checked_key(prefix)}/" if prefix else ""
         with self._mutex:
             rests = [key.removeprefix(start) for key in self._objects if key.startswith(start)]
         entries = {ListEntry(rest.partition("/")[0], "/" in rest) for rest in rests}
-        return iter(sorted(entries, key=lambda entry: (entry.name, entry.is_prefix)))
+        wanted = (entry for entry in entries if entry.name > after)
+        return iter(sorted(wanted, key=lambda entry: (entry.name, entry.is_prefix)))
 
     def create(self, key: str, data: bytes) -> None:
         """See `Store`."""

@@ -106,8 +106,12 @@ class Store(Protocol):
         """Bytes of the object, or None when there is none."""
         ...
 
-    def list_children(self, prefix: str) -> Iterator[ListEntry]:
-        """The direct children of `prefix` (a "directory", without trailing slash), in name order; one listing."""
+    def list_children(self, prefix: str, *, after: str = "") -> Iterator[ListEntry]:
+        """The direct children of `prefix` (a "directory", without trailing slash), in name order; one listing.
+
+        Args:
+            after: only children whose names come after this, which need not be a child's.
+        """
         ...
 
     def create(self, key: str, data: bytes) -> None:

@@ -16,6 +16,7 @@ from bronze.partitioning.plan import EraPlan, plan_era
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
 from pipeline.launch.job import make_job, make_secrets
+from pipeline.launch.lake_start import check_lake_start
 from pipeline.settings.directories import checked_locations
 from pipeline.settings.model import LAKE_SECTIONS, Settings
 
@@ -76,6 +77,8 @@ def prepare(
             )
             for era, position in zip(eras, positions, strict=True)
         ]
+        for plan in plans:
+            check_lake_start(lake, plan, connections.dataset())
         stack.pop_all()
     return Prepared(connections=connections, lake=lake, newest=newest, plans=plans, positions=positions)
 

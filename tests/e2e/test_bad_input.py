@@ -65,6 +65,14 @@ def missing(lake: LakeFiles, at: int) -> None:
     lake.remove(at)
 
 
+def missing_behind_older(lake: LakeFiles, at: int) -> None:
+    """The lake begins before the range: with what is only a name."""
+    older = lake.path(at - 1)
+    older.parent.mkdir(exist_ok=True)
+    older.touch()
+    lake.remove(at)
+
+
 def empty(lake: LakeFiles, at: int) -> None:
     lake.put(at, b"")
 
@@ -236,7 +244,7 @@ DAMAGES = [
     Damage("the first object of a partition is missing", missing, 16, "is missing from the lake"),
     Damage("an object within a partition is missing", missing, 20, "is missing from the lake"),
     Damage("the last object of a partition is missing", missing, 23, "is missing from the lake"),
-    Damage("the first object of the range is missing", missing, 8, "is missing from the lake", [(8, 15)]),
+    Damage("the first object of the range is missing", missing_behind_older, 8, "is missing from the lake", [(8, 15)]),
     Damage("the last object of the range is missing", missing, 47, "is missing from the lake", [(40, 47)]),
     Damage("a file of four ledgers is missing", missing, 20, "is missing from the lake", k=4),
     # An object that is not one whole frame.

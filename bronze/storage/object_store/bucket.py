@@ -145,9 +145,13 @@ class Bucket:
             if upload.path == path:
                 self.service.abort_multipart_upload(upload)
 
-    def list_pages(self, base: str) -> Iterator[Sequence[ObjectMeta]]:
-        """All objects below the path `base` of the bucket, in the order of their paths; each page when it is needed."""
-        last: str | None = None
+    def list_pages(self, base: str, *, after: str | None = None) -> Iterator[Sequence[ObjectMeta]]:
+        """All objects below the path `base` of the bucket, in the order of their paths; each page when it is needed.
+
+        Args:
+            after: only objects whose paths come after this one.
+        """
+        last = after
         delays = self.retry.delays()
         while True:
             stream = obstore.list(self.clients.retrying, base or None, offset=last, chunk_size=_PAGE_SIZE)

@@ -18,7 +18,7 @@ from bronze.storage.object_store.clients import DEFAULT_RETRIES
 from bronze.storage.object_store.conditional import create_object, update_object
 from bronze.storage.object_store.probe import check_conditional_writes
 from bronze.storage.object_store.upload import ObjectUpload
-from bronze.storage.store import Change, ListEntry, checked_key
+from bronze.storage.store import Change, ListEntry, checked_key, join
 
 #: Smaller objects are copied: each may be part of the connection's buffer (8 to 400 KB) and keep all of that alive.
 _SMALLEST_VIEW = 64 << 10
@@ -83,20 +83,20 @@ class ObjectStore:
         """See `Store`; reading raises `StoreError` once the object is replaced."""
         return self.bucket.open_read(key)
 
-    def list_children(self, prefix: str) -> Iterator[ListEntry]:
+    def list_children(self, prefix: str, *, after: str = "") -> Iterator[ListEntry]:
         """See `Store`; a prefix that holds only objects is listed no further than the caller iterates.
 
         (In a prefix of more than 1,000 children, objects named like ``b.txt`` can come before a prefix ``b``.)
         """
         base = self.bucket.path(prefix) if prefix else self.location.prefix
         start = len(base) + 1 if base else 0
-        last = ""
-        for page in self.bucket.list_pages(base):
+        last = after
+        for page in self.bucket.list_pages(base, after=join(base, after) if after else None):
             names = [meta["path"][start:] for meta in page]
             if any("/" in name for name in names):
                 # None of its prefixes was met before, wherever their names belong.
                 level = self.bucket.list_level(base)
-                yield from (entry for entry in level if entry.is_prefix or entry.name > last)
+                yield from (entry for entry in level if entry.name > (after if entry.is_prefix else last))
                 return
             for name in names:
                 if name:  # some tools create an object to stand for the prefix itself

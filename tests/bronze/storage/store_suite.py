@@ -149,6 +149,8 @@ class StoreSuite:
         ]
         assert [entry.name for entry in store.list_children("")] == ["p", "pp", "q"]
         assert list(store.list_children("q")) == []  # an object has no children
+        assert [entry.name for entry in store.list_children("", after="p")] == ["pp", "q"]
+        assert [entry.name for entry in store.list_children("", after="pz")] == ["q"]
 
     def test_opened_object_is_seekable(self, store: Store) -> None:
         store.create("a", b"0123456789")
