@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from bronze.audit.event_log import EventLog
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.downstream import Downstream
-from bronze.commit.position import ChainPosition, position_from_caches, position_from_catalog, position_from_events
+from bronze.commit.position import (
+    ChainPosition,
+    check_start,
+    position_from_caches,
+    position_from_catalog,
+    position_from_events,
+)
 from bronze.partitioning.era import Era
 
 
@@ -38,10 +44,12 @@ class ChainState:
             remembered: the position to return when nothing at all is recorded: no audit stream and no checkpoint.
 
         Raises:
-            StateError: event files, chain head and checkpoint contradict each other, or one is damaged.
+            StateError: event files, chain head and checkpoint contradict each other, one is damaged, or the era was
+                made to start behind what is committed.
             CatalogError: the catalog has to be asked and does not answer (see `Downstream.last_event`).
         """
         checkpoint = self.checkpoint.load() if self.checkpoint else None
+        check_start(self.era, checkpoint)
         if self.log is None:
             if checkpoint is None and remembered is not None:
                 return remembered

@@ -34,6 +34,22 @@ class ChainPosition:
     stated_head: str = field(default="", compare=False, kw_only=True)
 
 
+def check_start(era: Era, checkpoint: Checkpoint | None) -> None:
+    """Check that the era does not start behind the next ledger of a chain that has begun already.
+
+    Raises:
+        StateError: the ledgers between would be missing from the chain for ever.
+    """
+    if checkpoint is None or checkpoint.partition is None:
+        return  # nothing is known, or an operator has set it by hand
+    if checkpoint.last_ledger + 1 < era.ledger_start:
+        raise StateError(
+            f"the chain {era.chain} is committed up to ledger {checkpoint.last_ledger}, but ledger_start is"
+            f" {era.ledger_start}: the ledgers between would be missing. Set ledger_start back to"
+            f" {checkpoint.last_ledger + 1} or less, or begin another chain with another era_id or version_label"
+        )
+
+
 def position_from_caches(checkpoint: Checkpoint, event: Event | None, stated_head: str) -> ChainPosition | None:
     """The position by checkpoint and chain head alone; None when they disagree: then the event files decide.
 

@@ -36,7 +36,7 @@ def check_published(era: Era, dataset: Dataset, summary: PartitionSummary) -> No
         ("checksum", summary.checksum, manifest.checksum),
         ("row_count", summary.row_count, manifest.row_count),
         ("byte_size", summary.byte_size, manifest.byte_size),
-        ("ledgers", _links(summary), links),
+        ("ledgers", summary_links(summary), links),
         ("producer", summary.producer, manifest.producer),
         ("storage_path", summary.storage_path, dataset.storage_path(era, summary.partition)),
     ):
@@ -49,7 +49,8 @@ def check_published(era: Era, dataset: Dataset, summary: PartitionSummary) -> No
             )
 
 
-def _links(summary: PartitionSummary) -> LedgerLinks:
+def summary_links(summary: PartitionSummary) -> LedgerLinks:
+    """What links the partition of `summary`, as it was reported."""
     return LedgerLinks(
         first=summary.first,
         last=summary.last,

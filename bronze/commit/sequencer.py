@@ -28,9 +28,10 @@ from bronze.audit.event_log import EventLog
 from bronze.commit.chain_state import ChainState
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.downstream import Downstream
+from bronze.commit.place_check import PlaceCheck, check_no_overlap
 from bronze.commit.position import ChainPosition, resolve_head
 from bronze.commit.published_check import check_published
-from bronze.errors import ConflictError, ObjectExistsError, StateError, VerificationError
+from bronze.errors import ConflictError, ObjectExistsError, StateError
 from bronze.outcomes import CommittedPartition, Outcome, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.producer import Producer
@@ -94,8 +95,7 @@ class Sequencer:
         self._downstream = downstream or Downstream()
         self._clock = clock
         self._state = ChainState(era, events, checkpoint, self._downstream)
-        #: End and ledger hash of the partition committed last.
-        self._last_hash: tuple[int, str] | None = None
+        self._place = PlaceCheck(era, dataset)
         #: Where this sequencer has come to; counts when nothing is recorded.
         self._position: ChainPosition | None = None
         #: The hash of the event that this sequencer appended last, as long as no other copier's event can follow it.
@@ -120,10 +120,10 @@ class Sequencer:
                 the store has locks: only under the lock it is certain. None: it is read.
 
         Raises:
-            VerificationError: its first ledger does not link to the last one committed.
+            VerificationError: it does not link to the partition right before it, or, filling a gap, to the one behind.
             ConflictError: its range is committed already, with other content.
             StateError: it is not published as `summary` says, the files of the chain contradict each other, it does
-                not follow the position, or the partition before it cannot be read to link them.
+                not follow the position, overlaps another partition, or a neighbour cannot be read to link them.
         """
         check_published(self._era, self._dataset, summary)
         with self._state.lock():
@@ -137,8 +137,7 @@ class Sequencer:
                     f"partition {summary.chain} {summary.partition} cannot be committed: the next ledger to commit is"
                     f" {position.next_ledger}"
                 )
-            if summary.partition.end >= position.next_ledger:
-                self._check_link(summary, position)
+            self._place.check(summary, position)
             persisted = self._persist_event(summary, position)
         self._downstream.record(self._era, summary, persisted.event_hash)
         if persisted.event is not None:
@@ -151,22 +150,6 @@ class Sequencer:
             event_hash=persisted.event_hash,
             is_new=persisted.is_new,
         )
-
-    def _check_link(self, summary: PartitionSummary, position: ChainPosition) -> None:
-        """Compare the hash before the partition with the last one of the partition that it follows."""
-        before = summary.partition.start - 1
-        if self._last_hash is None or self._last_hash[0] != before:
-            if position.last is None or position.last.end != before:
-                return
-            manifest = self._dataset.find_manifest(self._era, position.last)
-            if manifest is None:  # committed by the older copier, whose partitions may lie elsewhere
-                return
-            self._last_hash = (before, self._dataset.links(self._era, manifest).last_hash)
-        if self._last_hash[1] != summary.previous_hash:
-            raise VerificationError(
-                f"ledger {summary.first} of partition {summary.chain} {summary.partition} follows a ledger with the"
-                f" hash {summary.previous_hash}, but ledger {before}, the last one committed, has {self._last_hash[1]}"
-            )
 
     def _persist_event(self, summary: PartitionSummary, position: ChainPosition) -> _PersistedEvent:
         """Create the event of `summary`, or find it; and say what the chain's head is then."""
@@ -190,7 +173,10 @@ class Sequencer:
             return _PersistedEvent(None, position.head, is_new=False)
         head = position.head
         if head != self._last_written_head:  # a run that died may have left an event after it, of any partition
-            head = resolve_head(self._era, log.load(), head, log.where)
+            events = log.load()
+            for event in events:
+                check_no_overlap(summary, event.partition)
+            head = resolve_head(self._era, events, head, log.where)
             if not log.supports_locking:
                 # What is missing after the chain's end was read can only come after it: its place is claimed once.
                 found, revision = self._find_event(log, summary, position)
@@ -251,7 +237,7 @@ class Sequencer:
                     or now.last_ledger == position.next_ledger - 1
                 ),
             )
-        self._last_hash = (summary.partition.end, summary.last_hash)
+        self._place.remember(summary)
         if is_ahead:
             self._position = ChainPosition(
                 summary.partition.end + 1, persisted.head, summary.partition, stated_head=persisted.head

@@ -22,7 +22,7 @@ from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import ConflictError, StateError, VerificationError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.partition import Partition
-from tests.bronze.conftest import ERA, GRID, PRODUCER, Workspace, era, files, hex_hash, summary, workspace_at
+from tests.bronze.conftest import ERA, GRID, PRODUCER, Workspace, era, files, hex_hash, lay, summary, workspace_at
 from tests.bronze.storage.store_suite import race
 
 CHECKPOINT = "checkpoint.json"
@@ -81,10 +81,58 @@ def test_a_gap_is_refused(workspace: Workspace) -> None:
     assert checkpoint_of(workspace)[0] == 11
 
 
-def test_an_odd_partition_that_began_before_the_position(workspace: Workspace) -> None:
+@pytest.mark.parametrize("other", [(12, 21), (2, 21), (12, 31), (14, 15)])
+def test_overlap_with_last_committed_is_refused(workspace: Workspace, other: tuple[int, int]) -> None:
     commit(workspace, summary(2, 15))
-    assert commit(workspace, summary(12, 21)) == [True]
-    assert workspace.sequencer().position().next_ledger == 22
+    before = files(workspace.events)
+    with pytest.raises(StateError, match=f"{other[0]}-{other[1]} cannot be committed: it overlaps .* 2-15"):
+        commit(workspace, summary(*other))
+    assert files(workspace.events) == before
+
+
+def test_overlap_with_earlier_event_is_refused(workspace: Workspace) -> None:
+    commit(workspace, *FOUR)
+    shutil.rmtree(workspace.data)
+    before = files(workspace.events)
+    with pytest.raises(StateError, match="14-17 cannot be committed: it overlaps the committed partition 12-21"):
+        commit(workspace, summary(14, 17))
+    assert files(workspace.events) == before
+
+
+def test_overlap_with_published_partition_is_refused(workspace: Workspace) -> None:
+    commit(workspace, FOUR[0])
+    lay(workspace.dataset, workspace.era, summary(12, 15))
+    with pytest.raises(StateError, match="12-21 overlaps the published partition 12-15"):
+        commit(workspace, FOUR[1])
+
+
+def test_links_hold_without_partition_in_checkpoint(workspace: Workspace) -> None:
+    commit(workspace, *FOUR[:2])
+    document = json.loads((workspace.state / CHECKPOINT).read_text())
+    del document["last_committed_partition"]
+    (workspace.state / CHECKPOINT).write_text(json.dumps(document))
+    with pytest.raises(VerificationError, match=f"ledger 21 of the published partition 12-21 has {hex_hash(21)}"):
+        commit(workspace, summary(22, 31, previous_hash=hex_hash("other")))
+    assert commit(workspace, FOUR[2]) == [True]
+
+
+def test_filled_gap_links_to_partition_behind(workspace: Workspace) -> None:
+    commit(workspace, FOUR[0])
+    document = json.loads((workspace.state / CHECKPOINT).read_text())
+    (workspace.state / CHECKPOINT).write_text(json.dumps(document | {"last_committed_ledger": 21}))
+    commit(workspace, FOUR[2])
+    before = files(workspace.events)
+    with pytest.raises(VerificationError, match="22 of the published partition 22-31 follows"):
+        commit(workspace, summary(12, 21, last_hash=hex_hash("other")))
+    assert files(workspace.events) == before
+    assert commit(workspace, FOUR[1]) == [True]
+
+
+def test_raised_ledger_start_is_refused(workspace: Workspace) -> None:
+    commit(workspace, FOUR[0])
+    with pytest.raises(StateError, match="is committed up to ledger 11, but ledger_start is 22"):
+        workspace.sequencer(ledger_start=22).position()
+    assert workspace.sequencer(ledger_start=12).position().next_ledger == 12
 
 
 # The files of a chain after each of its commits, put together at every state that a crash can leave: an event
