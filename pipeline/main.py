@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 from bronze.errors import BronzeError, ConfigError
 from bronze.redact import printable
+from pipeline.early_signals import exit_on_signals
 from pipeline.exit_status import UNDONE, USAGE
 
 _DEFAULT_COMMAND = "run"
@@ -52,7 +53,9 @@ class _Command(Protocol):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
+    """Run the command line; return the exit status. The program itself passes no arguments: signals then end it."""
+    if argv is None:
+        exit_on_signals()
     arguments, beam_options = _split_at_dashes(list(sys.argv[1:] if argv is None else argv))
     named = arguments.pop(0) if arguments and arguments[0] in _COMMANDS else None
     name = named or _DEFAULT_COMMAND

@@ -142,7 +142,7 @@ class ParallelDecoder:
             reads.close()
             for _, left in in_flight:
                 if not left.cancel():  # it is running: its buffer is free when it has ended
-                    with suppress(Exception):
+                    with suppress(BaseException):
                         left.result()
 
     def close(self) -> None:

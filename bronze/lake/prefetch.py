@@ -105,7 +105,7 @@ class _Batch:
         self.largest = largest
         self._next = 0
         #: Objects that have arrived and were not taken, by the key's number, and the bytes of all of them.
-        self._ready: dict[int, memoryview | Exception] = {}
+        self._ready: dict[int, memoryview | BaseException] = {}
         self._ready_bytes = 0
         #: Number of requests in flight.
         self._in_flight = 0
@@ -121,10 +121,10 @@ class _Batch:
         with self._lock:
             number = self._next_number(room)
         while number is not None:
-            found: memoryview | Exception
+            found: memoryview | BaseException
             try:
                 found = self._read(self._keys[number])
-            except Exception as error:  # raised where the object is taken
+            except BaseException as error:  # raised where the object is taken
                 found = error
             with self._lock:
                 self._keep(number, found)
@@ -144,6 +144,8 @@ class _Batch:
                 self._wake(1)
             if isinstance(found, Exception):
                 raise found
+            if isinstance(found, BaseException):  # a panic of the client, for example: a failure of this object alone
+                raise RuntimeError(f"reading {self._keys[number]} failed: {found!r}") from found
             return found
 
         return get
@@ -185,7 +187,7 @@ class _Batch:
             return self._in_flight < _FIRST_REQUESTS
         return self._ready_bytes + (self._in_flight + 1) * self.largest <= self._budget
 
-    def _keep(self, number: int, found: memoryview | Exception) -> None:
+    def _keep(self, number: int, found: memoryview | BaseException) -> None:
         self._ready[number] = found
         self._in_flight -= 1
         size = _size(found)
@@ -196,5 +198,5 @@ class _Batch:
         self._arrived.notify_all()
 
 
-def _size(found: memoryview | Exception) -> int:
-    return 0 if isinstance(found, Exception) else len(found)
+def _size(found: memoryview | BaseException) -> int:
+    return 0 if isinstance(found, BaseException) else len(found)

@@ -1,4 +1,4 @@
-"""Stopping on SIGTERM and SIGINT: the first lets what is being committed end, the second ends at once.
+"""Stopping on SIGTERM and SIGINT: the first lets what is being committed end, for a while; the second ends at once.
 
 Whichever thread a signal arrives in, its number is written to a pipe at once, and a thread of its own reads it there:
 the main thread may be waiting inside the runner. The signals are blocked in the main thread, and so in the worker
@@ -20,6 +20,8 @@ from bronze.job.stop_signal import StopSignal
 from bronze.waiting import stop_waits_when
 
 _LOG = logging.getLogger(__name__)
+#: Seconds from the first signal until the process ends in any case. Kubernetes kills after 30.
+GRACE_S = 10.0
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
@@ -28,13 +30,16 @@ class SignalWatch:
 
     Args:
         stop: passes the request on to the workers.
+        grace_s: seconds that the run may take to stop; then the process ends, whatever still waits for a service.
 
     Attributes:
         status: exit status of a run that was stopped (128 and the signal's number); None while it was not.
     """
 
-    def __init__(self, stop: StopSignal) -> None:
+    def __init__(self, stop: StopSignal, *, grace_s: float = GRACE_S) -> None:
         self._stop = stop
+        self._grace_s = grace_s
+        self._limit: threading.Timer | None = None
         self.status: int | None = None
 
     def request(self, number: int) -> None:
@@ -42,6 +47,9 @@ class SignalWatch:
         if self.status is not None:
             os._exit(128 + number)
         self.status = 128 + number
+        self._limit = threading.Timer(self._grace_s, self._give_up, [128 + number])
+        self._limit.daemon = True
+        self._limit.start()
         try:
             self._stop.request()
         except (StoreError, OSError) as error:
@@ -50,6 +58,20 @@ class SignalWatch:
             "%s: what is being committed is finished, what is being encoded is given up; a second signal ends at once",
             signal.Signals(number).name,
         )
+
+    def end(self) -> None:
+        """The run has stopped: the process need not be ended any more."""
+        if self._limit is not None:
+            self._limit.cancel()
+
+    def _give_up(self, status: int) -> None:
+        try:
+            _LOG.warning(
+                "%.0f s after the signal the run still waits for a service: it ends without it; the next run resumes",
+                self._grace_s,
+            )
+        finally:
+            os._exit(status)
 
 
 @contextmanager
@@ -81,6 +103,7 @@ def stop_on_signals(stop: StopSignal) -> Iterator[SignalWatch]:
     finally:
         os.write(writer, b"\0")
         watcher.join()
+        watch.end()
         signal.set_wakeup_fd(wakeup)
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -22,10 +22,14 @@ from bronze.storage.local import LocalStore
 WAIT = 20
 
 
+class Panic(BaseException):
+    """As clients that are written in Rust raise it."""
+
+
 class Gates:
     """The part of a lake that the prefetcher reads: each answer waits until the test opens its gate.
 
-    Objects are named by the number of their bytes; those whose names begin with ``x`` are missing.
+    Objects are named by the number of their bytes; those whose names begin with ``x`` are missing, ``panic`` panics.
     """
 
     def __init__(self, *, opened: bool) -> None:
@@ -45,6 +49,8 @@ class Gates:
             self.coming -= 1
         if key.startswith("x"):
             raise LakeError(f"object {key} is missing")
+        if key == "panic":
+            raise Panic("of the client")
         return memoryview(bytes(int(key)))
 
     def let(self, *keys: str) -> None:
@@ -131,6 +137,15 @@ def test_error_is_raised_where_object_is_taken(fetched: ObjectPrefetcher) -> Non
         assert len(one()) == 1
         with pytest.raises(LakeError, match="object x is missing"):
             missing()
+        assert len(three()) == 3
+
+
+def test_panic_is_an_error_of_its_object(fetched: ObjectPrefetcher) -> None:
+    with closing(fetched.reads(["1", "panic", "3"])) as reads:
+        one, panics, three = reads
+        assert len(one()) == 1
+        with pytest.raises(RuntimeError, match="reading panic failed: Panic"):
+            panics()
         assert len(three()) == 3
 
 
