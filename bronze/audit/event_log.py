@@ -41,6 +41,7 @@ class EventLog:
         )
         # Event files are never rewritten: each is read once.
         self._cache: dict[str, Event] = {}
+        self._prev_hashes: dict[str, str] = {}
         self._file_name = re.compile(re.escape(era.file_prefix) + r"_\d{1,10}-\d{1,10}(\.[1-9]\d{0,5})?\.json")
 
     @property
@@ -114,7 +115,7 @@ class EventLog:
             except ObjectExistsError:  # created by another copier that found the claim, or it is another event
                 if not self._holds(key, data):
                     raise
-        self._cache[key] = event
+        self._remember(key, event)
 
     def _holds(self, key: str, data: bytes) -> bool:
         try:
@@ -175,6 +176,15 @@ class EventLog:
         """The chain's head as ``pas-chain-heads.json`` has it, or None."""
         return self._heads.load().get(self._era.chain)
 
+    def hashes_between(self, first: str, last: str) -> list[str]:
+        """The hashes of the events after `first` and before `last`, newest first, as far as their files were read."""
+        found: list[str] = []
+        at = self._prev_hashes.get(last, first)
+        while at not in (first, ""):
+            found.append(at)
+            at = self._prev_hashes.get(at, first)
+        return found
+
     def set_head(self, event_hash: str, expected: Collection[str | None] | None = None) -> None:
         """Set the chain's head; the heads of other chains stay.
 
@@ -193,8 +203,12 @@ class EventLog:
         stem = self.key(event.partition).removesuffix("json")
         if event.chain != self._era.chain or not name.startswith(stem):
             raise StateError(f"event {where} is of {event.chain} {event.partition}, which does not match its file name")
-        self._cache[name] = event
+        self._remember(name, event)
         return event
+
+    def _remember(self, name: str, event: Event) -> None:
+        self._cache[name] = event
+        self._prev_hashes[event.event_hash] = event.prev_hash
 
 
 def in_link_order(events: list[Event], where: str) -> list[Event]:

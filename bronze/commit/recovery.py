@@ -49,7 +49,8 @@ def restore(
     with state.lock():
         position = state.read_position()
         if log is not None and position.head:
-            log.set_head(position.head)
+            stated = position.stated_head  # other copiers may have advanced it meanwhile, where the store has no locks
+            log.set_head(position.head, expected=[stated or None, *log.hashes_between(stated, position.head)])
         if checkpoint is None or position.last is None or checkpoint.load() is not None:
             return
         event = log.latest(position.last)[0] if log else None

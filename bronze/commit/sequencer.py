@@ -220,7 +220,10 @@ class Sequencer:
     def _advance(self, summary: PartitionSummary, position: ChainPosition, persisted: _PersistedEvent) -> None:
         """Update chain head and checkpoint, unless another copier has advanced them meanwhile."""
         if self._log is not None and persisted.head:
-            self._log.set_head(persisted.head, expected=[None, position.stated_head])
+            stated = position.stated_head
+            # Other copiers may have advanced the head: to an event before this one, or to a later one, which stays.
+            between = self._log.hashes_between(stated, persisted.head)
+            self._log.set_head(persisted.head, expected=[None, stated, *between])
             self._last_written_head = persisted.head if persisted.is_new else None
         is_ahead = summary.partition.end >= position.next_ledger
         # Committed last of all and perhaps corrected since: what is remembered of it follows.

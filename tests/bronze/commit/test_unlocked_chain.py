@@ -387,3 +387,20 @@ def test_outdated_position_does_not_fork_chain(tmp_path: Path) -> None:
     assert [one.is_new for one in commits] == [False, True]
     assert [event.partition.end for event in log_at(tmp_path).load()] == [11, 21, 31, 41]
     assert log_at(tmp_path).head() == commits[-1].event_hash
+
+
+def test_late_head_update_passes_older_head(tmp_path: Path) -> None:
+    """Another copier has advanced the head to an event between the one that this copier read and its own."""
+    log = log_at(tmp_path)
+    events = []
+    for start in (2, 12, 22):
+        prev_hash = events[-1].event_hash if events else ""
+        events.append(make_event(summary(start, start + 9), PRIMARY_TABLE, prev_hash, PRODUCER, "2026-01-01T00:00:00Z"))
+        log.append(events[-1])
+    first, second, third = (event.event_hash for event in events)
+    assert log.hashes_between(first, third) == [second]
+    assert log.hashes_between("", third) == [second, first]
+    log.set_head(second)
+    log.set_head(third, expected=[first, *log.hashes_between(first, third)])
+    log.set_head(second, expected=[first, *log.hashes_between(first, second)])  # later still: it stays
+    assert log.head() == third
