@@ -29,6 +29,27 @@ def add_publish_partial_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_wait_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--wait``."""
+    parser.add_argument(
+        "--wait",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait so long for another run on the same chains to end (default 0: say who it is, and end)",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
+
+
 def chosen_eras(options: argparse.Namespace) -> list[str]:
     """The era ids that ``--eras`` names; empty for all eras."""
     return [name for part in options.eras.split(",") if (name := part.strip())]

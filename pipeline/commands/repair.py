@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeline.commands.configured import add_config_arguments, chosen_eras, load_settings
+from pipeline.commands.configured import add_config_arguments, add_wait_argument, chosen_eras, load_settings
 from pipeline.exit_status import DONE
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ partition.
 """
 EXIT_STATUS = """\
   0  done, or nothing needed repair
-  1  the event files themselves are damaged or contradict each other
+  1  the event files themselves are damaged or contradict each other, or another run holds the chain
   2  the configuration or the command line is wrong
 """
 
@@ -28,15 +28,18 @@ EXIT_STATUS = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config_arguments(parser)
+    add_wait_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Repair the chain of each era and print what was changed."""
     settings = load_settings(options, needs_lake=False)
     from pipeline.commands.text import print_lines
+    from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.prepare import connect_without_lake
 
-    with connect_without_lake(settings, chosen_eras(options)) as connections:
+    connections = connect_without_lake(settings, chosen_eras(options))
+    with connections, exclusive_chains(connections, "repair", options.wait):
         repaired = [sentence for era in connections.job.eras for sentence in _recover(connections, era)]
     print_lines(repaired or ["nothing needed repair"])
     return DONE

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from bronze.producer import this_producer
 from pipeline.commands.configured import (
     add_config_arguments,
     add_publish_partial_argument,
+    add_wait_argument,
     chosen_eras,
     load_settings,
 )
 from pipeline.exit_status import DONE, UNDONE
 
 if TYPE_CHECKING:
+    from bronze.job.connections import Connections
     from pipeline.launch.prepare import Prepared
     from pipeline.settings.model import Settings
     from pipeline.telemetry.totals import Finished
@@ -30,7 +33,7 @@ stopped is resumed by running it again.
 """
 EXIT_STATUS = """\
   0  done
-  1  something was left undone; the last lines say what and why
+  1  something was left undone, or another run holds a chain; the last lines say what and why
   2  the configuration or the command line is wrong
   130, 143  stopped by SIGINT or SIGTERM, after what was being committed was finished
 """
@@ -40,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config_arguments(parser)
     add_publish_partial_argument(parser)
+    add_wait_argument(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="read, verify and encode; report sizes and checksums; write nothing"
     )
@@ -55,25 +59,35 @@ def run(options: argparse.Namespace) -> int:
     if options.validate:
         return _validate(settings, era_ids)
     from pipeline.commands.text import plan_lines, print_lines, run_lines
+    from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.prepare import prepare
     from pipeline.launch.scratch import remove_dead_scratch
     from pipeline.launch.stores import ready_stores
 
-    prepared = prepare(settings, era_ids, partial=options.publish_partial, dry_run=options.dry_run)
-    with prepared.connections as connections:
-        for line in plan_lines(prepared):
-            _LOG.info("%s", line)
-        if not options.dry_run:
-            ready_stores(connections)
-        remove_dead_scratch()  # also when there is nothing to copy: the run that died may have been the last with work
-        finished = _copy(settings, prepared, options.beam_options)
-        positions = prepared.positions
-        if not options.dry_run:
-            positions = [connections.sequencer(plan.era).position() for plan in prepared.plans]
-        missing = {
-            plan.era.chain: connections.dataset().uncovered_ranges(plan.era, position.next_ledger)
-            for plan, position in zip(prepared.plans, positions, strict=True)
-        }
+    with ExitStack() as locks:
+
+        def lock(connections: Connections) -> None:
+            if not options.dry_run:
+                locks.enter_context(exclusive_chains(connections, "run", options.wait))
+
+        prepared = prepare(
+            settings, era_ids, partial=options.publish_partial, dry_run=options.dry_run, before_planning=lock
+        )
+        with prepared.connections as connections:
+            for line in plan_lines(prepared):
+                _LOG.info("%s", line)
+            if not options.dry_run:
+                ready_stores(connections)
+            # Also when there is nothing to copy: the run that died may have been the last one with work.
+            remove_dead_scratch()
+            finished = _copy(settings, prepared, options.beam_options)
+            positions = prepared.positions
+            if not options.dry_run:
+                positions = [connections.sequencer(plan.era).position() for plan in prepared.plans]
+            missing = {
+                plan.era.chain: connections.dataset().uncovered_ranges(plan.era, position.next_ledger)
+                for plan, position in zip(prepared.plans, positions, strict=True)
+            }
     print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, missing))
     if finished.stopped_by is not None:
         return finished.stopped_by

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -45,14 +45,21 @@ class Prepared:
 
 
 def prepare(
-    settings: Settings, era_ids: Sequence[str] = (), *, partial: bool = False, dry_run: bool = False
+    settings: Settings,
+    era_ids: Sequence[str] = (),
+    *,
+    partial: bool = False,
+    dry_run: bool = False,
+    before_planning: Callable[[Connections], object] = lambda _: None,
 ) -> Prepared:
-    """Find out what a run with these settings has to do; writes nothing.
+    """Find out what a run with these settings has to do; writes nothing itself.
 
     Args:
         era_ids: only these eras; all active ones when empty.
         partial: publish the incomplete last partition of an era without an end, whatever the settings say.
         dry_run: prepare a run that writes nothing either.
+        before_planning: called before the lake's end and the chains' positions are read: a run takes its locks there,
+            so that it plans after what others have published and committed.
 
     Raises:
         ConfigError: the settings, or what they refer to, are not usable.
@@ -65,6 +72,7 @@ def prepare(
     job = make_job(settings, locations, eras, lake, dry_run=dry_run)
     with ExitStack() as stack:
         connections = stack.enter_context(Connections(job, make_secrets(settings)))
+        before_planning(connections)
         newest = lake.newest() if any(era.ledger_end == 0 for era in eras) else None
         positions = [connections.sequencer(era).position() for era in eras]
         plans = [
