@@ -14,6 +14,7 @@
     ├── StoreError                     a store failed                                      (transient)
     │   ├── ObjectNotFoundError        there is no object at the key
     │   ├── ObjectExistsError          there is already an object at the key
+    │   ├── NotAnObjectError           what is at the key lies outside of the root, or is no regular file
     │   ├── ObjectTooLargeError        an object is larger than the caller or the store accepts
     │   └── AccessDeniedError          the credentials are invalid or lack a permission
     ├── CatalogError                   the catalog rejected an operation                   (stops the run)
@@ -132,6 +133,12 @@ class ObjectNotFoundError(StoreError):
 
 class ObjectExistsError(StoreError):
     """There is already an object at the key."""
+
+    transient = False
+
+
+class NotAnObjectError(StoreError):
+    """What is at the key is not an object: it lies outside of the store's root, or is no regular file."""
 
     transient = False
 

@@ -1,36 +1,45 @@
 """The store on a local (or mounted) file system.
 
 Publishing: a temporary file under ``_temporary/``, fsync, a hard link to the final name (which fails when that name
-exists, so it is create-only and atomic; a rename replaces), fsync of the directory.
+exists, so it is create-only and atomic; a rename replaces), fsync of the directory. The temporary file is on the file
+system of its final name: another one mounted below the root has a ``_temporary/`` of its own.
 
 A temporary file is locked (``flock``) for as long as its writer lives, so `LocalStore.remove_leftovers` can tell a dead
 run's leftovers from a live run's files (see `bronze.storage.posix`).
+
+Whatever other people can have put below the root is opened without blocking and must be a regular file that lies below
+the root: symbolic links may lead from one place below the root to another, and the root itself may be one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import logging
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
-from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError, StoreError
-from bronze.storage.lock_file import lock_file_name, locked_file
-from bronze.storage.posix import (
-    create_owned_file,
-    locked_directory,
-    make_durable_directories,
-    owner_is_dead,
-    sync_directory,
-)
-from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key
+from bronze.errors import ObjectNotFoundError, ObjectTooLargeError
+from bronze.storage.leftovers import remove_dead_files
+from bronze.storage.local_probe import check_file_system
+from bronze.storage.local_root import RootDirectory
+from bronze.storage.local_upload import LocalUpload
+from bronze.storage.lock_file import lock_file_name, locked_file, this_process
+from bronze.storage.posix import sync_directory
+from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key, join
 
-#: What the system raises when there is no object; a directory is not an object.
-_NOT_FOUND = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_LOG = logging.getLogger(__name__)
+#: Seconds that `LocalStore.lock` and `LocalStore.update` wait; what they protect takes a second at most.
+LOCK_WAIT_S = 60.0
+_NOTICE_AFTER_S = 3.0
+#: Seconds that such a wait goes on after a request to stop: the holder may be another thread about to end.
+_STOP_GRACE_S = 2.0
+#: Bytes of an object that `LocalStore.update` accepts.
+_MAX_UPDATED_BYTES = 64 << 20
+#: Seconds after which a temporary file counts as left where locks do not tell; as on object stores.
+_MIN_LEFTOVER_AGE_S = 24 * 3600.0
 
 
 class LocalStore:
@@ -38,6 +47,7 @@ class LocalStore:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root).absolute()
+        self._directory = RootDirectory(self.root)
 
     @property
     def url(self) -> str:
@@ -46,7 +56,7 @@ class LocalStore:
 
     @property
     def supports_locking(self) -> bool:
-        """Always true: directories are locked with ``flock``."""
+        """Always true: files below ``_temporary/`` are locked with ``flock``."""
         return True
 
     @property
@@ -56,32 +66,48 @@ class LocalStore:
 
     @property
     def tells_dead_writers(self) -> bool:
-        """Always true: the kernel drops a dead writer's lock."""
-        return True
+        """Whether the kernel drops a dead writer's lock; false on mounts whose locks do not reach other machines."""
+        return not self._directory.has_local_locks
 
     def path(self, key: str) -> Path:
         """The file of `key`."""
         return self.root / checked_key(key)
 
     def read(self, key: str, max_bytes: int | None = None) -> bytes:
-        """See `bronze.storage.store.Store`."""
-        with self.open_read(key) as file:
-            size = os.fstat(file.fileno()).st_size
-            if max_bytes is not None and size > max_bytes:
+        """See `bronze.storage.store.Store`.
+
+        Raises:
+            NotAnObjectError: a symbolic link leads out of the root, or no regular file is there.
+        """
+        handle, size = self._directory.open(checked_key(key))
+        try:
+            limit = size if max_bytes is None else max_bytes
+            if size > limit:
                 raise ObjectTooLargeError(f"{self.path(key)} has {size} bytes, more than the {max_bytes} allowed")
-            return file.read()
+            data = os.read(handle, size + 1)
+            if len(data) == size:
+                return data
+            # It grows or shrinks meanwhile, or has more bytes than one call reads.
+            os.lseek(handle, 0, os.SEEK_SET)
+            with os.fdopen(os.dup(handle), "rb") as file:
+                data = file.read() if max_bytes is None else file.read(max_bytes + 1)
+            if max_bytes is not None and len(data) > max_bytes:
+                raise ObjectTooLargeError(f"{self.path(key)} has more than the {max_bytes} bytes allowed")
+            return data
+        finally:
+            os.close(handle)
 
     def read_view(self, key: str, max_bytes: int | None = None) -> memoryview:
         """See `bronze.storage.store.Store`."""
         return memoryview(self.read(key, max_bytes))
 
     def size(self, key: str) -> int | None:
-        """See `bronze.storage.store.Store`."""
+        """See `bronze.storage.store.Store`; what `read` would refuse has a size, or none, all the same."""
         try:
             found = os.stat(f"{self.root}/{checked_key(key)}")  # noqa: PTH116 - quick, for each lake object
-        except _NOT_FOUND:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        return found.st_size if stat.S_ISREG(found.st_mode) else None
+        return None if stat.S_ISDIR(found.st_mode) else found.st_size
 
     def list_children(self, prefix: str, *, after: str = "") -> Iterator[ListEntry]:
         """See `bronze.storage.store.Store`."""
@@ -92,14 +118,12 @@ class LocalStore:
                 entries = [ListEntry(entry.name, entry.is_dir()) for entry in found if entry.name > after]
         except (FileNotFoundError, NotADirectoryError):
             return
+        self._directory.check_inside(os.path.realpath(folder), folder)
         yield from sorted(entries, key=lambda entry: entry.name)
 
     def open_read(self, key: str) -> BinaryIO:
-        """See `bronze.storage.store.Store`."""
-        try:
-            return self.path(key).open("rb")
-        except _NOT_FOUND as error:
-            raise ObjectNotFoundError(f"{self.path(key)} does not exist") from error
+        """See `bronze.storage.store.Store` and `read`."""
+        return os.fdopen(self._directory.open(checked_key(key))[0], "rb")
 
     def create(self, key: str, data: bytes) -> None:
         """See `bronze.storage.store.Store`."""
@@ -115,12 +139,10 @@ class LocalStore:
             upload.publish(replace=replace)
 
     def update(self, key: str, change: Change) -> bytes | None:
-        """See `bronze.storage.store.Store`."""
-        # The lock is on the directory of temporary files, which nobody can remove while one of ours is in it: so
-        # all updates lock the same directory, and `lock` never meets it.
-        with self.upload(key) as upload, locked_directory(self.root / TEMPORARY):
+        """See `bronze.storage.store.Store`; an object of more than 64 MiB cannot be updated."""
+        with self.upload(key) as upload, self._locked("update", "", self.path(key)):
             try:
-                old: bytes | None = self.read(key)
+                old: bytes | None = self.read(key, _MAX_UPDATED_BYTES)
             except ObjectNotFoundError:
                 old = None
             new = change(old)
@@ -133,6 +155,7 @@ class LocalStore:
     def delete(self, key: str) -> None:
         """See `bronze.storage.store.Store`."""
         path = self.path(key)
+        self._directory.check_inside(os.path.realpath(path.parent), path)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
             sync_directory(path.parent)
@@ -141,94 +164,53 @@ class LocalStore:
         """See `bronze.storage.store.Store`."""
         sync_directory(self.path(key).parent)
 
-    @contextlib.contextmanager
-    def lock(self, prefix: str = "") -> Iterator[None]:
-        """Lock the directory `prefix` (created when missing) against every other process and thread.
+    def lock(self, prefix: str = "") -> contextlib.AbstractContextManager[None]:
+        """Lock `prefix` against every other process and thread; not reentrant.
 
-        Waits for the holder. The kernel drops the lock with the process, so a dead holder blocks nobody.
+        Waits for the holder, up to `LOCK_WAIT_S` seconds. The kernel drops the lock with the process, so a dead holder
+        blocks nobody.
+
+        Raises:
+            LockedError: another one holds it for longer than that; says who.
+            RunStoppedError: the process was asked to stop while it waited (`bronze.waiting`).
         """
-        folder = self.path(prefix) if prefix else self.root
-        make_durable_directories(folder)
-        with locked_directory(folder):
-            yield
+        return self._locked("prefix", prefix, self.path(prefix) if prefix else self.root)
 
-    @contextlib.contextmanager
-    def exclusive(self, name: str, *, holder: str, wait_s: float) -> Iterator[None]:
+    def _locked(self, kind: str, name: str, what: Path) -> contextlib.AbstractContextManager[None]:
+        return locked_file(
+            self.root / TEMPORARY / lock_file_name(kind, name),
+            what=str(what),
+            holder=this_process(),
+            wait_s=LOCK_WAIT_S,
+            notice_after_s=_NOTICE_AFTER_S,
+            stop_grace_s=_STOP_GRACE_S,
+        )
+
+    def exclusive(self, name: str, *, holder: str, wait_s: float) -> contextlib.AbstractContextManager[None]:
         """See `bronze.storage.store.Store`: a lock file below ``_temporary/``; see `bronze.storage.lock_file`."""
         path = self.root / TEMPORARY / lock_file_name("run", name)
-        with locked_file(path, what=f"{name} in {self.root}", holder=holder, wait_s=wait_s):
-            yield
+        return locked_file(path, what=f"{name} in {self.root}", holder=holder, wait_s=wait_s)
 
     def upload(self, key: str, *, caller_hashes: bool = False) -> LocalUpload:
-        """See `bronze.storage.store.Store`."""
-        return LocalUpload(self.root / TEMPORARY, self.path(key))
+        """See `bronze.storage.store.Store`.
+
+        Raises:
+            NotAnObjectError: a symbolic link leads out of the root.
+        """
+        final = self.path(key)
+        mount_point = self._directory.mount_point_of(final)
+        return LocalUpload(mount_point / TEMPORARY, final)
 
     def check_conditional_writes(self) -> None:
-        """See `bronze.storage.store.Store`: nothing to check; every publication would fail by itself."""
+        """See `bronze.storage.store.Store`, and `bronze.storage.local_probe` for what a file system must do."""
+        for notice in check_file_system(self.root, self.root / TEMPORARY):
+            _LOG.warning("%s", notice)
 
     def remove_leftovers(self) -> list[str]:
         """See `bronze.storage.store.Store`."""
+        min_age_s = 0 if self.tells_dead_writers else _MIN_LEFTOVER_AGE_S
         removed = []
-        for entry in self.list_children(TEMPORARY):
-            path = self.root / TEMPORARY / entry.name
-            with owner_is_dead(path) as dead:
-                if dead:
-                    with contextlib.suppress(FileNotFoundError):
-                        path.unlink()
-                        removed.append(f"{TEMPORARY}/{entry.name}")
-        with contextlib.suppress(OSError):  # not there, or a live run writes in it
-            (self.root / TEMPORARY).rmdir()
+        for mount_point in self._directory.mount_points():
+            folder = join(mount_point, TEMPORARY)
+            removed += [f"{folder}/{name}" for name in remove_dead_files(self.root / folder, min_age_s=min_age_s)]
         return removed
-
-
-class LocalUpload:
-    """A locked temporary file that becomes `final`; see `bronze.storage.store.Upload`."""
-
-    def __init__(self, folder: Path, final: Path) -> None:
-        self._final = final
-        self._temporary, self._handle = create_owned_file(folder, final.name)
-
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        """See `bronze.storage.store.Upload`."""
-        view = memoryview(data).cast("B")
-        at = 0
-        while at < len(view):
-            at += os.write(self._handle, view[at:])
-        return at
-
-    def publish(self, *, replace: bool = False, checksum: str = "") -> None:
-        """See `bronze.storage.store.Upload`."""
-        os.fsync(self._handle)
-        make_durable_directories(self._final.parent)
-        if replace:
-            self._temporary.replace(self._final)
-        else:
-            try:
-                os.link(self._temporary, self._final)
-            except FileExistsError as error:
-                # The caller will take the existing file for published, so it has to be durable.
-                sync_directory(self._final.parent)
-                raise ObjectExistsError(f"{self._final} exists already") from error
-            except OSError as error:
-                if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
-                    raise StoreError(
-                        f"the file system of {self._final.parent} has no hard links, which creating a file"
-                        " without ever replacing another one needs: choose a directory on another file system"
-                    ) from error
-                raise
-        sync_directory(self._final.parent)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Unlinked before it is unlocked: a cleaner that gets the lock finds nothing.
-        with contextlib.suppress(FileNotFoundError):
-            self._temporary.unlink()
-        # A caller that still holds the upload must not write into the next file that gets the same descriptor.
-        handle, self._handle = self._handle, -1
-        os.close(handle)
-        with contextlib.suppress(OSError):  # another writer's file is there still
-            self._temporary.parent.rmdir()

@@ -22,12 +22,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bronze.errors import ConfigError, LockedError
-from bronze.storage.posix import make_temporary_directory
+from bronze.storage.posix import OPEN_SAFELY, lock_now, make_temporary_directory
 from bronze.timestamps import rfc3339
 from bronze.waiting import wait_until
 
 _LOG = logging.getLogger(__name__)
-_OPEN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 #: Files that vanish between opening and locking, one after the other, before the lock counts as held.
 _MAX_VANISHED = 100
 _MAX_NAME_CHARACTERS = 150
@@ -122,7 +121,7 @@ def locked_file(
 def read_holder(path: Path) -> str:
     """Who holds the lock of `path`, and since when, as its content says; for messages only."""
     try:
-        handle = os.open(path, os.O_RDONLY | _OPEN)
+        handle = os.open(path, os.O_RDONLY | OPEN_SAFELY)
         try:
             data = os.read(handle, _MAX_CONTENT) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
         finally:
@@ -149,41 +148,25 @@ def _take(path: Path) -> int | None:
         if handle is None:
             continue
         try:
-            if not _is_locked_now(handle, path):
+            if not lock_now(handle, path):
                 os.close(handle)
                 return None
-            if is_still_named(handle, path):
+            if _is_still_named(handle, path):
                 return handle
         except BaseException:
+            with contextlib.suppress(OSError):  # no locks there: nobody holds it
+                path.unlink()
+                path.parent.rmdir()
             os.close(handle)
             raise
         os.close(handle)
     return None
 
 
-def _is_locked_now(handle: int, path: Path) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError as error:
-        raise no_locks_error(path, error) from error
-    return True
-
-
-def no_locks_error(path: Path, error: OSError) -> ConfigError:
-    """The error of a file system whose ``flock`` answers `error` for the file `path`."""
-    return ConfigError(
-        f"the file system of {path.parent} has no working locks: flock of {path} answers {error.strerror}"
-        f" ({errno.errorcode.get(error.errno or 0, error.errno)}). Mount it with locks (NFS: without nolock), or"
-        " choose a directory on another file system"
-    )
-
-
-def is_still_named(handle: int, path: Path) -> bool:
+def _is_still_named(handle: int, path: Path) -> bool:
     """Whether `path` still names the open file; opens it, because NFS may answer anything else from a cache."""
     try:
-        named = os.open(path, os.O_RDONLY | _OPEN)
+        named = os.open(path, os.O_RDONLY | OPEN_SAFELY)
     except OSError:
         return False
     try:
@@ -196,15 +179,15 @@ def _open_lock_file(path: Path) -> int | None:
     """Open the file for writing if that is allowed; None when it was created or removed in between."""
     make_temporary_directory(path.parent)
     try:
-        handle = os.open(path, os.O_RDWR | _OPEN)
+        handle = os.open(path, os.O_RDWR | OPEN_SAFELY)
     except FileNotFoundError:
         # Not O_CREAT alone: in a sticky directory that refuses to open another user's file.
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN, 0o666)
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_SAFELY, 0o666)
         except (FileExistsError, FileNotFoundError):
             return None
     except PermissionError:
-        handle = os.open(path, os.O_RDONLY | _OPEN)
+        handle = os.open(path, os.O_RDONLY | OPEN_SAFELY)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise _not_a_lock_file(path) from error

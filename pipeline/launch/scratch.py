@@ -7,13 +7,12 @@ run's directory can be told from a live one's.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bronze.storage.posix import create_owned_directory, owner_is_dead
+from bronze.storage.leftovers import remove_dead_directory
+from bronze.storage.posix import owned_directory
 
 _PREFIX = "bronze-copier-"
 
@@ -22,22 +21,16 @@ _PREFIX = "bronze-copier-"
 def scratch() -> Iterator[Path]:
     """A new directory, in which this process makes its temporary files meanwhile; removed with all that is in it."""
     before = tempfile.tempdir
-    folder, handle = create_owned_directory(Path(tempfile.gettempdir()), _PREFIX)
-    tempfile.tempdir = str(folder)
-    try:
-        yield folder
-    finally:
-        tempfile.tempdir = before
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
+    with owned_directory(Path(tempfile.gettempdir()), _PREFIX) as folder:
+        tempfile.tempdir = str(folder)
+        try:
+            yield folder
+        finally:
+            tempfile.tempdir = before
 
 
 def remove_dead_scratch() -> list[Path]:
     """Remove the directories of dead runs; return them."""
-    removed = []
-    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")):
-        with owner_is_dead(folder, directory=True) as is_dead:
-            if is_dead:
-                shutil.rmtree(folder, ignore_errors=True)
-                removed.append(folder)
-    return removed
+    return [
+        folder for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")) if remove_dead_directory(folder)
+    ]

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bronze.storage.lock_file import lock_file_name
 from tests.e2e.conftest import Copier
 
 FIRST, LEDGERS, SIZE, WAVE = 8, 60, 3, 7
@@ -26,7 +27,7 @@ LAST = FIRST + LEDGERS - 1
 PARTITIONS = [(start, start + SIZE - 1) for start in range(FIRST, LAST + 1, SIZE)]
 CHAIN = "standalone/e1/v1"
 #: System calls that are traced to find the step that a call belongs to.
-TRACED = ("openat", "flock", "write", "fsync", "mkdir", "link", "linkat", "rename", "unlink", "sendto")
+TRACED = ("openat", "flock", "write", "fsync", "mkdir", "link", "linkat", "rename", "unlink", "unlinkat", "sendto")
 #: The call before an fsync of a directory tells which step the fsync belongs to.
 CONTEXT = ("link", "linkat", "rename", "mkdir")
 
@@ -67,6 +68,16 @@ def _event(copy: Copier, part: Part) -> Path:
     return copy.root / "pas" / f"standalone_e1_v1_{part[0]}-{part[1]}.json"
 
 
+def _lock(store: Path, prefix: str) -> Path:
+    """The lock file of a prefix of a store."""
+    return store / "_temporary" / lock_file_name("prefix", prefix)
+
+
+def _folder_lock(copy: Copier, part: Part) -> Path:
+    data = copy.root / "data"
+    return _lock(data, _folder(copy, part).relative_to(data).as_posix())
+
+
 _LINK = ("link", "linkat")
 STEPS = {
     step.name: step
@@ -77,7 +88,7 @@ STEPS = {
         Step("parquet-fsync", ("fsync",)),
         # … and published.
         Step("folder-create", ("mkdir",), _folder),
-        Step("folder-lock", ("flock",), _folder),
+        Step("folder-lock", ("flock",), _folder_lock),
         Step("parquet-link", _LINK, lambda copy, part: copy.parquet(part)),
         Step("parquet-dir-fsync", ("fsync",), _folder),
         Step("manifest-lock", ("flock",)),
@@ -88,7 +99,7 @@ STEPS = {
         Step("manifest-unlink", ("unlink",)),
         Step("parquet-unlink", ("unlink",)),
         # A partition is committed.
-        Step("chain-lock", ("flock",), lambda copy, _: copy.root / "pas", numbers=range(1, 2 * WAVE, 2)),
+        Step("chain-lock", ("flock",), lambda copy, _: _lock(copy.root / "pas", ""), numbers=range(1, 2 * WAVE, 2)),
         Step("event-lock", ("flock",), commit=True),
         Step("event-write", ("write",), commit=True),
         Step("event-fsync", ("fsync",), commit=True),
@@ -113,7 +124,7 @@ STEPS = {
         Step("checkpoint-rename", ("rename",), commit=True),
         Step("checkpoint-dir-fsync", ("fsync",), commit=True),
         # A resumed run removes what a killed one left.
-        Step("clean-unlink", ("unlink",), after="parquet-fsync"),
+        Step("clean-unlinkat", ("unlinkat",), after="parquet-fsync"),
     ]
 }
 
@@ -131,6 +142,8 @@ _NOUNS = [
     (re.compile(r"/pas/pas-delivered\.json$"), "delivered"),
     (re.compile(r"/pas/standalone_[^/]+\.json$"), "event"),
     (re.compile(r"/state/checkpoint\.json$"), "checkpoint"),
+    (re.compile(r"/data/_temporary/prefix=[^/]*\.lock$"), "folder"),
+    (re.compile(r"/pas/_temporary/prefix=\.lock$"), "chain"),
     (re.compile(r"/pas$"), "chain"),
     (re.compile(r"/state$"), "state"),
 ]
@@ -152,6 +165,10 @@ def _step_of(call: str, rest: str, before: str) -> str:
     if call in ("link", "linkat", "rename"):
         noun = _noun(_QUOTED.findall(rest)[-1])
         return f"{noun}-{'rename' if call == 'rename' else 'link'}" if noun else ""
+    if call == "unlinkat":  # of a name in an open directory
+        folder, name = _HANDLE.match(rest), _QUOTED.search(rest)
+        noun = _noun(f"{folder.group(1)}/{name.group(1)}") if folder and name else ""
+        return f"{noun}-unlinkat" if noun else ""
     if call in ("write", "fsync", "flock"):
         found = _HANDLE.match(rest)
         path = found.group(1) if found else ""

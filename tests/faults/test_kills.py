@@ -24,7 +24,7 @@ CHOSEN = [
     "delivered-rename",
     "head-rename",
     "checkpoint-rename",
-    "clean-unlink",
+    "clean-unlinkat",
 ]
 
 

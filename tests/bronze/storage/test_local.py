@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -17,7 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from bronze.errors import ObjectExistsError, StoreError, is_transient
+from bronze.errors import (
+    ConfigError,
+    LockedError,
+    NotAnObjectError,
+    ObjectExistsError,
+    ObjectTooLargeError,
+    is_transient,
+)
 from bronze.storage.local import LocalStore
 from bronze.storage.store import TEMPORARY
 from tests.bronze.storage.store_suite import RACERS, Opener, StoreSuite
@@ -266,25 +274,182 @@ def test_file_removed_before_locking_is_created_again(store: LocalStore, monkeyp
     assert below(store.root) == ["a"]
 
 
-def test_file_system_without_hard_links_is_reported(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    def link(*paths: object) -> None:
-        raise OSError(errno.EPERM, "Operation not permitted")
+def test_cleanup_leaves_foreign_things_alone(store: LocalStore, tmp_path: Path) -> None:
+    folder = store.root / TEMPORARY
+    (folder / "0" / "task_0").mkdir(parents=True)  # as Spark's committers name it
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "kept.0123456789abcdef").write_bytes(b"x")
+    (folder / "linked.0123456789abcdef").symlink_to(tmp_path / "target")
+    (folder / "file.0123456789abcdef").symlink_to(tmp_path / "target" / "kept.0123456789abcdef")
+    (folder / "dangling.0123456789abcdef").symlink_to(tmp_path / "missing")
+    (folder / "directory.0123456789abcdef").mkdir()
+    os.mkfifo(folder / "fifo.0123456789abcdef")
+    (folder / "notes.txt").write_bytes(b"mine")
+    (folder / "left.0123456789abcdef").write_bytes(b"of a dead run")
+    before = sorted(path.name for path in folder.iterdir())
 
-    monkeypatch.setattr(os, "link", link)
-    with pytest.raises(StoreError, match=f"file system of {store.root} has no hard links"):
-        store.create("a", b"x")
-    assert below(store.root) == []
+    assert store.remove_leftovers() == [f"{TEMPORARY}/left.0123456789abcdef"]
+    assert sorted([*(path.name for path in folder.iterdir()), "left.0123456789abcdef"]) == before
+    assert (tmp_path / "target" / "kept.0123456789abcdef").read_bytes() == b"x"
+
+    store.create("a", b"x")  # and it can be used all the same
+    with store.lock():
+        store.update("a", lambda old: b"y")
+    assert store.read("a") == b"y"
 
 
-# Decided: a symbolic link inside the root is followed, wherever it leads. Who can make one there can write
-# there anyway, and operators put large directories on other disks that way.
-def test_symbolic_links_inside_the_root_are_followed(store: LocalStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["link", "dangling", "fifo", "file"])
+def test_temporary_directory_that_is_none_is_refused(store: LocalStore, tmp_path: Path, kind: str) -> None:
     store.root.mkdir()
-    (tmp_path / "other").mkdir()
-    (store.root / "linked").symlink_to(tmp_path / "other")
-    store.create("linked/a", b"x")
-    assert (tmp_path / "other" / "a").read_bytes() == b"x"
-    assert [(entry.name, entry.is_prefix) for entry in store.list_children("")] == [("linked", True)]
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "kept.0123456789abcdef").write_bytes(b"x")
+    place = store.root / TEMPORARY
+    match kind:
+        case "link":
+            place.symlink_to(tmp_path / "target")
+        case "dangling":
+            place.symlink_to(tmp_path / "missing")
+        case "fifo":
+            os.mkfifo(place)
+        case _:
+            place.write_bytes(b"mine")
+    assert store.remove_leftovers() == []
+    for use in (lambda: store.create("a", b"x"), store.check_conditional_writes):
+        with pytest.raises(ConfigError, match=f"{place} is .*it must be a directory of its own"):
+            use()
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["kept.0123456789abcdef"]
+    assert [path.name for path in store.root.iterdir()] == [TEMPORARY]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of another user need root")
+def test_leftovers_of_another_user_stop_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = tmp_path / "root"
+    folder = root / TEMPORARY
+    folder.mkdir(parents=True)
+    for number in range(3):
+        (folder / f"left.{number:016x}").write_bytes(b"x")
+    for parent in [parent for parent in root.parents if parent.stat().st_uid == os.geteuid() and parent != Path("/")]:
+        parent.chmod(parent.stat().st_mode | 0o111)
+    root.chmod(0o777)
+    folder.chmod(0o1777)  # sticky: only the owner may remove a file
+    os.chown(folder / f"left.{1:016x}", 65534, 65534)
+    code = """
+import os
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+store = LocalStore(a[0])
+print(store.remove_leftovers(), flush=True)
+store.create("b", b"x")
+with store.lock(): print("locked", flush=True)
+"""
+    with python(code, root) as process:
+        assert line(process) == f"['{TEMPORARY}/left.{1:016x}']"
+        assert line(process) == "locked"
+        assert process.wait() == 0
+    assert LocalStore(root).read("b") == b"x"
+
+
+def test_lock_names_its_stopped_holder(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bronze.storage.local.LOCK_WAIT_S", 1.0)
+    code = "with LocalStore(a[0]).lock('p'): print('held', flush=True); sys.stdin.readline()"
+    with python(code, store.root) as holder:
+        assert line(holder) == "held"
+        holder.send_signal(signal.SIGSTOP)
+        with pytest.raises(LockedError, match=f"{store.root}/p is locked by process {holder.pid} on "), store.lock("p"):
+            pass
+
+
+def test_update_names_its_stopped_holder(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bronze.storage.local.LOCK_WAIT_S", 1.0)
+    code = "LocalStore(a[0]).update('k', lambda old: (print('held', flush=True), sys.stdin.readline()) and b'x')"
+    with python(code, store.root) as holder:
+        assert line(holder) == "held"
+        holder.send_signal(signal.SIGSTOP)
+        with pytest.raises(LockedError, match=f"{store.root}/other is locked by process {holder.pid} on "):
+            store.update("other", lambda old: b"y")
+    assert store.size("other") is None
+
+
+# Decided: a symbolic link is followed as long as it stays below the root. Operators mount large directories from
+# other disks there; a link out of the root would let whoever writes a lake choose what this program reads.
+def test_symbolic_links_within_the_root_are_followed(store: LocalStore) -> None:
+    store.create("real/a", b"x")
+    (store.root / "linked").symlink_to("real")
+    store.create("linked/b", b"y")
+    assert (store.read("linked/a"), store.read("real/b"), store.size("linked/a")) == (b"x", b"y", 1)
+    assert [(entry.name, entry.is_prefix) for entry in store.list_children("")] == [("linked", True), ("real", True)]
+    assert len(list(store.list_children("linked"))) == 2
+
+
+def test_root_may_be_a_symbolic_link(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        LocalStore(tmp_path / name).create("a", name.encode())
+    (tmp_path / "root").symlink_to("one")
+    store = LocalStore(tmp_path / "root")
+    assert store.read("a") == b"one"
+    (tmp_path / "root").unlink()
+    (tmp_path / "root").symlink_to("two")  # a new release of the lake, for example
+    assert store.read("a") == b"two"
+    store.create("b", b"x")
+    assert (tmp_path / "two" / "b").read_bytes() == b"x"
+
+
+def test_symbolic_links_out_of_the_root_are_refused(store: LocalStore, tmp_path: Path) -> None:
+    outside = tmp_path / "root-of-another"  # begins like the root
+    outside.mkdir()
+    (outside / "a").write_bytes(b"secret")
+    store.create("p/kept", b"x")
+    (store.root / "directory").symlink_to(outside)
+    (store.root / "file").symlink_to(outside / "a")
+    (store.root / "p" / "relative").symlink_to("../../root-of-another/a")
+    for key in ("directory/a", "file", "p/relative"):
+        for use in (store.read, store.read_view, store.open_read):
+            with pytest.raises(NotAnObjectError, match=f"leads to {outside}/a, out of {store.root}") as caught:
+                use(key)
+            assert not is_transient(caught.value)
+    for write in (lambda: store.create("directory/b", b"x"), lambda: store.delete("directory/a")):
+        with pytest.raises(NotAnObjectError, match="out of"):
+            write()
+    with pytest.raises(NotAnObjectError, match="out of"):
+        list(store.list_children("directory"))
+    assert [path.name for path in outside.iterdir()] == ["a"]
+
+
+def test_only_regular_files_are_objects(store: LocalStore) -> None:
+    store.create("kept", b"x")
+    os.mkfifo(store.root / "fifo")
+    (store.root / "circle").symlink_to("circle")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{os.path.relpath(store.root)}/socket")
+    (store.root / "zero").symlink_to("/dev/zero")
+    for key in ("fifo", "circle", "socket", "zero"):
+        for use in (store.read, store.open_read):
+            with pytest.raises(
+                NotAnObjectError, match=f"{store.root}/{key} (is not a regular file|leads to /dev/zero)"
+            ):
+                use(key)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")
+def test_devices_are_not_read(store: LocalStore) -> None:
+    store.root.mkdir()
+    try:
+        os.mknod(store.root / "zero", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("no device node can be made here")
+    with pytest.raises(NotAnObjectError, match=r"zero (is not a regular file|cannot)"):
+        store.read("zero")
+
+
+def test_huge_file_is_refused_before_reading(store: LocalStore) -> None:
+    store.create("a", b"x")
+    os.truncate(store.path("a"), 3 << 30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for use in (store.read, store.read_view):
+        with pytest.raises(ObjectTooLargeError, match="has 3221225472 bytes, more than the 1000 allowed"):
+            use("a", 1000)
+    with pytest.raises(ObjectTooLargeError):
+        store.update("a", lambda old: b"y")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
 
 
 def test_symbolic_link_is_never_written_through(store: LocalStore, tmp_path: Path) -> None:

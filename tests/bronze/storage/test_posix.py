@@ -1,99 +1,32 @@
-"""Locks of the file system: who holds them, when the kernel drops them, and what a cleaner may take."""
+"""File-system primitives: durable directories, files that are owned, locks that fail, and create-only renames."""
 
 from __future__ import annotations
 
-import contextlib
+import errno
+import fcntl
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bronze.errors import ConfigError
 from bronze.storage.posix import (
-    create_owned_directory,
     create_owned_file,
-    locked_directory,
     make_durable_directories,
-    owner_is_dead,
+    make_temporary_directory,
+    owned_directory,
+    rename_without_replacing,
+    sync_directory,
 )
 
-REPOSITORY = Path(__file__).parents[3]
+NO_LOCKS = [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF]
 
 
-@contextlib.contextmanager
-def owner(code: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """A process that owns what `code` creates, and its path."""
-    program = f"""
-import sys
-from pathlib import Path
-from bronze.storage.posix import *
-path, handle = {code}
-print(path, flush=True)
-sys.stdin.readline()
-"""
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(folder)], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        try:
-            yield process, Path(process.stdout.readline().strip())
-        finally:
-            process.kill()
-
-
-@pytest.mark.parametrize("directory", [False, True], ids=["file", "directory"])
-def test_owner_is_dead_once_it_is_killed(tmp_path: Path, directory: bool) -> None:
-    create = (
-        "create_owned_directory(Path(sys.argv[1]), 'x-')" if directory else "create_owned_file(Path(sys.argv[1]), 'x')"
-    )
-    with owner(create, tmp_path) as (process, path):
-        assert path.exists()
-        with owner_is_dead(path, directory=directory) as dead:
-            assert not dead
-        process.kill()
-        process.wait()
-        with owner_is_dead(path, directory=directory) as dead:
-            assert dead
-
-
-def test_closing_the_descriptor_gives_up_ownership(tmp_path: Path) -> None:
+def test_owned_file_has_a_short_random_name(tmp_path: Path) -> None:
     path, handle = create_owned_file(tmp_path / "new" / "er", "n" * 300)
+    os.close(handle)
     assert len(path.name) == 217
-    with owner_is_dead(path) as dead:
-        assert not dead
-    os.close(handle)
-    with owner_is_dead(path) as dead:
-        assert dead
-
-
-def test_two_cleaners_never_both_get_it(tmp_path: Path) -> None:
-    path, handle = create_owned_directory(tmp_path, "x-")
-    os.close(handle)
-    with owner_is_dead(path, directory=True) as first, owner_is_dead(path, directory=True) as second:
-        assert (first, second) == (True, False)
-
-
-def test_missing_path_has_no_dead_owner(tmp_path: Path) -> None:
-    for directory in (False, True):
-        with owner_is_dead(tmp_path / "missing", directory=directory) as dead:
-            assert not dead
-
-
-def test_linked_directory_is_never_taken(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    with owner_is_dead(tmp_path / "link", directory=True) as dead:
-        assert not dead
-
-
-def test_directory_lock_excludes_and_is_released(tmp_path: Path) -> None:
-    with locked_directory(tmp_path), owner_is_dead(tmp_path, directory=True) as free:
-        assert not free
-    with owner_is_dead(tmp_path, directory=True) as free:
-        assert free
+    assert path.parent == tmp_path / "new" / "er"
 
 
 def test_existing_directories_are_left_alone(tmp_path: Path) -> None:
@@ -101,3 +34,59 @@ def test_existing_directories_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a" / "b" / "x").touch()
     make_durable_directories(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b" / "x").exists()
+
+
+def test_owned_directory_is_removed_with_its_content(tmp_path: Path) -> None:
+    with owned_directory(tmp_path, "x-") as folder:
+        (folder / "deep").mkdir()
+        assert list(tmp_path.iterdir()) == [folder]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("make", [make_durable_directories, make_temporary_directory])
+def test_dangling_link_is_no_directory(tmp_path: Path, make: object) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "missing")
+    with pytest.raises((NotADirectoryError, ConfigError)):
+        make(tmp_path / "link")  # type: ignore[operator]
+    assert not (tmp_path / "missing").exists()
+
+
+@pytest.mark.parametrize("number", NO_LOCKS, ids=errno.errorcode.get)
+def test_files_without_locks_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def flock(handle: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208
+    with pytest.raises(ConfigError, match=f"no working locks: flock of {tmp_path}/.*{errno.errorcode[number]}"):
+        create_owned_file(tmp_path / "d", "x")
+    with pytest.raises(ConfigError, match="no working locks"), owned_directory(tmp_path, "x-"):
+        pass
+    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
+    assert [path for path in tmp_path.rglob("*") if path.name != "d"] == []
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.EIO], ids=errno.errorcode.get)
+def test_unsupported_directory_sync_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def fsync(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if number != errno.EIO:
+        sync_directory(tmp_path)
+        return
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        sync_directory(tmp_path)
+    assert caught.value.filename == str(tmp_path)
+
+
+def test_rename_never_replaces_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    with pytest.raises(FileExistsError):
+        rename_without_replacing(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_text() == "b"
+    rename_without_replacing(tmp_path / "a", tmp_path / "c")
+    assert ((tmp_path / "c").read_text(), (tmp_path / "a").exists()) == ("a", False)
+    with pytest.raises(FileNotFoundError):
+        rename_without_replacing(tmp_path / "a", tmp_path / "d")

@@ -1,0 +1,105 @@
+"""The directory at the root of a local store: nothing outside of it is opened, and nothing but regular files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from bronze.errors import NotAnObjectError, ObjectNotFoundError
+from bronze.storage.mounts import Mount, is_below, mount_of, read_mounts
+
+#: What the system raises when there is no object; a directory is not an object.
+_NOT_FOUND = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+#: What opening a socket, a device without driver or a circle of links answers.
+_NO_FILE = frozenset({errno.ENXIO, errno.ENODEV, errno.ELOOP})
+_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+
+class RootDirectory:
+    """The directory `root` and what is mounted below it, as it was when that was first asked for.
+
+    The root may be a symbolic link, and links below it may lead to other places below it, but not elsewhere.
+
+    Args:
+        root: an absolute path; it need not exist.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._real_root = os.path.realpath(root)
+        self._mounts: list[Mount] | None = None
+
+    def open(self, key: str, flags: int = _OPEN) -> tuple[int, int]:
+        """The descriptor and the size in bytes of the object `key`, a checked one.
+
+        Raises:
+            ObjectNotFoundError: nothing is there, or a directory.
+            NotAnObjectError: a symbolic link leads out of the root, or no regular file is there.
+        """
+        path = f"{self._root}/{key}"
+        try:
+            handle = os.open(path, flags)
+        except _NOT_FOUND as error:
+            raise ObjectNotFoundError(f"{path} does not exist") from error
+        except OSError as error:
+            if error.errno in _NO_FILE:
+                raise NotAnObjectError(f"{path} is not a regular file ({error.strerror}): remove it") from error
+            raise
+        try:
+            found = os.fstat(handle)
+            if stat.S_ISDIR(found.st_mode):
+                raise ObjectNotFoundError(f"{path} does not exist: it is a directory")
+            try:
+                real = os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - on the path of every lake object
+            except OSError:
+                real = os.path.realpath(path)
+            self.check_inside(real, path)
+            if not stat.S_ISREG(found.st_mode):
+                raise NotAnObjectError(f"{path} is not a regular file: remove it")
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle, found.st_size
+
+    def check_inside(self, real: str, path: str | Path) -> None:
+        """Raise `NotAnObjectError` unless `real`, where `path` leads, is the root or below it."""
+        if real == self._real_root or is_below(real, self._real_root):
+            return
+        self._real_root = os.path.realpath(self._root)  # it may be a link that was changed
+        if real != self._real_root and not is_below(real, self._real_root):
+            raise NotAnObjectError(
+                f"{path} leads to {real}, out of {self._root}: symbolic links are only followed within the root of a"
+                " store. Mount what is elsewhere below the root (mount --bind), or make the root itself a link"
+            )
+
+    @property
+    def has_local_locks(self) -> bool:
+        """Whether locks there are known to exclude processes of this machine only (`Mount.has_local_locks`)."""
+        mount = mount_of(self._real_root, self._read_mounts())
+        return mount is not None and mount.has_local_locks
+
+    def mount_point_of(self, path: Path) -> Path:
+        """The root, or the mount point below it, on whose file system the existing or future file `path` is.
+
+        Raises:
+            NotAnObjectError: a symbolic link leads out of the root.
+        """
+        folder = os.path.realpath(path.parent)
+        self.check_inside(folder, path)
+        mount = mount_of(folder, self._mounts_below())
+        return Path(mount.point) if mount else self._root
+
+    def mount_points(self) -> list[str]:
+        """The root (the empty string) and the mount points below it, relative to it."""
+        start = len(self._real_root.rstrip("/")) + 1
+        return list(dict.fromkeys(["", *(mount.point[start:] for mount in self._mounts_below())]))
+
+    def _mounts_below(self) -> list[Mount]:
+        return [mount for mount in self._read_mounts() if is_below(mount.point, self._real_root)]
+
+    def _read_mounts(self) -> list[Mount]:
+        if self._mounts is None:
+            self._mounts = read_mounts()
+        return self._mounts
