@@ -28,6 +28,7 @@ from bronze.audit.http_attempt import AttemptSession, Timeouts, TooManyAbandoned
 from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError
 from bronze.redact import clean, secrets_in
 from bronze.retry import RetryPolicy
+from bronze.storage.certificates import REMEDY, is_certificate_error
 
 #: Statuses below 500 that are retried: request timeout, too early, too many requests.
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
@@ -194,6 +195,7 @@ class DeliveryEndpoint:
             auth=self._auth,
             timeout=(self._timeouts.connect, self._timeouts.read),
             allow_redirects=False,
+            verify=session.verify,  # given for each request, it comes before the client's own variables
             stream=True,  # the body of a success is not read
         )
 
@@ -226,7 +228,8 @@ class DeliveryEndpoint:
             if not isinstance(inner, BaseException):
                 break
             error = inner
-        return self._cleaned(str(error)) or type(error).__name__
+        reason = self._cleaned(str(error)) or type(error).__name__
+        return f"{reason}; {REMEDY}" if is_certificate_error(reason) else reason
 
     def _cleaned(self, text: str) -> str:
         return clean(text, self._secrets, short=True)

@@ -19,6 +19,8 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
+from bronze.storage.certificates import ca_bundle
+
 #: Attempts of this process whose threads have not ended yet although they were given up.
 MAX_ABANDONED_ATTEMPTS = 8
 #: How long the thread of an attempt may take to notice that its connection was closed.
@@ -60,6 +62,7 @@ class AttemptSession(requests.Session):
         self._lock = threading.Lock()
         self._aborted = False
         self.auth = _no_credentials
+        self.verify = ca_bundle() or True
         adapter = _RememberingAdapter(self._remember)
         self.mount("https://", adapter)
         self.mount("http://", adapter)

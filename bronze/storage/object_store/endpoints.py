@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import os
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+from bronze.errors import ConfigError
+from bronze.redact import redact
 from bronze.storage.location import StorageLocation
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
+
+#: Where nothing listens; the client's error shows it when a redirect led there.
+NO_PROXY_THERE = "127.0.0.1:0"
+_SERVER = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+(?:/[A-Za-z0-9._~/-]*)?")
 
 
 def endpoint_of(location: StorageLocation) -> str | None:
-    """The service's address, without a trailing slash; None for Amazon's and Google's own."""
-    if location.scheme == "s3":
-        found = location.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    else:
-        found = location.endpoint or gcs_emulator()
-    return found.rstrip("/") if found else None
+    """The service's address, without a trailing slash; None for Amazon's and Google's own.
+
+    Raises:
+        ConfigError: what the environment or the location names is not the URL of a server.
+    """
+    if location.endpoint:
+        return _checked(location.endpoint, "the endpoint")
+    if location.scheme == "gs":
+        return gcs_emulator()
+    for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if found := os.environ.get(variable):
+            return _checked(found, f"the environment variable {variable}")
+    return None
 
 
 def uses_path_style(location: StorageLocation) -> bool:
@@ -22,8 +42,41 @@ def uses_path_style(location: StorageLocation) -> bool:
 
 
 def gcs_emulator() -> str | None:
-    """The address of a Google Cloud Storage emulator, when the environment names one."""
+    """The address of a Google Cloud Storage emulator, when the environment names one.
+
+    Raises:
+        ConfigError: what it names is not a server.
+    """
     host = os.environ.get("STORAGE_EMULATOR_HOST")
     if not host:
         return None
-    return host if "://" in host else f"http://{host}"
+    return _checked(host if "://" in host else f"http://{host}", "the environment variable STORAGE_EMULATOR_HOST")
+
+
+def redirect_barrier(location: StorageLocation) -> ClientConfig:
+    """Client options with which redirects lead nowhere but to the service itself.
+
+    The client follows redirects, with all headers but ``Authorization``, and has no option against it. So every host
+    but the service's is reached through a proxy that does not exist. Where the environment names a proxy for the
+    service, that one stays, and the barrier is left out.
+    """
+    endpoint = endpoint_of(location)
+    own = "amazonaws.com,amazonaws.com.cn" if location.scheme == "s3" else "googleapis.com"
+    parts = urlsplit(endpoint or f"https://{own.partition(',')[0]}")
+    host = parts.hostname or ""
+    proxies = getproxies()
+    if (parts.scheme in proxies or "all" in proxies) and not proxy_bypass(host):
+        return {}
+    return {"proxy_url": f"http://{NO_PROXY_THERE}", "proxy_excludes": host if endpoint else own}
+
+
+def _checked(url: str, origin: str) -> str:
+    """`url` without a trailing slash, if it is that of a server; raise `ConfigError`, which names `origin`, if not."""
+    try:
+        parts = urlsplit(url)
+        valid = bool(_SERVER.fullmatch(url) and parts.hostname and (parts.port is None or parts.port > 0))
+    except ValueError:  # brackets that do not match, a port that is none
+        valid = False
+    if not valid:
+        raise ConfigError(f"{origin} is {redact(url)!r}, but must be http(s)://host or http(s)://host:port")
+    return url.rstrip("/")

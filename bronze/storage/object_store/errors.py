@@ -24,11 +24,14 @@ from bronze.errors import (
     StoreError,
 )
 from bronze.redact import clean
+from bronze.storage.certificates import REMEDY, is_certificate_error
+from bronze.storage.object_store.endpoints import NO_PROXY_THERE
 
 #: Characters of an answer that are shown, and that are searched.
 _MAX_SHOWN, _MAX_SEARCHED = 300, 20_000
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_BEARER_TOKEN")
 _DENIED = re.compile(r"status code: 40[13]\b")
+_REDIRECT = re.compile(r"status code: 30[1278]\b")
 #: The service did not evaluate the condition, because of another request in progress.
 _CONFLICT = re.compile(r"<Code>(?:ConditionalRequestConflict|OperationAborted)</Code>")
 
@@ -41,8 +44,32 @@ def translated(url: str, function: Callable[[], Result]) -> Result:
         return function()
     except (BaseError, OSError, ValueError) as error:
         failure = client_error(error, url)
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        failure = StoreError(f"{url}: the client failed: {redacted_message(str(error))}")
     # Raised here, so that the client's error, with all that the server said, is not kept as this one's context.
     raise failure
+
+
+def opened(url: str, function: Callable[[], Result]) -> Result:
+    """Call `function`, which makes a client; raise what it raises as `ConfigError` that begins with `url`."""
+    try:
+        return function()
+    except BronzeError:
+        raise
+    except (BaseError, OSError, ValueError, TypeError) as error:
+        failure = ConfigError(f"{url} cannot be opened: {redacted_message(str(error))}")
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        failure = ConfigError(f"{url} cannot be opened: {redacted_message(str(error))}")
+    raise failure
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether the client panicked. Its exception derives from ``BaseException``, and no module exports it."""
+    return type(error).__name__ == "PanicException"
 
 
 def client_error(error: Exception, url: str) -> BronzeError:
@@ -53,6 +80,13 @@ def client_error(error: Exception, url: str) -> BronzeError:
     message = f"{url}: {redacted_message(text)}"
     if "<Code>NoSuchBucket</Code>" in text:
         return ConfigError(f"{url}: the bucket does not exist")
+    if is_certificate_error(text):
+        return ConfigError(f"{url}: the server's certificate is not trusted; {REMEDY}")
+    if f"{NO_PROXY_THERE}," in text or _REDIRECT.search(text):
+        return ConfigError(
+            f"{url}: the service redirects to another address, which is not followed: set the endpoint (and region) to"
+            " the new address"
+        )
     if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or _DENIED.search(text):
         return AccessDeniedError(message)
     if _CONFLICT.search(text):
@@ -64,7 +98,7 @@ def client_error(error: Exception, url: str) -> BronzeError:
     return StoreError(message)
 
 
-def response_error(url: str, operation: str, status: int | None, text: str) -> StoreError:
+def response_error(url: str, operation: str, status: int | None, text: str) -> BronzeError:
     """The error for a request that the client cannot make, and that failed.
 
     Args:
@@ -75,6 +109,13 @@ def response_error(url: str, operation: str, status: int | None, text: str) -> S
     """
     if status == 404:
         return ObjectNotFoundError(f"{url}: cannot {operation}: it, or the bucket, does not exist")
+    if status is None and is_certificate_error(text):
+        return ConfigError(f"{url}: cannot {operation}: the server's certificate is not trusted; {REMEDY}")
+    if status is not None and 300 <= status < 400:
+        return ConfigError(
+            f"{url}: cannot {operation}: the service redirects to another address (status {status}), which is not"
+            " followed: set the endpoint (and region) to the new address"
+        )
     message = f"{url}: cannot {operation}: {redacted_message(text[:_MAX_SEARCHED])}"
     return AccessDeniedError(message) if status in (401, 403) else StoreError(message)
 

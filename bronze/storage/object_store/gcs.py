@@ -17,9 +17,11 @@ from obstore.store import GCSStore
 
 from bronze.errors import ObjectNotFoundError
 from bronze.retry import RetryPolicy
+from bronze.storage.certificates import ca_bundle
 from bronze.storage.location import StorageLocation
+from bronze.storage.object_store.credentials import GoogleCredentials
 from bronze.storage.object_store.endpoints import endpoint_of, gcs_emulator
-from bronze.storage.object_store.errors import response_error
+from bronze.storage.object_store.errors import opened, response_error
 from bronze.storage.object_store.provider import (
     MAX_PARTS,
     PART_SIZE,
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
 
 _ENDPOINT = "https://storage.googleapis.com"
-_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
 class GcsProvider:
@@ -62,11 +63,16 @@ class GcsProvider:
             options["skip_signature"] = True
         elif gcs_emulator():
             options["bearer_token"] = "emulator"  # any will do; without one, obstore looks for real credentials
-        return GCSStore(
-            location.bucket,
-            client_options=client_options(location, headers),
-            retry_config=retry_config(retries),
-            **options,
+        else:
+            options["credential_provider"] = self._credentials
+        return opened(
+            location.url,
+            lambda: GCSStore(
+                location.bucket,
+                client_options=client_options(location, headers),
+                retry_config=retry_config(retries),
+                **options,
+            ),
         )
 
     def publishing_headers(self, now: float) -> dict[str, str]:
@@ -111,10 +117,8 @@ class GcsProvider:
         return f"{self._bucket_url}/{quote(path)}"
 
     @functools.cached_property
-    def _credentials(self) -> Any:
-        import google.auth
-
-        return google.auth.default(scopes=[_SCOPE])[0]
+    def _credentials(self) -> GoogleCredentials:
+        return GoogleCredentials(self._location.url)
 
     @property
     def _session(self) -> Any:
@@ -126,15 +130,17 @@ class GcsProvider:
     def _new_session(self) -> Any:
         import requests
 
-        if self._location.anonymous:
-            return requests.Session()
-        if gcs_emulator():
-            session = requests.Session()
+        session = requests.Session()
+        session.auth = lambda request: request  # without any setting the client would look in ~/.netrc
+        if not self._location.anonymous and gcs_emulator():
             session.headers["Authorization"] = "Bearer emulator"
-            return session
-        from google.auth.transport.requests import AuthorizedSession
+        return session
 
-        return AuthorizedSession(self._credentials)  # type: ignore[no-untyped-call]
+    def _headers(self) -> dict[str, str]:
+        """The headers that authorise a request."""
+        if self._location.anonymous or gcs_emulator():
+            return {}
+        return {"Authorization": f"Bearer {self._credentials()['token']}"}
 
     def _request(
         self, method: str, operation: str, url: str, params: Mapping[str, str] | None = None
@@ -144,13 +150,21 @@ class GcsProvider:
         import requests
 
         try:
-            answer = self._session.request(method, url, params=params, timeout=self._location.request_timeout_s)
+            answer = self._session.request(
+                method,
+                url,
+                params=params,
+                headers=self._headers(),
+                timeout=self._location.request_timeout_s,
+                allow_redirects=False,
+                verify=ca_bundle() or True,
+            )
         except (requests.RequestException, google.auth.exceptions.TransportError) as error:
             failure = response_error(self._location.url, operation, None, str(error))
         except google.auth.exceptions.GoogleAuthError as error:  # no credentials, or such as are refused
             failure = response_error(self._location.url, operation, 401, str(error))
         else:
-            if answer.ok:
+            if 200 <= answer.status_code < 300:
                 return bytes(answer.content), answer.headers
             failure = response_error(self._location.url, operation, answer.status_code, answer.text)
         raise failure

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from bronze.storage.certificates import ca_certificates
 from bronze.storage.location import StorageLocation
-from bronze.storage.object_store.endpoints import endpoint_of
+from bronze.storage.object_store.endpoints import endpoint_of, redirect_barrier
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -97,10 +98,14 @@ def parse_checksum(stated: str | None) -> int | None:
 def client_options(location: StorageLocation, headers: dict[str, str] | None) -> ClientConfig:
     """The HTTP options of an obstore client."""
     endpoint = endpoint_of(location)
+    plain = bool(endpoint and endpoint.startswith("http://"))
+    authorities = None if plain else ca_certificates()
     return {
         "timeout": timedelta(seconds=location.request_timeout_s),
         "connect_timeout": timedelta(seconds=min(5.0, location.request_timeout_s)),
-        "allow_http": bool(endpoint and endpoint.startswith("http://")),
+        "allow_http": plain,
+        **({"root_certificate": authorities} if authorities else {}),
+        **redirect_barrier(location),
         **({"default_headers": headers} if headers else {}),
     }
 

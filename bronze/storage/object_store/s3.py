@@ -13,9 +13,11 @@ from awscrt import checksums as crc  # type: ignore[import-untyped]
 from obstore.store import S3Store
 
 from bronze.errors import ObjectNotFoundError
+from bronze.storage.certificates import ca_bundle
 from bronze.storage.location import StorageLocation
+from bronze.storage.object_store.credentials import AwsCredentials, aws_session, has_aws_keys
 from bronze.storage.object_store.endpoints import endpoint_of, uses_path_style
-from bronze.storage.object_store.errors import response_error
+from bronze.storage.object_store.errors import opened, response_error
 from bronze.storage.object_store.provider import (
     MultipartUpload,
     ObjectDigest,
@@ -41,15 +43,20 @@ class S3Provider:
 
     def __init__(self, location: StorageLocation) -> None:
         self._location = location
+        self._endpoint = endpoint_of(location)
+        # Keys of the environment the clients read themselves.
+        self._credentials = None if location.anonymous or has_aws_keys() else AwsCredentials(location.url)
+        named = location.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        self._region = named or (self._credentials.config.get("region") if self._credentials else None)
 
     def client(self, *, retries: int, headers: dict[str, str] | None = None, unsigned_payload: bool = False) -> Client:
         """See `ObjectServiceApi`."""
         location = self._location
         options: dict[str, Any] = {}
-        if endpoint := endpoint_of(location):
-            options |= {"endpoint": endpoint, "aws_endpoint_url_s3": endpoint}
-        if location.region:
-            options["region"] = location.region
+        if self._endpoint:
+            options |= {"endpoint": self._endpoint, "aws_endpoint_url_s3": self._endpoint}
+        if self._region:
+            options["region"] = self._region
         if location.requester_pays:
             options["request_payer"] = True
         if unsigned_payload:
@@ -60,15 +67,20 @@ class S3Provider:
             options |= {"server_side_encryption": "aws:kms", "sse_kms_key_id": location.kms_key}
         if location.object_lock_mode and headers:
             options["checksum_algorithm"] = "SHA256"  # S3 requires a checksum of what it locks
-        return S3Store(
-            location.bucket,
-            virtual_hosted_style_request=not uses_path_style(location),
-            # The other ways to copy on a condition rest on headers that most services silently ignore.
-            copy_if_not_exists="multipart",
-            disable_bulk_delete=True,
-            client_options=client_options(location, headers),
-            retry_config=retry_config(retries),
-            **options,
+        if self._credentials:
+            options["credential_provider"] = self._credentials
+        return opened(
+            location.url,
+            lambda: S3Store(
+                location.bucket,
+                virtual_hosted_style_request=not uses_path_style(location),
+                # The other ways to copy on a condition rest on headers that most services silently ignore.
+                copy_if_not_exists="multipart",
+                disable_bulk_delete=True,
+                client_options=client_options(location, headers),
+                retry_config=retry_config(retries),
+                **options,
+            ),
         )
 
     def publishing_headers(self, now: float) -> dict[str, str]:
@@ -125,15 +137,22 @@ class S3Provider:
         config = Config(
             signature_version=UNSIGNED if location.anonymous else "s3v4",
             s3={"addressing_style": "path" if uses_path_style(location) else "virtual"},
+            ignore_configured_endpoint_urls=True,  # obstore knows none
             connect_timeout=5,
             read_timeout=location.request_timeout_s,
             retries={"total_max_attempts": 5, "mode": "standard"},
         )
         # A session of its own: the default one is not safe to share between threads.
-        session = boto3.session.Session()
-        # Unlike obstore, boto3 ignores AWS_REGION.
-        region = location.region or os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
-        return session.client("s3", endpoint_url=endpoint_of(location), region_name=region, config=config)
+        session = boto3.session.Session(botocore_session=aws_session())
+        client = session.client(
+            "s3",
+            endpoint_url=self._endpoint,
+            region_name=self._region or "us-east-1",
+            config=config,
+            verify=ca_bundle(),
+        )
+        client.meta.events.register("before-call.s3", _follow_no_redirect)
+        return client
 
     def _request_params(self, **more: str) -> dict[str, str]:
         """The parameters of a request: the bucket, who pays, and `more`."""
@@ -152,3 +171,8 @@ class S3Provider:
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             failure = response_error(self._location.url, operation, None, str(error))
         raise failure
+
+
+def _follow_no_redirect(context: dict[str, Any], **_: object) -> None:
+    """Tell boto3 that it followed a redirect already; it would otherwise look for the bucket's region, without end."""
+    context.setdefault("s3_redirect", {})["redirected"] = True

@@ -16,7 +16,7 @@ DATA = hashlib.sha256(b"x").digest() * (2 * PART_SIZE // 32 + 5)
 
 @pytest.fixture
 def bucket() -> Bucket:
-    return Bucket(StorageLocation("s3://bucket", region="us-east-1", endpoint="http://127.0.0.1:1"))
+    return Bucket(StorageLocation("s3://bucket", anonymous=True, endpoint="http://127.0.0.1:1"))
 
 
 def md5(data: bytes) -> bytes:
