@@ -35,9 +35,9 @@ class StorageLocation:
     """A directory, or a prefix of a bucket, and how to reach it; checked when it is created.
 
     Credentials are looked up where the store is opened. S3: the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-    AWS_SESSION_TOKEN), else AWS_PROFILE and ~/.aws, else the roles of the machine; AWS_REGION and AWS_ENDPOINT_URL stand in for `region` and
-    `endpoint`. Google: GOOGLE_APPLICATION_CREDENTIALS, else the application default credentials;
-    STORAGE_EMULATOR_HOST names an emulator, for which no credentials are sought.
+    AWS_SESSION_TOKEN), else AWS_PROFILE and ~/.aws, else the roles of the machine; AWS_REGION and AWS_ENDPOINT_URL
+    stand in for `region` and `endpoint`. Google: GOOGLE_APPLICATION_CREDENTIALS, else the application default
+    credentials; STORAGE_EMULATOR_HOST names an emulator, for which no credentials are sought.
 
     Attributes:
         url: ``/path``, ``file:///path``, ``s3://bucket/prefix`` or ``gs://bucket/prefix``.

@@ -51,6 +51,9 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "BRONZE_COMPRESSION": ("bronze", "compression"),
 }
 
+#: How the port variables begin that Kubernetes sets for each Service: for one called ``metrics`` it is METRICS_PORT.
+_KUBERNETES_PORT = ("tcp://", "udp://", "sctp://")
+
 #: Longest part of a value that a message quotes, in characters.
 _MAX_QUOTED = 120
 
@@ -107,6 +110,8 @@ def _apply_environment(
     """Override `values` with the variables of the environment; yield the problems of those that cannot be used."""
     for variable, path in VARIABLES.items():
         value = environ.get(variable)
+        if variable == "METRICS_PORT" and value and value.startswith(_KUBERNETES_PORT):
+            continue
         has_eras = path[0] == "era" and bool(values.get("eras"))
         names_chain = path[0] == "era" and path[-1] in IDENTITY_KEYS and not has_eras
         if value is None or path[0] in unused or not (value or names_chain):

@@ -25,7 +25,7 @@ from bronze.errors import (
 )
 from bronze.redact import clean
 from bronze.storage.certificates import REMEDY, is_certificate_error
-from bronze.storage.object_store.endpoints import NO_PROXY_THERE
+from bronze.storage.object_store.redirects import NO_PROXY_THERE
 
 #: Characters of an answer that are shown, and that are searched.
 _MAX_SHOWN, _MAX_SEARCHED = 300, 20_000

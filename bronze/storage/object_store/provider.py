@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from bronze.storage.certificates import ca_certificates
 from bronze.storage.location import StorageLocation
-from bronze.storage.object_store.endpoints import endpoint_of, redirect_barrier
+from bronze.storage.object_store.endpoints import endpoint_of
+from bronze.storage.object_store.redirects import redirect_barrier
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig

@@ -159,6 +159,12 @@ def test_empty_identity_in_file_is_an_error(errors: Errors, key: str, form: str)
     assert "the default is not taken for that" in error
 
 
+@pytest.mark.parametrize("value", ["tcp://10.96.0.7:9090", "udp://10.96.0.7:53"])
+def test_port_variable_of_kubernetes_is_ignored(load_text: Load, value: str) -> None:
+    assert load_text(LOCAL, METRICS_PORT=value).metrics.port is None
+    assert load_text(LOCAL + "metrics: {port: 3}", METRICS_PORT=value).metrics.port == 3
+
+
 @pytest.mark.parametrize(("key", "variable"), IDENTITIES)
 @pytest.mark.parametrize("file", ["", "era: {era_id: a, version_label: b, network: c}"])
 def test_empty_identity_variable_is_an_error(errors: Errors, key: str, variable: str, file: str) -> None:
