@@ -7,27 +7,28 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import obstore
 
-from bronze.errors import ObjectNotFoundError, StoreError, is_transient
+from bronze.errors import ObjectNotFoundError, StoreError
 from bronze.retry import RetryPolicy
 from bronze.storage.location import StorageLocation
 from bronze.storage.object_store.checksums import ObjectChecksums
 from bronze.storage.object_store.clients import DEFAULT_RETRIES, Clients
 from bronze.storage.object_store.errors import translated
 from bronze.storage.object_store.gcs import GcsProvider
+from bronze.storage.object_store.listing import ListedObject, Page, list_pages
 from bronze.storage.object_store.reader import ObjectSource
 from bronze.storage.object_store.s3 import S3Provider
 from bronze.storage.rate_limit import RateLimiter
 from bronze.storage.store import TEMPORARY, ListEntry, checked_key, join
 
 if TYPE_CHECKING:
-    from obstore import GetResult, ListResult, ObjectMeta, PutMode
+    from obstore import GetResult, ObjectMeta, PutMode
     from obstore.store import ObjectStore as Client
 
     from bronze.storage.object_store.provider import ObjectServiceApi
@@ -42,8 +43,6 @@ _STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 _STAMP = re.compile(r"\.(\d{8}T\d{6}Z)\.[0-9a-f]{16}$")
 #: Characters of an object's name that its temporary key shows.
 _MAX_NAME_CHARACTERS = 100
-#: Objects that one request lists.
-_PAGE_SIZE = 1000
 
 
 class Bucket:
@@ -145,38 +144,31 @@ class Bucket:
             if upload.path == path:
                 self.service.abort_multipart_upload(upload)
 
-    def list_pages(self, base: str, *, after: str | None = None) -> Iterator[Sequence[ObjectMeta]]:
+    def list_pages(self, base: str, *, after: str | None = None) -> Iterator[list[ListedObject]]:
         """All objects below the path `base` of the bucket, in the order of their paths; each page when it is needed.
 
         Args:
             after: only objects whose paths come after this one.
         """
-        last = after
-        delays = self.retry.delays()
-        while True:
-            stream = obstore.list(self.clients.retrying, base or None, offset=last, chunk_size=_PAGE_SIZE)
-            try:
-                while page := translated(self._base_url(base), lambda stream=stream: next(stream, None)):  # type: ignore[misc]
-                    yield page
-                    last, delays = page[-1]["path"], self.retry.delays()
-                return
-            except StoreError as error:  # the client does not retry a list that was cut off
-                delay = next(delays, None)
-                if delay is None or not is_transient(error):
-                    raise
-            time.sleep(delay)
+        for page in self._pages(base, delimiter=False, after=after or ""):
+            yield page.objects
 
     def list_level(self, base: str) -> list[ListEntry]:
         """The direct children of the path `base` of the bucket, in name order; in one listing."""
-        url, start = self._base_url(base), len(base) + 1 if base else 0
+        start = len(base) + 1 if base else 0
+        entries = []
+        for page in self._pages(base, delimiter=True):
+            entries += [ListEntry(found.path[start:], False) for found in page.objects]
+            entries += [ListEntry(path[start:].removesuffix("/"), True) for path in page.prefixes]
+        return sorted(entries, key=lambda entry: entry.name)
 
-        def attempt() -> ListResult[Sequence[ObjectMeta]]:
-            return translated(url, lambda: obstore.list_with_delimiter(self.clients.retrying, base or None))
+    def _pages(self, base: str, *, delimiter: bool, after: str = "") -> Iterator[Page]:
+        url = self._base_url(base)
 
-        found = self.retry.call(url, attempt, level=logging.DEBUG)
-        entries = [ListEntry(meta["path"][start:], False) for meta in found["objects"]]
-        entries += [ListEntry(path[start:], True) for path in found["common_prefixes"]]
-        return sorted((entry for entry in entries if entry.name), key=lambda entry: entry.name)
+        def send(params: Mapping[str, str]) -> bytes:
+            return self.retry.call(url, lambda: self.service.list_request(params), level=logging.DEBUG)
+
+        return list_pages(send, f"{base}/" if base else "", delimiter=delimiter, after=after, url=url)
 
     def _base_url(self, base: str) -> str:
         return f"{self.location.scheme}://{join(self.location.bucket, base)}"

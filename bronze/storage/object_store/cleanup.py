@@ -38,12 +38,10 @@ def remove_leftovers(bucket: Bucket) -> list[str]:
     prefix = bucket.location.prefix
     start = len(prefix) + 1 if prefix else 0
     newest = bucket.clock() - _MIN_AGE.total_seconds()
-    found = [
-        (meta["path"][start:], meta["last_modified"].timestamp())
-        for page in bucket.list_pages(join(prefix, TEMPORARY))
-        for meta in page
+    listed = [
+        (found.path[start:], found.modified) for page in bucket.list_pages(join(prefix, TEMPORARY)) for found in page
     ]
-    removed = [key for key, modified in found if created_at(key, modified) < newest]
+    removed = [key for key, modified in listed if created_at(key, modified) < newest]
     for key in removed:
         bucket.delete(key)
     try:

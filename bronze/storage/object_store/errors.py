@@ -107,6 +107,8 @@ def response_error(url: str, operation: str, status: int | None, text: str) -> B
         status: the HTTP status; None when there was no answer.
         text: the answer, or the library's message.
     """
+    if "<Code>NoSuchBucket</Code>" in text[:_MAX_SEARCHED]:
+        return ConfigError(f"{url}: the bucket does not exist")
     if status == 404:
         return ObjectNotFoundError(f"{url}: cannot {operation}: it, or the bucket, does not exist")
     if status is None and is_certificate_error(text):

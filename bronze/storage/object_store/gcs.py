@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,13 +14,14 @@ from urllib.parse import quote
 from awscrt import checksums as crc  # type: ignore[import-untyped]
 from obstore.store import GCSStore
 
-from bronze.errors import ObjectNotFoundError
+from bronze.errors import ObjectNotFoundError, StoreError
 from bronze.retry import RetryPolicy
-from bronze.storage.certificates import ca_bundle
 from bronze.storage.location import StorageLocation
 from bronze.storage.object_store.credentials import GoogleCredentials
 from bronze.storage.object_store.endpoints import endpoint_of, gcs_emulator
-from bronze.storage.object_store.errors import opened, response_error
+from bronze.storage.object_store.errors import opened
+from bronze.storage.object_store.http_client import HttpAnswer, HttpClient
+from bronze.storage.object_store.listing import PAGE_BYTES
 from bronze.storage.object_store.provider import (
     MAX_PARTS,
     PART_SIZE,
@@ -51,7 +51,7 @@ class GcsProvider:
         self._location = location
         self._retry = retry
         self._bucket_url = f"{endpoint_of(location) or _ENDPOINT}/{location.bucket}"
-        self._sessions = threading.local()
+        self._http = HttpClient(location.url, location.request_timeout_s)
 
     def client(self, *, retries: int, headers: dict[str, str] | None = None, unsigned_payload: bool = False) -> Client:
         """See `ObjectServiceApi`."""
@@ -86,26 +86,42 @@ class GcsProvider:
     def stated_digest(self, path: str) -> ObjectDigest:
         """See `ObjectServiceApi`."""
         operation, url = f"get the checksum of {path}", self._object_url(path)
-        _, headers = self._retry.call(
+        answer = self._retry.call(
             f"{self._location.url}: {operation}", lambda: self._request("HEAD", operation, url), level=logging.DEBUG
         )
+        headers = answer.headers
         hashes = dict(pair.strip().split("=", 1) for pair in headers.get("x-goog-hash", "").split(",") if "=" in pair)
         size = headers.get("x-goog-stored-content-length") or headers["Content-Length"]
         return ObjectDigest(int(size), headers.get("ETag", "").strip('"'), parse_checksum(hashes.get("crc32c")))
 
+    def list_request(self, params: Mapping[str, str]) -> bytes:
+        """See `ObjectServiceApi`."""
+        return self._request("GET", "list objects", self._bucket_url, params).body
+
     def list_multipart_uploads(self, prefix: str) -> Iterator[MultipartUpload]:
         """See `ObjectServiceApi`."""
-        params = {"uploads": "", "prefix": prefix}
+        params, last = {"uploads": "", "prefix": prefix}, ("", "")
         while True:
-            page, _ = self._request("GET", "list unfinished uploads", self._bucket_url, params)
-            root = ET.fromstring(page)
+            root = self._uploads_page(params)
             for found in root.iterfind("{*}Upload"):
                 path, upload_id, begun = (found.findtext("{*}" + name, "") for name in ("Key", "UploadId", "Initiated"))
                 yield MultipartUpload(path, upload_id, datetime.fromisoformat(begun).timestamp())
             if root.findtext("{*}IsTruncated") != "true":
                 return
-            params["key-marker"] = root.findtext("{*}NextKeyMarker", "")
-            params["upload-id-marker"] = root.findtext("{*}NextUploadIdMarker", "")
+            marker = root.findtext("{*}NextKeyMarker", ""), root.findtext("{*}NextUploadIdMarker", "")
+            if marker <= last:
+                raise StoreError(f"{self._location.url}: the service's list of unfinished uploads makes no progress")
+            last = marker
+            params["key-marker"], params["upload-id-marker"] = marker
+
+    def _uploads_page(self, params: Mapping[str, str]) -> ET.Element:
+        page = self._request("GET", "list unfinished uploads", self._bucket_url, params).body
+        try:
+            if b"<!DOCTYPE" not in page:
+                return ET.fromstring(page)
+        except ET.ParseError:
+            pass
+        raise StoreError(f"{self._location.url}: the service's list of unfinished uploads is not XML")
 
     def abort_multipart_upload(self, upload: MultipartUpload) -> None:
         """See `ObjectServiceApi`."""
@@ -120,51 +136,19 @@ class GcsProvider:
     def _credentials(self) -> GoogleCredentials:
         return GoogleCredentials(self._location.url)
 
-    @property
-    def _session(self) -> Any:
-        """One for each thread: they are not safe to share."""
-        if not hasattr(self._sessions, "session"):
-            self._sessions.session = self._new_session()
-        return self._sessions.session
-
-    def _new_session(self) -> Any:
-        import requests
-
-        session = requests.Session()
-        session.auth = lambda request: request  # without any setting the client would look in ~/.netrc
-        if not self._location.anonymous and gcs_emulator():
-            session.headers["Authorization"] = "Bearer emulator"
-        return session
-
     def _headers(self) -> dict[str, str]:
         """The headers that authorise a request."""
-        if self._location.anonymous or gcs_emulator():
+        if self._location.anonymous:
             return {}
-        return {"Authorization": f"Bearer {self._credentials()['token']}"}
+        token = "emulator" if gcs_emulator() else self._credentials()["token"]
+        return {"Authorization": f"Bearer {token}"}
 
     def _request(
-        self, method: str, operation: str, url: str, params: Mapping[str, str] | None = None
-    ) -> tuple[bytes, Mapping[str, str]]:
-        """Send one request; return the answer's body and headers, or raise an error of this project."""
-        import google.auth.exceptions
-        import requests
-
-        try:
-            answer = self._session.request(
-                method,
-                url,
-                params=params,
-                headers=self._headers(),
-                timeout=self._location.request_timeout_s,
-                allow_redirects=False,
-                verify=ca_bundle() or True,
-            )
-        except (requests.RequestException, google.auth.exceptions.TransportError) as error:
-            failure = response_error(self._location.url, operation, None, str(error))
-        except google.auth.exceptions.GoogleAuthError as error:  # no credentials, or such as are refused
-            failure = response_error(self._location.url, operation, 401, str(error))
-        else:
-            if 200 <= answer.status_code < 300:
-                return bytes(answer.content), answer.headers
-            failure = response_error(self._location.url, operation, answer.status_code, answer.text)
-        raise failure
+        self,
+        method: str,
+        operation: str,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        max_bytes: int = PAGE_BYTES,
+    ) -> HttpAnswer:
+        return self._http.request(method, operation, url, params=params, headers=self._headers(), max_bytes=max_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -77,6 +77,10 @@ class ObjectServiceApi(Protocol):
         Raises:
             LookupError, ValueError: the answer lacks a field, or has an invalid one.
         """
+        ...
+
+    def list_request(self, params: Mapping[str, str]) -> bytes:
+        """The answer to one list request (the second version of S3's) with `params`, at most `PAGE_BYTES` long."""
         ...
 
     def list_multipart_uploads(self, prefix: str) -> Iterator[MultipartUpload]:

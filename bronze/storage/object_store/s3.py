@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +18,8 @@ from bronze.storage.location import StorageLocation
 from bronze.storage.object_store.credentials import AwsCredentials, aws_session, has_aws_keys
 from bronze.storage.object_store.endpoints import endpoint_of, uses_path_style
 from bronze.storage.object_store.errors import opened, response_error
+from bronze.storage.object_store.http_client import HttpClient
+from bronze.storage.object_store.listing import PAGE_BYTES
 from bronze.storage.object_store.provider import (
     MultipartUpload,
     ObjectDigest,
@@ -25,6 +27,7 @@ from bronze.storage.object_store.provider import (
     parse_checksum,
     retry_config,
 )
+from bronze.storage.object_store.signature import Keys, query_string, signed_headers
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
@@ -44,6 +47,7 @@ class S3Provider:
     def __init__(self, location: StorageLocation) -> None:
         self._location = location
         self._endpoint = endpoint_of(location)
+        self._http = HttpClient(location.url, location.request_timeout_s)
         # Keys of the environment the clients read themselves.
         self._credentials = None if location.anonymous or has_aws_keys() else AwsCredentials(location.url)
         named = location.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
@@ -106,14 +110,37 @@ class S3Provider:
         checksum = parse_checksum(answer.get("ChecksumCRC64NVME"))
         return ObjectDigest(answer["ContentLength"], answer["ETag"].strip('"'), checksum)
 
+    def list_request(self, params: Mapping[str, str]) -> bytes:
+        """See `ObjectServiceApi`."""
+        location = self._location
+        region = self._region or "us-east-1"
+        if uses_path_style(location):
+            url = f"{self._endpoint or f'https://s3.{region}.amazonaws.com'}/{location.bucket}"
+        else:
+            url = f"https://{location.bucket}.s3.{region}.amazonaws.com/"
+        url = f"{url}?{query_string(params)}"
+        headers = {"x-amz-request-payer": "requester"} if location.requester_pays else {}
+        if not location.anonymous:
+            now = datetime.now(UTC)
+            headers = signed_headers("GET", url, headers, keys=self._keys(), region=region, now=now)
+        return self._http.request("GET", "list objects", url, headers=headers, max_bytes=PAGE_BYTES).body
+
+    def _keys(self) -> Keys:
+        if self._credentials is None:
+            get = os.environ.get
+            return Keys(
+                key_id=get("AWS_ACCESS_KEY_ID", ""),
+                secret=get("AWS_SECRET_ACCESS_KEY", ""),
+                token=get("AWS_SESSION_TOKEN"),
+            )
+        found = self._credentials()
+        return Keys(key_id=found["access_key_id"], secret=found["secret_access_key"], token=found.get("token"))
+
     def list_multipart_uploads(self, prefix: str) -> Iterator[MultipartUpload]:
         """See `ObjectServiceApi`."""
-
-        def pages() -> list[Any]:
-            pager = self._boto3.get_paginator("list_multipart_uploads")
-            return list(pager.paginate(**self._request_params(Prefix=prefix)))
-
-        for page in self._call("list unfinished uploads", pages):
+        pager = self._boto3.get_paginator("list_multipart_uploads")  # which refuses pages that make no progress
+        pages = iter(pager.paginate(**self._request_params(Prefix=prefix)))
+        while page := self._call("list unfinished uploads", lambda: next(pages, None)):
             for found in page.get("Uploads", ()):
                 # Some services return more than was asked for.
                 if found["Key"].startswith(prefix):

@@ -92,16 +92,15 @@ class ObjectStore:
         start = len(base) + 1 if base else 0
         last = after
         for page in self.bucket.list_pages(base, after=join(base, after) if after else None):
-            names = [meta["path"][start:] for meta in page]
+            names = [found.path[start:] for found in page]
             if any("/" in name for name in names):
                 # None of its prefixes was met before, wherever their names belong.
                 level = self.bucket.list_level(base)
                 yield from (entry for entry in level if entry.name > (after if entry.is_prefix else last))
                 return
             for name in names:
-                if name:  # some tools create an object to stand for the prefix itself
-                    yield ListEntry(name, False)
-                    last = name
+                yield ListEntry(name, False)
+                last = name
 
     def create(self, key: str, data: bytes) -> None:
         """See `Store`."""
