@@ -6,7 +6,7 @@ Each partition is one transaction and may be recorded twice. A lost connection i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -15,9 +15,12 @@ from psycopg2.extensions import cursor as Cursor
 from bronze.catalog import statements
 from bronze.catalog.connection import CatalogConnection
 from bronze.catalog.lineage import Lineage, RecordedPartition
+from bronze.checksums import is_checksum
 from bronze.dataset.schema import schema_text
+from bronze.errors import StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.stellar import MAX_LEDGER
 
 #: A statement that takes longer waits for a lock that somebody forgot, or for a server that is gone.
 _TIMEOUT_SECONDS = 30.0
@@ -62,21 +65,60 @@ class Catalog:
         """
         self._write(era, table, lambda cursor, dataset: statements.record_lineage(cursor, dataset, era, row))
 
+    def correct(self, era: Era, table: str, row: Lineage) -> None:
+        """Write what a published partition's row should be, the event's hash too when it is empty.
+
+        What is corrected is noted among the changes. Where the file is the same, the row keeps where it came from.
+        """
+        self._write(era, table, lambda cursor, dataset: statements.correct_lineage(cursor, dataset, era, row))
+
+    def reorder(self, era: Era, table: str, partitions: Sequence[Partition]) -> None:
+        """Put the rows of `partitions` behind all others, in the order given: see `last_event`."""
+        self._write(era, table, lambda cursor, dataset: statements.renumber_lineage(cursor, dataset, partitions))
+
     def record_failure(self, era: Era, table: str, partition: Partition, message: str) -> None:
         """Record that `partition` could not be published, and why; a partition with lineage stays passed."""
         self._write(era, table, lambda cursor, dataset: statements.record_failure(cursor, dataset, partition, message))
 
     def recorded(self, era: Era, table: str) -> dict[Partition, RecordedPartition]:
-        """The partitions that have lineage, in ledger order; none when the dataset is not registered."""
+        """The partitions that have lineage, in ledger order; none when the dataset is not registered.
+
+        Text that is not printable ASCII is replaced, since it is nothing that this program wrote there.
+        """
         return self._read(era, table, statements.select_recorded, {})
+
+    def unusable_rows(self, era: Era, table: str) -> list[str]:
+        """The lineage rows whose ledgers are not a range, a sentence each; `recorded` leaves them out."""
+        return self._read(era, table, statements.select_unusable, [])
+
+    def digest(self, era: Era, table: str) -> str:
+        """The digest that `keep_digest` kept; empty when there is none."""
+        return self._read(era, table, statements.select_digest, "")
+
+    def keep_digest(self, era: Era, table: str, digest: str) -> None:
+        """Keep a digest of the dataset's rows, in a table of its own that is created when missing."""
+        self._write(era, table, lambda cursor, dataset: statements.write_digest(cursor, dataset, digest))
 
     def last_event(self, era: Era, table: str) -> tuple[Partition, str] | None:
         """The partition and the hash of the audit event that was recorded last, or None.
 
         That is the chain's head when events were recorded in the order of the chain. It need not be the one of
         the highest ledgers: a gap that is filled later and a correction are appended to the chain too.
+
+        Raises:
+            StateError: the row holds no range of ledgers, or no hash of an event.
         """
-        return self._read(era, table, statements.select_last_event, None)
+        found = self._read(era, table, statements.select_last_event, None)
+        if found is None:
+            return None
+        start, end, event_hash = found
+        if not 0 <= start <= end <= MAX_LEDGER or not is_checksum(event_hash):
+            raise StateError(
+                f"the catalog's last row of {era.chain} with an audit event is of ledgers {start}-{end} and has the"
+                f" hash {event_hash!r}: that is no event, and what the chain's head is cannot be told from it. Restore"
+                " the event files or the chain heads"
+            )
+        return Partition(start, end), event_hash
 
     def lock(self, chain: str) -> None:
         """Lock `chain` against every other copier with this catalog, until `close` or the end of the process.

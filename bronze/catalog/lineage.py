@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from bronze.dataset.manifest import Manifest, parquet_file_name
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
+
+#: Characters that the columns of the producer hold at most.
+PRODUCER_WIDTH = 64
+
+
+def producer_text(producer: Producer) -> str:
+    """A producer as lineage has it, cut off at the column's width.
+
+    >>> producer_text(Producer("bronze-copier", "v1.2.3", "abc123"))
+    'bronze-copier@v1.2.3'
+    """
+    return f"{producer.name}@{producer.version}"[:PRODUCER_WIDTH]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +50,26 @@ class Lineage:
     source_location: str
 
 
-class RecordedPartition(NamedTuple):
-    """What the catalog has recorded of a partition: its checksum, and its event's hash (empty when it has none)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedPartition:
+    """What the catalog's row of a partition says: to be believed only as far as it matches manifest and event.
 
+    Attributes:
+        row_id: grows in the order in which events were recorded.
+        event_hash: of its audit event; empty when it has none.
+        prev_hash: checksum of the partition that ends before it; empty when there is none.
+        producer: name and version of the program that made the file.
+    """
+
+    row_id: int
+    row_count: int
+    byte_size: int
     checksum: str
     event_hash: str
+    prev_hash: str
+    storage_path: str
+    producer: str
+    git_sha: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bronze.audit.event_log import EventLog
+from bronze.commit.catalog_head import check_catalog_head
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.downstream import Downstream
 from bronze.commit.position import (
@@ -17,6 +19,9 @@ from bronze.commit.position import (
 )
 from bronze.partitioning.era import Era
 
+if TYPE_CHECKING:  # pyarrow is loaded by who opens a dataset
+    from bronze.dataset.dataset import Dataset
+
 
 @dataclass(frozen=True, slots=True)
 class ChainState:
@@ -26,12 +31,14 @@ class ChainState:
         log: the chain's event files; None when no audit stream is written.
         checkpoint: the chain's checkpoint; None when it is switched off.
         downstream: asked for the last recorded event when event files and chain head are both gone.
+        dataset: what is compared with the catalog then; None: its answer is believed.
     """
 
     era: Era
     log: EventLog | None
     checkpoint: CheckpointFile | None
     downstream: Downstream
+    dataset: Dataset | None = None
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep every other copier on this machine from appending to the chain, where the store can."""
@@ -64,5 +71,8 @@ class ChainState:
         if not events and head is None:
             recorded = self.downstream.last_event(self.era, needed=checkpoint is not None)
             if recorded is not None:
+                if self.dataset is not None:
+                    up_to = checkpoint.last_ledger if checkpoint else recorded[0].end
+                    check_catalog_head(self.era, self.dataset, self.downstream.recorded(self.era), up_to)
                 return position_from_catalog(self.era, checkpoint, recorded)
         return position_from_events(self.era, checkpoint, events, head, self.log.where)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bronze.errors import ObjectNotFoundError, ObjectTooLargeError, StateError
@@ -55,6 +56,14 @@ class CheckpointFile:
     def store(self) -> Store:
         """The store that the file is in."""
         return self._store
+
+    def content(self) -> bytes:
+        """The bytes of what there is under either name; empty when there is none, or it is too large to be one."""
+        found = b""
+        for name in self.names:
+            with suppress(ObjectNotFoundError, ObjectTooLargeError):
+                found += self._store.read(name, _MAX_BYTES)
+        return found
 
     def load(self) -> Checkpoint | None:
         """The checkpoint, or None when there is none yet.

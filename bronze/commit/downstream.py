@@ -21,7 +21,7 @@ from bronze.partitioning.partition import Partition
 if TYPE_CHECKING:  # psycopg2 and requests are loaded by who opens a catalog and an endpoint
     from bronze.audit.delivery import EventDelivery
     from bronze.catalog.catalog import Catalog
-    from bronze.catalog.lineage import LineageContext
+    from bronze.catalog.lineage import LineageContext, RecordedPartition
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,3 +91,9 @@ class Downstream:
                 raise
             _LOG.warning("%s; the chain %s begins anew", error, era.chain)
             return None
+
+    def recorded(self, era: Era) -> dict[Partition, RecordedPartition]:
+        """The catalog's rows of the era's partitions; none without a catalog. Raises `CatalogError`."""
+        if self._catalog is None or self._provenance is None:
+            return {}
+        return self._catalog.recorded(era, self._provenance.table)

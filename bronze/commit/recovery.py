@@ -45,7 +45,7 @@ def restore(
         StateError: event files, chain head and checkpoint contradict each other.
         CatalogError: the catalog has to be asked and does not answer.
     """
-    state = ChainState(era, log, checkpoint, downstream or Downstream())
+    state = ChainState(era, log, checkpoint, downstream or Downstream(), dataset)
     with state.lock():
         position = state.read_position()
         if log is not None and position.head:

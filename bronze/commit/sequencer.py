@@ -94,7 +94,7 @@ class Sequencer:
         self._checkpoint = checkpoint
         self._downstream = downstream or Downstream()
         self._clock = clock
-        self._state = ChainState(era, events, checkpoint, self._downstream)
+        self._state = ChainState(era, events, checkpoint, self._downstream, dataset)
         self._place = PlaceCheck(era, dataset)
         #: Where this sequencer has come to; counts when nothing is recorded.
         self._position: ChainPosition | None = None

@@ -7,9 +7,10 @@ missed while the catalog or the endpoint could not be reached.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bronze.catalog.catalog import Catalog
+from bronze.catalog.lineage import RecordedPartition
 from bronze.commit.position import ChainPosition
 from bronze.commit.reconcile import reconcile
 from bronze.commit.recovery import restore
@@ -17,9 +18,12 @@ from bronze.errors import CatalogError
 from bronze.job.connections import Connections
 from bronze.outcomes import PartitionFailure
 from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
 from pipeline.launch.deliver import deliver_all
 
 _LOG = logging.getLogger(__name__)
+#: Most sentences in one message.
+_MAX_SENTENCES = 5
 
 
 class ChainSession:
@@ -34,6 +38,8 @@ class ChainSession:
         self._connections = connections
         self._positions = positions
         self._job = connections.job
+        #: The catalog's rows, by chain, that were compared in this run and are right.
+        self._compared: dict[str, Mapping[Partition, RecordedPartition]] = {}
         self._catalog: Catalog | None = None if self._job.run.dry_run else connections.catalog()
 
     def open(self) -> None:
@@ -41,7 +47,7 @@ class ChainSession:
 
         Raises:
             ConflictError: another copier commits to one of the chains.
-            CatalogError: the catalog is strict and cannot be used.
+            CatalogError: the catalog is strict, and cannot be used or has rows that cannot be made right.
             StateError: event files, chain head and checkpoint contradict each other.
         """
         if self._job.run.dry_run:
@@ -51,7 +57,7 @@ class ChainSession:
             self._restore(era)
         if is_reached:
             # What others have committed since is theirs to record, and looked for once more at the end.
-            self._with_catalog(lambda: self._reconcile(self._positions))
+            self._with_catalog(self._open_catalog)
 
     def record_failures(self, failures: Iterable[PartitionFailure]) -> None:
         """Record partitions that could not be published, and why. Raises `CatalogError` when the catalog is strict."""
@@ -76,7 +82,7 @@ class ChainSession:
         outstanding = []
         if self._catalog is not None:
             try:
-                self._reconcile([self._connections.sequencer(era).position() for era in self._job.eras])
+                outstanding += self._close_catalog()
             except CatalogError as error:
                 outstanding.append(f"rows not yet recorded in the catalog: {error}")
             self._catalog.close()
@@ -106,12 +112,41 @@ class ChainSession:
         at = self._connections
         restore(era, at.dataset(), at.event_log(era), at.checkpoint(era), at.downstream())
 
-    def _reconcile(self, positions: Sequence[ChainPosition]) -> None:
+    def _reconcile(self, positions: Sequence[ChainPosition]) -> list[str]:
+        """Make the catalog's rows right; return what it does not say as it should, a sentence each."""
         assert self._catalog is not None
-        at = self._connections
+        at, unrecorded = self._connections, []
         for era, position in zip(self._job.eras, positions, strict=True):
-            missed = reconcile(
-                era, at.dataset(), at.event_log(era), self._catalog, at.lineage_context(), position.next_ledger
+            done = reconcile(
+                era,
+                at.dataset(),
+                at.event_log(era),
+                self._catalog,
+                at.lineage_context(),
+                position.next_ledger,
+                compared=self._compared.get(era.chain),
+                checkpoint=checkpoint.content() if (checkpoint := at.checkpoint(era)) else b"",
             )
-            if missed:
-                _LOG.info("recorded %d partitions of %s that the catalog lacked", len(missed), era.chain)
+            if done.written:
+                _LOG.info("wrote %d catalog rows of %s that were missing or differed", len(done.written), era.chain)
+            unrecorded += done.unrecorded
+            # A partition that is replaced may keep its row: then all manifests are read again at the end.
+            self._compared[era.chain] = {} if era.allow_overwrite else done.rows
+        return unrecorded
+
+    def _open_catalog(self) -> None:
+        unrecorded = self._reconcile(self._positions)
+        for sentence in unrecorded:
+            _LOG.warning("%s", sentence)
+        if unrecorded and self._job.chain.catalog_strict:
+            raise CatalogError(_summary(unrecorded))
+
+    def _close_catalog(self) -> list[str]:
+        unrecorded = self._reconcile([self._connections.sequencer(era).position() for era in self._job.eras])
+        return [f"rows not yet recorded in the catalog: {_summary(unrecorded)}"] if unrecorded else []
+
+
+def _summary(sentences: Sequence[str]) -> str:
+    """The first few of `sentences`, and how many more there are."""
+    more = len(sentences) - _MAX_SENTENCES
+    return "; ".join(sentences[:_MAX_SENTENCES]) + (f"; and {more} more" if more > 0 else "")

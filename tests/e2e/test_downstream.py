@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from bronze.dataset import manifest as manifests
 from tests.e2e.conftest import Copier, LakeFiles
 from tests.support.http_endpoint import EventEndpoint
 from tests.support.postgres_server import PostgresServer, database, postgres
@@ -288,3 +290,103 @@ def until_taken(process: Any, copy: Copier) -> None:
         if "a second signal ends at once" in line:
             return
     raise AssertionError("the program ended without taking the signal")
+
+
+def test_partitions_replaced_without_catalog_are_corrected(
+    copy: Copier, database: str, postgres: PostgresServer
+) -> None:
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    assert copy.run().status == 0
+    older = lineage(database)
+    postgres.stop()
+    copy.settings["bronze"] = {"compression": "none"}
+    copy.settings["era"]["allow_overwrite"] = True
+    copy.settings["era"]["ledger_end"] = 23
+    path = copy.root / "state" / "checkpoint.json"
+    checkpoint = json.loads(path.read_text()) | {"last_committed_ledger": 7}
+    del checkpoint["last_committed_partition"]
+    path.write_text(json.dumps(checkpoint))
+    replaced = copy.run()
+    assert (replaced.status, bool(replaced.lines("outstanding"))) == (0, True), replaced.out + replaced.err
+    postgres.start()
+    copy.settings["era"] |= {"allow_overwrite": False, "ledger_end": 39}
+    ran = copy.run()
+    assert (ran.status, ran.lines("outstanding")) == (0, []), ran.out + ran.err
+    newer = lineage(database)
+    assert newer == as_published(copy)
+    assert [row[3] != old[3] for row, old in zip(newer, older, strict=True)] == [True, True, False, False]
+    assert rows(database, "SELECT count(*) FROM _meta_changes WHERE change_type = 'correction'") == [(2,)]
+    last = rows(database, "SELECT pas_event_hash FROM _meta_lineage ORDER BY id DESC LIMIT 1")
+    assert last == [tuple(copy.heads.values())]
+
+
+def test_damaged_manifest_costs_its_row_only(copy: Copier, database: str) -> None:
+    assert copy.run().status == 0
+    manifest = copy.parquet(PARTS[0]).parent / "_manifest.json"
+    content = manifest.read_bytes()
+    manifest.write_bytes(b"{")
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    ran = copy.run()
+    assert "8-15 is not recorded: manifest " in ran.err
+    assert "rows not yet recorded in the catalog: " in ran.out
+    assert [row[0] for row in lineage(database)] == [16, 24, 32]
+    copy.settings["catalog"]["strict"] = True
+    strict = copy.run()
+    assert strict.status == 1
+    assert "Traceback" not in ran.err + strict.err
+    manifest.write_bytes(content)
+    assert copy.run().status == 0
+    assert lineage(database) == as_published(copy)
+
+
+def test_row_without_range_is_named(copy: Copier, database: str) -> None:
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    assert copy.run().status == 0
+    statement = "UPDATE _meta_lineage SET ledger_end = 1 WHERE ledger_start = 16 RETURNING id"
+    connection = psycopg2.connect(database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
+    ran = copy.run()
+    assert ran.status == 0, ran.out + ran.err
+    assert "has the ledgers 16 to 1, which is not a range" in ran.out
+    assert "Traceback" not in ran.out + ran.err
+    assert (16, 23) in [row[:2] for row in lineage(database)]
+
+
+def test_stale_catalog_does_not_fork_chain(copy: Copier, database: str) -> None:
+    """A row that is other than its manifest may hide an event: the catalog then names no head."""
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    copy.settings["era"]["ledger_end"] = 31
+    assert copy.run().status == 0
+    connection = psycopg2.connect(database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE _meta_lineage SET checksum = 'sha256:older' WHERE ledger_start = 8")
+    connection.close()
+    for path in (copy.root / "pas").glob("*.json"):
+        path.unlink()
+    copy.settings["era"]["ledger_end"] = 39
+    ran = copy.run()
+    assert ran.status == 1
+    assert "a chain continued from an older event would fork" in ran.out + ran.err
+    assert copy.events() == []
+
+
+def test_empty_run_compares_nothing_again(copy: Copier, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy.settings["pas"]["enabled"] = False
+    assert copy.run().status == 0
+    copy.settings["pas"]["enabled"] = True  # the partitions have no events
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    assert copy.run().status == 0
+    read = []
+    parse = manifests.parse_manifest
+    monkeypatch.setattr("bronze.dataset.dataset.parse_manifest", lambda *a, **k: read.append(1) or parse(*a, **k))
+    assert copy.run().status == 0
+    few = len(read)
+    read.clear()
+    connection = psycopg2.connect(database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE _meta_reconciled")
+    connection.close()
+    assert copy.run().status == 0
+    assert len(read) == few + 4

@@ -77,9 +77,8 @@ def test_prev_hash_is_previous_partitions_checksum(catalog: Catalog, database: s
 
 def test_different_checksum_is_recorded_as_correction(catalog: Catalog, database: str) -> None:
     record(catalog, lineage(2, 11), lineage(2, 11, "b"), lineage(2, 11, "b"))
-    assert catalog.recorded(ERA, PRIMARY_TABLE) == {
-        Partition(2, 11): (lineage(2, 11, "b").checksum, lineage(2, 11, "b").event_hash)
-    }
+    (row,) = catalog.recorded(ERA, PRIMARY_TABLE).values()
+    assert (row.checksum, row.event_hash) == (lineage(2, 11, "b").checksum, lineage(2, 11, "b").event_hash)
     ((kind, description, old, new),) = rows(
         database, "SELECT change_type, description, old_version, new_version FROM _meta_changes"
     )
@@ -89,9 +88,9 @@ def test_different_checksum_is_recorded_as_correction(catalog: Catalog, database
 
 def test_recording_without_event_keeps_unchanged_files_event(catalog: Catalog) -> None:
     record(catalog, lineage(2, 11), lineage(2, 11, event=""))
-    assert catalog.recorded(ERA, PRIMARY_TABLE)[Partition(2, 11)][1] == lineage(2, 11).event_hash
+    assert catalog.recorded(ERA, PRIMARY_TABLE)[Partition(2, 11)].event_hash == lineage(2, 11).event_hash
     record(catalog, lineage(2, 11, "other file", event=""))
-    assert catalog.recorded(ERA, PRIMARY_TABLE)[Partition(2, 11)][1] == ""
+    assert catalog.recorded(ERA, PRIMARY_TABLE)[Partition(2, 11)].event_hash == ""
     assert catalog.last_event(ERA, PRIMARY_TABLE) is None
 
 
