@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
-from bronze.errors import ObjectNotFoundError, ObjectTooLargeError, StateError
+from bronze.errors import ObjectNotFoundError, StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.stellar import MAX_LEDGER
+from bronze.storage.json_object import load_json_object, unusable_object_error
 from bronze.storage.store import Store
 from bronze.timestamps import rfc3339
 
@@ -30,12 +31,10 @@ class Checkpoint:
     Attributes:
         last_ledger: last committed ledger, inclusive.
         partition: the last committed partition; None when an operator left it out.
-        checksum: of that partition's file.
     """
 
     last_ledger: int
     partition: Partition | None
-    checksum: str
 
 
 class CheckpointFile:
@@ -103,7 +102,7 @@ class CheckpointFile:
 
         def change(data: bytes | None) -> bytes | None:
             # Under its other name the checkpoint stays where it is, and counts until this one is there.
-            now = self._parsed(self._own, data) if data is not None else self._read_other()
+            now = self._parse(self._own, data) if data is not None else self._read_other()
             return json.dumps(document, indent=2, ensure_ascii=False).encode() if allowed(now) else None
 
         self._store.update(self._own, change)
@@ -113,42 +112,32 @@ class CheckpointFile:
 
     def _read(self, name: str, *, foreign_is_none: bool = False) -> Checkpoint | None:
         try:
-            data = self._store.read(name, _MAX_BYTES)
+            with self._unusable(name):
+                data = self._store.read(name, _MAX_BYTES)
         except ObjectNotFoundError:
             return None
-        except ObjectTooLargeError as error:
-            raise self._damaged(name, f"cannot be used: {error}") from error
-        return self._parsed(name, data, foreign_is_none=foreign_is_none)
+        return self._parse(name, data, foreign_is_none=foreign_is_none)
 
-    def _parsed(self, name: str, data: bytes, *, foreign_is_none: bool = False) -> Checkpoint | None:
-        where = f"{self._store.url}/{name}"
-        try:
-            if len(data) > _MAX_BYTES:
-                raise ValueError(f"{len(data)} bytes, expected at most {_MAX_BYTES}")
-            document = json.loads(data)
+    def _parse(self, name: str, data: bytes, *, foreign_is_none: bool = False) -> Checkpoint | None:
+        with self._unusable(name):
+            document = load_json_object(data, _MAX_BYTES)
             chain = "/".join(str(document[key]) for key in ("network", "era_id", "version_label"))
             last_ledger = _ledger(document["last_committed_ledger"])
             stated = document.get("last_committed_partition") or {}
             partition = Partition(_ledger(stated["start"]), _ledger(stated["end"])) if stated else None
-            checksum = str(stated.get("checksum", ""))
-        except KeyError as error:
-            raise self._damaged(name, f"lacks the key {error}") from error
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise self._damaged(name, f"cannot be used: {error}") from error
-        if chain != self._era.chain:
-            if foreign_is_none:
-                return None
-            raise StateError(
-                f"checkpoint {where} is of the chain {chain}, expected {self._era.chain}. Name the right"
-                " checkpoint.dir, or run `bronze-copier repair`, which puts the file aside and makes another"
-            )
-        return Checkpoint(last_ledger, partition, checksum)
-
-    def _damaged(self, name: str, flaw: str) -> StateError:
-        return StateError(
-            f"checkpoint {self._store.url}/{name} {flaw}. Restore it, or run `bronze-copier repair`, which makes it"
-            " anew from the event files"
+        if chain == self._era.chain:
+            return Checkpoint(last_ledger, partition)
+        if foreign_is_none:
+            return None
+        raise StateError(
+            f"checkpoint {self._store.url}/{name} is of the chain {chain}, expected {self._era.chain}. Name the right"
+            " checkpoint.dir, or run `bronze-copier repair`, which sets the file aside and creates another"
         )
+
+    def _unusable(self, name: str) -> AbstractContextManager[None]:
+        """Report whatever shows that the file `name` is damaged as one error."""
+        remedy = "Restore it, or run `bronze-copier repair`, which rebuilds it from the event files"
+        return unusable_object_error(f"checkpoint {self._store.url}/{name}", remedy=remedy)
 
 
 def _ledger(value: object) -> int:

@@ -43,18 +43,18 @@ class Downstream:
         delivery_strict: bool = False,
     ) -> None:
         self._catalog = catalog
-        self._provenance = lineage_context
+        self._lineage_context = lineage_context
         self._catalog_strict = catalog_strict
         self._deliverer = deliverer
         self._delivery_strict = delivery_strict
 
     def record(self, era: Era, summary: PartitionSummary, event_hash: str) -> None:
         """Write the partition's lineage and that it passed. Raises `CatalogError` when the catalog is strict."""
-        if self._catalog is None or self._provenance is None:
+        if self._catalog is None or self._lineage_context is None:
             return
         try:
-            row = self._provenance.lineage(summary, summary.storage_path, event_hash)
-            self._catalog.record(era, self._provenance.table, row)
+            row = self._lineage_context.lineage(summary, summary.storage_path, event_hash)
+            self._catalog.record(era, self._lineage_context.table, row)
         except CatalogError as error:
             if self._catalog_strict:
                 raise
@@ -82,14 +82,14 @@ class Downstream:
         Raises:
             CatalogError: it cannot say, and is strict or needed.
         """
-        if self._catalog is None or self._provenance is None:
+        if self._catalog is None or self._lineage_context is None:
             return None
         try:
-            return self._catalog.last_event(era, self._provenance.table)
+            return self._catalog.last_event(era, self._lineage_context.table)
         except CatalogError as error:
             if self._catalog_strict or needed:
                 raise
-            _LOG.warning("%s; the chain %s begins anew", error, era.chain)
+            _LOG.warning("%s; the chain %s starts without it", error, era.chain)
             return None
 
     def recorded(self, era: Era) -> dict[Partition, RecordedPartition]:

@@ -116,7 +116,7 @@ def _restored(
 
 
 def _rebuilt(era: Era, last_ledger: int) -> str:
-    return f"checkpoint of {era.chain}: made anew, committed up to ledger {last_ledger}"
+    return f"checkpoint of {era.chain}: rebuilt, committed up to ledger {last_ledger}"
 
 
 def _set_aside_if_damaged(store: Store, name: str, read: Callable[[], object]) -> Iterator[str]:
@@ -132,7 +132,7 @@ def _set_aside_if_damaged(store: Store, name: str, read: Callable[[], object]) -
             except ObjectExistsError:
                 continue
             store.delete(name)
-            yield f"{store.url}/{name} was put aside as {aside}: {error}"
+            yield f"{store.url}/{name} was set aside as {aside}: {error}"
             return
 
 

@@ -48,19 +48,18 @@ def test_file_name_depends_on_number_of_eras(tmp_path: Path, single: bool, name:
     assert stored | {"updated_at": ""} == document(copier_id="test-copier", updated_at="")
     assert list(stored) == list(document())  # keys in the order of the format
     for either in (True, False):  # and read under either
-        assert file(tmp_path, single=either).load() == Checkpoint(21, Partition(12, 21), CHECKSUM)
+        assert file(tmp_path, single=either).load() == Checkpoint(21, Partition(12, 21))
 
 
-def test_the_older_copiers_reads(shared: Path, tmp_path: Path) -> None:
+def test_older_copiers_checkpoint_is_read(shared: Path, tmp_path: Path) -> None:
     data = (shared / "samples" / "checkpoint_pubnet_pre_p23_v1.json").read_bytes()
     put(tmp_path, "checkpoint.json", data)
     one = era(network="pubnet", era_id="pre_p23")
     found = CheckpointFile(LocalStore(tmp_path), one, "x", single=True).load()
-    checksum = "sha256:f642d44260a519cb23007d8782ca131dd35503619228376316401d1150f6e6c2"
-    assert found == Checkpoint(53312049, Partition(53312040, 53312049), checksum)
+    assert found == Checkpoint(53312049, Partition(53312040, 53312049))
 
 
-def test_its_own_name_comes_first(tmp_path: Path) -> None:
+def test_own_checkpoint_name_comes_first(tmp_path: Path) -> None:
     put(tmp_path, "checkpoint.json", document(last_committed_ledger=11))
     put(tmp_path, OWN, document(last_committed_ledger=31))
     for single, ledger in ((True, 11), (False, 31)):
@@ -70,7 +69,7 @@ def test_its_own_name_comes_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"network": "pubnet"}, {"era_id": "e2"}, {"version_label": "v2"}])
-def test_of_another_chain(tmp_path: Path, change: dict[str, str]) -> None:
+def test_checkpoint_of_another_chain_is_refused(tmp_path: Path, change: dict[str, str]) -> None:
     put(tmp_path, "checkpoint.json", document(**change))
     # with several eras, checkpoint.json may be that of any
     assert file(tmp_path, single=False).load() is None
@@ -86,21 +85,21 @@ def test_of_another_chain(tmp_path: Path, change: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("edited", "expected"),
     [
-        (document(last_committed_ledger=11), Checkpoint(11, Partition(12, 21), CHECKSUM)),  # back
-        (document(last_committed_ledger=1000), Checkpoint(1000, Partition(12, 21), CHECKSUM)),  # forward
-        (document(last_committed_ledger=15), Checkpoint(15, Partition(12, 21), CHECKSUM)),  # into a partition
-        (document(last_committed_ledger=0), Checkpoint(0, Partition(12, 21), CHECKSUM)),
-        (document(last_committed_partition=...), Checkpoint(21, None, "")),  # left out
-        (document(last_committed_partition=None), Checkpoint(21, None, "")),
-        (document(last_committed_partition={}), Checkpoint(21, None, "")),
-        (document(last_committed_partition={"start": 12, "end": 21}), Checkpoint(21, Partition(12, 21), "")),
+        (document(last_committed_ledger=11), Checkpoint(11, Partition(12, 21))),  # back
+        (document(last_committed_ledger=1000), Checkpoint(1000, Partition(12, 21))),  # forward
+        (document(last_committed_ledger=15), Checkpoint(15, Partition(12, 21))),  # into a partition
+        (document(last_committed_ledger=0), Checkpoint(0, Partition(12, 21))),
+        (document(last_committed_partition=...), Checkpoint(21, None)),  # left out
+        (document(last_committed_partition=None), Checkpoint(21, None)),
+        (document(last_committed_partition={}), Checkpoint(21, None)),
+        (document(last_committed_partition={"start": 12, "end": 21}), Checkpoint(21, Partition(12, 21))),
         (
             document(copier_id=..., updated_at=..., note="restarted by hand"),
-            Checkpoint(21, Partition(12, 21), CHECKSUM),
+            Checkpoint(21, Partition(12, 21)),
         ),
     ],
 )
-def test_what_an_operator_writes_is_obeyed(tmp_path: Path, edited: object, expected: Checkpoint) -> None:
+def test_edited_checkpoint_file_is_obeyed(tmp_path: Path, edited: object, expected: Checkpoint) -> None:
     put(tmp_path, "checkpoint.json", edited)
     assert file(tmp_path, single=True).load() == expected
 
@@ -125,7 +124,7 @@ def test_what_an_operator_writes_is_obeyed(tmp_path: Path, edited: object, expec
     ids=lambda damaged: str(damaged)[:40],
 )
 @pytest.mark.parametrize("single", [True, False])
-def test_damage_is_an_error_that_names_the_file(tmp_path: Path, damaged: object, single: bool) -> None:
+def test_damaged_checkpoint_error_names_file(tmp_path: Path, damaged: object, single: bool) -> None:
     put(tmp_path, "checkpoint.json", damaged)
     with pytest.raises(StateError, match=f"checkpoint {tmp_path}/checkpoint.json (cannot be used|lacks the key)"):
         file(tmp_path, single=single).load()

@@ -91,9 +91,9 @@ def test_committed_prefix_ends_at_first_gap(ranges: list[tuple[int, int]], start
     ("checkpoint", "expected"),
     [
         (None, (22, Partition(12, 21))),
-        (Checkpoint(11, Partition(2, 11), ""), (12, Partition(2, 11))),  # set back
-        (Checkpoint(61, None, ""), (62, None)),  # set forward
-        (Checkpoint(0, None, ""), (2, None)),  # before the era: its start
+        (Checkpoint(11, Partition(2, 11)), (12, Partition(2, 11))),  # set back
+        (Checkpoint(61, None), (62, None)),  # set forward
+        (Checkpoint(0, None), (2, None)),  # before the era: its start
     ],
 )
 def test_checkpoint_is_obeyed(checkpoint: Checkpoint | None, expected: tuple[int, Partition | None]) -> None:

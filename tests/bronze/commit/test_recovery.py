@@ -183,7 +183,7 @@ def test_repair_and_run_agree(
     run(without_lake(ran))  # it commits what is published and stops where something would have to be copied
     said = repair(repaired)
     assert (last_committed(ran), last_committed(repaired)) == (expected, expected)
-    anew = f"checkpoint of standalone/e1/v1: made anew, committed up to ledger {expected}"
+    anew = f"checkpoint of standalone/e1/v1: rebuilt, committed up to ledger {expected}"
     assert (anew in said) == (expected is not None)
     # The next run finds the same to do, and does the same.
     run(ran)

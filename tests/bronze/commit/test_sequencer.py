@@ -47,12 +47,11 @@ def commit(workspace: Workspace, *summaries: PartitionSummary, **changes: object
 
 
 def checkpoint_of(workspace: Workspace) -> tuple[int, str]:
-    found = workspace.checkpoint.load()
-    assert found is not None
-    return found.last_ledger, found.checksum
+    document = json.loads((workspace.state / CHECKPOINT).read_text())
+    return document["last_committed_ledger"], document["last_committed_partition"]["checksum"]
 
 
-def test_in_ledger_order(workspace: Workspace) -> None:
+def test_partitions_are_committed_in_ledger_order(workspace: Workspace) -> None:
     assert workspace.sequencer().position() == ChainPosition(2, "", None)
     commits = [workspace.sequencer().commit(one) for one in FOUR]
     assert [one.is_new for one in commits] == [True] * 4
@@ -62,7 +61,7 @@ def test_in_ledger_order(workspace: Workspace) -> None:
     assert [event.event_hash for event in workspace.log.load()] == [one.event_hash for one in commits]
 
 
-def test_again_changes_nothing(workspace: Workspace) -> None:
+def test_repeated_commit_changes_nothing(workspace: Workspace) -> None:
     commit(workspace, *FOUR)
     before = files(workspace.events)
     assert commit(workspace, *FOUR) == [False] * 4
@@ -71,7 +70,7 @@ def test_again_changes_nothing(workspace: Workspace) -> None:
     assert checkpoint_of(workspace)[0] == 41
 
 
-def test_a_gap_is_refused(workspace: Workspace) -> None:
+def test_partition_after_gap_is_refused(workspace: Workspace) -> None:
     commit(workspace, FOUR[0])
     before = files(workspace.events)
     message = "partition standalone/e1/v1 22-31 cannot be committed: the next ledger to commit is 12"
@@ -211,7 +210,7 @@ def test_chain_resumes_from_head_without_events(workspace: Workspace) -> None:
     assert event.prev_hash == head
 
 
-def test_newest_events_that_are_gone_are_missed(workspace: Workspace) -> None:
+def test_missing_newest_event_is_found(workspace: Workspace) -> None:
     commit(workspace, *FOUR)
     (workspace.events / workspace.log.key(FOUR[3].partition)).unlink()
     with pytest.raises(StateError, match=r"chain head of standalone/e1/v1 is sha256:.* event files are missing"):
@@ -232,7 +231,7 @@ def forged(workspace: Workspace, start: int, end: int, prev: str) -> Event:
     return event
 
 
-def test_a_fork_is_found(workspace: Workspace) -> None:
+def test_forked_chain_is_found(workspace: Workspace) -> None:
     commit(workspace, *FOUR[:2])
     forged(workspace, 62, 71, workspace.log.load()[0].event_hash)
     with pytest.raises(StateError, match="forks: the events of 12-21 and 62-71 both follow sha256:"):
@@ -260,7 +259,7 @@ def test_conflicting_content_is_refused(workspace: Workspace) -> None:
     assert files(workspace.events) == before
 
 
-def test_a_correction_is_appended(workspace: Workspace) -> None:
+def test_correction_is_appended(workspace: Workspace) -> None:
     commit(workspace, *FOUR)
     original = files(workspace.events)
     second, third = summary(12, 21, "second"), summary(12, 21, "third")
@@ -323,7 +322,7 @@ def test_old_caches_before_correction_are_updated(workspace: Workspace, again: l
         (0, None, 2),  # before the era: its start
     ],
 )
-def test_an_edited_checkpoint_is_obeyed(
+def test_edited_checkpoint_is_obeyed(
     workspace: Workspace, last_ledger: int, partition: dict[str, int] | None, next_ledger: int
 ) -> None:
     commit(workspace, *FOUR)
@@ -339,7 +338,7 @@ def test_an_edited_checkpoint_is_obeyed(
     assert chain_of(workspace) == said([*FOUR, later])
 
 
-def test_a_gap_that_is_filled_later_is_appended(workspace: Workspace) -> None:
+def test_filled_gap_is_appended(workspace: Workspace) -> None:
     commit(workspace, FOUR[0])
     document = json.loads((workspace.state / CHECKPOINT).read_text())
     (workspace.state / CHECKPOINT).write_text(json.dumps(document | {"last_committed_ledger": 31}))
@@ -351,7 +350,7 @@ def test_a_gap_that_is_filled_later_is_appended(workspace: Workspace) -> None:
     assert workspace.sequencer().position().next_ledger == 42
 
 
-def test_links_to_the_partition_before(published: Workspace) -> None:
+def test_unlinked_partition_is_refused(published: Workspace) -> None:
     following = published.of(partition_size=2).publish(Partition(62, 63))
     broken = summary(62, 63, previous_hash=hex_hash("other"))
     before = files(published.events)
@@ -368,7 +367,7 @@ def test_links_to_the_partition_before(published: Workspace) -> None:
     assert commit(published, following) == [True]
 
 
-def test_links_within_one_run(workspace: Workspace) -> None:
+def test_unlinked_partition_of_same_run_is_refused(workspace: Workspace) -> None:
     sequencer = workspace.sequencer()
     sequencer.commit(FOUR[0])
     with pytest.raises(VerificationError, match=f"ledger 11, the last one committed, has {hex_hash(11)}"):
@@ -377,7 +376,7 @@ def test_links_within_one_run(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("checkpoint", [True, False])
-def test_without_an_audit_stream(workspace: Workspace, checkpoint: bool) -> None:
+def test_commits_without_audit_stream(workspace: Workspace, checkpoint: bool) -> None:
     workspace = workspace.but(chain={"events": None, **({} if checkpoint else {"checkpoint": None})})
     sequencer = workspace.sequencer()
     commits = [sequencer.commit(one) for one in FOUR]
@@ -390,7 +389,7 @@ def test_without_an_audit_stream(workspace: Workspace, checkpoint: bool) -> None
         sequencer.commit(summary(52, 61))
 
 
-def test_without_a_checkpoint(workspace: Workspace) -> None:
+def test_chain_without_checkpoint_is_resumed(workspace: Workspace) -> None:
     workspace = workspace.but(chain={"checkpoint": None})
     commit(workspace, *FOUR[:2])
     assert workspace.sequencer().position().next_ledger == 22
@@ -398,7 +397,7 @@ def test_without_a_checkpoint(workspace: Workspace) -> None:
     assert chain_of(workspace) == said(FOUR)
 
 
-def test_a_chain_of_the_older_copier_is_continued(workspace: Workspace, shared: Path) -> None:
+def test_older_copiers_chain_is_continued(workspace: Workspace, shared: Path) -> None:
     shutil.copytree(shared / "samples" / "pas_chain", workspace.events)
     workspace.state.mkdir()
     shutil.copy(shared / "samples" / "checkpoint_pubnet_pre_p23_v1.json", workspace.state / CHECKPOINT)
@@ -419,7 +418,7 @@ def test_a_chain_of_the_older_copier_is_continued(workspace: Workspace, shared: 
     assert workspace.sequencer().position().next_ledger == 53312060
 
 
-def test_chains_beside_each_other_share_their_heads(workspace: Workspace) -> None:
+def test_several_chains_share_heads_file(workspace: Workspace) -> None:
     other = workspace.but(eras=(era(era_id="e2"),), chain={"single_era": False})
     for one in FOUR:
         commit(workspace, one)
@@ -428,7 +427,7 @@ def test_chains_beside_each_other_share_their_heads(workspace: Workspace) -> Non
     assert chain_of(workspace) == chain_of(other)
 
 
-def test_threads_that_commit_the_same_make_one_chain(workspace: Workspace) -> None:
+def test_concurrent_threads_make_one_chain(workspace: Workspace) -> None:
     many = [summary(start, start + 9) for start in range(2, 82, 10)]
     new = race(4, lambda _: sum(commit(workspace, *many)))
     assert sum(new) == 8, new  # type: ignore[arg-type]
@@ -446,7 +445,7 @@ print(sum(sequencer.commit(summary(start, start + 9)).is_new for start in range(
 """
 
 
-def test_processes_that_commit_the_same_make_one_chain(workspace: Workspace, tmp_path: Path) -> None:
+def test_concurrent_processes_make_one_chain(workspace: Workspace, tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROCESS, str(tmp_path), workspace.job.source.location.path]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": Path(__file__).parents[3]}
     racers = [subprocess.Popen(command, **pipes) for _ in range(2)]  # type: ignore[call-overload]
@@ -482,11 +481,11 @@ def test_crashes_losses_and_repeats_make_one_chain(
     assert all(after - before == 10 for before, after in itertools.pairwise(ends))
 
 
-def test_grid_of_the_fixture(published: Workspace) -> None:
+def test_published_fixture_has_whole_grid(published: Workspace) -> None:
     assert [(start, end) for start, end, _ in chain_of(published)] == [(one.start, one.end) for one in GRID]
 
 
-def test_links_to_an_older_partition_before(published: Workspace) -> None:
+def test_link_to_older_partition_is_checked(published: Workspace) -> None:
     """Its manifest has no key `ledgers`: the hash is read from its parquet file."""
     following = published.of(partition_size=2).publish(Partition(62, 63))
     path = published.manifest(GRID[-1])
@@ -500,7 +499,7 @@ def test_links_to_an_older_partition_before(published: Workspace) -> None:
     assert commit(published, following) == [True]
 
 
-def test_older_partition_before_that_is_unreadable_is_refused(published: Workspace) -> None:
+def test_unreadable_older_partition_is_refused(published: Workspace) -> None:
     path = published.manifest(GRID[-1])
     document = json.loads(path.read_text())
     del document["ledgers"]

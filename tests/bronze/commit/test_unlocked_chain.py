@@ -69,7 +69,7 @@ def test_place_is_claimed_once_and_completed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"../x\n{}", b"x.json\n{"])
-def test_a_damaged_claim_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
+def test_damaged_claim_is_refused(tmp_path: Path, content: bytes) -> None:
     store = Unlocked(tmp_path / "pas")
     store.create(f"{LINKS}/first", content)
     with pytest.raises(StateError, match="first"):
@@ -175,7 +175,7 @@ def test_differing_orphan_is_not_overwritten(workspace: Workspace, publisher: Pa
     assert publisher.dataset.find_manifest(ERA, GRID[0]) is None
 
 
-def test_another_manifest_that_comes_first_is_a_conflict(
+def test_concurrent_differing_manifest_is_conflict(
     workspace: Workspace, publisher: PartitionCopier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = publisher.dataset.manifest_key(ERA, GRID[0])
@@ -263,7 +263,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_a_partition_that_exists_costs_one_request(
+def test_existing_partition_costs_one_request(
     workspace: Workspace, publisher: PartitionCopier, asked: list[str]
 ) -> None:
     publish(workspace, publisher)
@@ -272,9 +272,7 @@ def test_a_partition_that_exists_costs_one_request(
     assert asked == ["read _manifest.json"]
 
 
-def test_publishing_looks_for_the_manifest_once(
-    workspace: Workspace, publisher: PartitionCopier, asked: list[str]
-) -> None:
+def test_publishing_reads_manifest_once(workspace: Workspace, publisher: PartitionCopier, asked: list[str]) -> None:
     assert publish(workspace, publisher) is Outcome.WRITTEN
     assert asked == ["read _manifest.json", "create _manifest.json"]
 

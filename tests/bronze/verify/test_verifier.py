@@ -33,7 +33,7 @@ def edit(path, change: Callable[[dict], object]) -> None:
     path.write_text(json.dumps(document, indent=2))
 
 
-def test_a_good_chain_holds(published: Workspace) -> None:
+def test_intact_chain_holds(published: Workspace) -> None:
     found = published.audit()
     assert found.problems == []
     assert found.gaps == []
@@ -43,7 +43,7 @@ def test_a_good_chain_holds(published: Workspace) -> None:
     assert found.bytes == sum(published.parquet(one).stat().st_size for one in GRID)
 
 
-def test_nothing_at_all_holds(workspace: Workspace) -> None:
+def test_empty_dataset_holds(workspace: Workspace) -> None:
     found = workspace.audit()
     assert (found.problems, found.gaps, found.events, found.first, found.head) == ([], [], 0, None, "")
 
@@ -86,7 +86,7 @@ def rewrite_event(document: dict) -> None:
         (lambda at: (at.events / HEADS).write_text("{"), ["chain heads", "cannot be used"]),
     ],
 )  # fmt: skip
-def test_found(published: Workspace, spoil: Callable[[Workspace], object], messages: list[str]) -> None:
+def test_damage_is_found(published: Workspace, spoil: Callable[[Workspace], object], messages: list[str]) -> None:
     spoil(published)
     problems = published.audit().problems
     assert len(problems) == 1, problems
@@ -94,7 +94,7 @@ def test_found(published: Workspace, spoil: Callable[[Workspace], object], messa
         assert message in problems[0]
 
 
-def test_everything_wrong_is_found_at_once(published: Workspace) -> None:
+def test_all_problems_are_found_at_once(published: Workspace) -> None:
     flip(published.parquet(SECOND), 1000)
     published.manifest(LAST).unlink()
     published.parquet(THIRD).unlink()
@@ -117,7 +117,7 @@ def test_partition_with_pruned_event_is_checked(published: Workspace, pruned: li
     assert "part-2-11.parquet has the checksum" in problem
 
 
-def test_a_gap_is_told(workspace: Workspace) -> None:
+def test_gap_is_reported(workspace: Workspace) -> None:
     copy(workspace, GRID[:2])
     document = json.loads((workspace.state / "checkpoint.json").read_text())
     (workspace.state / "checkpoint.json").write_text(json.dumps(document | {"last_committed_ledger": 31}))
@@ -132,7 +132,7 @@ def forget_links(path) -> None:
     edit(path, lambda document: document.pop("ledgers"))
 
 
-def test_older_partitions_that_link_hold(published: Workspace) -> None:
+def test_linked_older_partitions_hold(published: Workspace) -> None:
     for one in GRID[::2]:
         forget_links(published.manifest(one))
     found = published.audit()
@@ -140,7 +140,7 @@ def test_older_partitions_that_link_hold(published: Workspace) -> None:
 
 
 @pytest.mark.parametrize("other", [SECOND, THIRD], ids=["before", "after"])
-def test_older_partition_that_does_not_link_is_found(published: Workspace, other: Partition) -> None:
+def test_unlinked_older_partition_is_found(published: Workspace, other: Partition) -> None:
     """One of the two is the older copier's; the other says another hash in its manifest."""
     edit(published.manifest(SECOND), lambda one: one["ledgers"].update(last_hash=hex_hash("x")))
     edit(published.manifest(THIRD), lambda one: one["ledgers"].update(previous_hash=hex_hash("y")))
@@ -150,7 +150,7 @@ def test_older_partition_that_does_not_link_is_found(published: Workspace, other
     assert hex_hash("y" if other == SECOND else "x") in problem
 
 
-def test_older_partition_that_is_unreadable_is_a_problem(published: Workspace) -> None:
+def test_unreadable_older_partition_is_problem(published: Workspace) -> None:
     forget_links(published.manifest(SECOND))
     path = published.parquet(SECOND)
     path.write_bytes(bytes(path.stat().st_size))
@@ -162,9 +162,7 @@ def test_older_partition_that_is_unreadable_is_a_problem(published: Workspace) -
 
 
 @pytest.mark.parametrize("which", [Workspace.parquet, Workspace.manifest], ids=["parquet", "manifest"])
-def test_unreadable_file_is_a_problem_among_others(
-    published: Workspace, which: Callable[[Workspace, Partition], Path]
-) -> None:
+def test_unreadable_file_hides_no_problem(published: Workspace, which: Callable[[Workspace, Partition], Path]) -> None:
     path = which(published, SECOND)
     path.unlink()
     path.symlink_to(path)  # a loop: whoever looks at it gets an OSError
@@ -177,7 +175,7 @@ def test_unreadable_file_is_a_problem_among_others(
     assert published.audit().gaps == []
 
 
-def test_unreadable_event_is_a_problem(published: Workspace) -> None:
+def test_unreadable_event_is_problem(published: Workspace) -> None:
     path = event_path(published, SECOND)
     path.unlink()
     path.symlink_to(path)
@@ -185,7 +183,7 @@ def test_unreadable_event_is_a_problem(published: Workspace) -> None:
     assert str(path) in problem
 
 
-def test_damaged_checkpoint_is_a_problem(published: Workspace) -> None:
+def test_damaged_checkpoint_is_problem(published: Workspace) -> None:
     (published.state / "checkpoint.json").write_text("{")
     found = published.audit()
     assert found.gaps == []
@@ -202,7 +200,7 @@ def unpublish(workspace: Workspace, one: Partition) -> None:
 
 
 @pytest.mark.parametrize("checkpoint", [True, False])
-def test_leading_gap_is_told(published: Workspace, checkpoint: bool) -> None:
+def test_leading_gap_is_reported(published: Workspace, checkpoint: bool) -> None:
     workspace = published.but(chain={"events": None})
     unpublish(workspace, GRID[0])
     unpublish(workspace, GRID[1])
@@ -211,36 +209,36 @@ def test_leading_gap_is_told(published: Workspace, checkpoint: bool) -> None:
     assert workspace.audit().gaps == [Partition(2, 21)]
 
 
-def test_gap_up_to_the_checkpoint_is_told(published: Workspace) -> None:
+def test_gap_up_to_checkpoint_is_reported(published: Workspace) -> None:
     set_checkpoint(published, 81)
     assert published.audit().gaps == [Partition(62, 81)]
 
 
-def test_damaged_partition_is_no_gap(published: Workspace) -> None:
+def test_damaged_partition_is_not_gap(published: Workspace) -> None:
     published.parquet(SECOND).unlink()
     assert published.audit().gaps == []
 
 
-def test_partitions_before_the_era_do_not_count(published: Workspace) -> None:
+def test_partitions_before_era_are_ignored(published: Workspace) -> None:
     unpublish(published, SECOND)
     assert published.of(ledger_start=22).audit().gaps == []
     assert published.of(ledger_start=15).audit().gaps == [Partition(15, 21)]
 
 
-def test_partitions_that_overlap_are_found(published: Workspace) -> None:
+def test_overlapping_partitions_are_found(published: Workspace) -> None:
     published.publish(Partition(15, 17))
     problems = published.audit().problems
     assert any("partitions 12-21 and 15-17 of standalone/e1/v1 overlap" in problem for problem in problems), problems
 
 
-def test_a_correction_holds(published: Workspace) -> None:
+def test_corrected_chain_holds(published: Workspace) -> None:
     other = published.of(allow_overwrite=True).but(target={"compression": "snappy"})
     copy(other, [SECOND])
     found = published.audit()
     assert (found.problems, found.events, found.partitions) == ([], 7, 6)
 
 
-def test_without_an_audit_stream(published: Workspace) -> None:
+def test_chain_without_audit_stream_holds(published: Workspace) -> None:
     silent = published.but(chain={"events": None})
     assert silent.audit().problems == []
     assert silent.audit().partitions == 6
