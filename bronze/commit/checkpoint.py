@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
-from bronze.errors import ObjectNotFoundError, StateError
+from bronze.errors import ObjectNotFoundError, ObjectTooLargeError, StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.stellar import MAX_LEDGER

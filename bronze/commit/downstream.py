@@ -94,6 +94,6 @@ class Downstream:
 
     def recorded(self, era: Era) -> dict[Partition, RecordedPartition]:
         """The catalog's rows of the era's partitions; none without a catalog. Raises `CatalogError`."""
-        if self._catalog is None or self._provenance is None:
+        if self._catalog is None or self._lineage_context is None:
             return {}
-        return self._catalog.recorded(era, self._provenance.table)
+        return self._catalog.recorded(era, self._lineage_context.table)
