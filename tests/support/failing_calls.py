@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -65,6 +64,6 @@ def build(folder: Path) -> Path:
     return library
 
 
-def environment(library: Path, **failures: int) -> dict[str, str]:
-    """The environment of a process in which ``FAIL_LINK=5`` and the like apply; see the library's source."""
-    return {**os.environ, "LD_PRELOAD": str(library), **{name: str(number) for name, number in failures.items()}}
+def preloaded(library: Path, **failures: int) -> dict[str, str]:
+    """Variables of a process in which ``FAIL_LINK=5`` and the like apply; see the library's source."""
+    return {"LD_PRELOAD": str(library), **{name: str(number) for name, number in failures.items()}}

@@ -17,7 +17,7 @@ import pytest
 from bronze.errors import ConfigError
 from bronze.storage.local import LocalStore
 from bronze.storage.store import TEMPORARY
-from tests.support.failing_calls import build, environment
+from tests.support.failing_calls import build, preloaded
 
 REPOSITORY = Path(__file__).parents[3]
 #: Everything that a run does with a store.
@@ -60,7 +60,7 @@ def use(root: Path, library: Path | None = None, **failures: int) -> tuple[dict[
     """What each use of a store at `root` answers, and what was logged."""
     ran = subprocess.run(
         [sys.executable, "-c", USE, str(root)], cwd=REPOSITORY, capture_output=True, text=True, check=False,
-        env=environment(library, **failures) if library else None, timeout=60,
+        env={**os.environ, **preloaded(library, **failures)} if library else None, timeout=60,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     return {what: answer for what, _, answer in (line.partition(" ") for line in ran.stdout.splitlines())}, ran.stderr

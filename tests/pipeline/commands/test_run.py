@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 
 from tests.e2e.conftest import Copier, LakeFiles
 from tests.pipeline.commands.conftest import written_names
+from tests.support.failing_calls import build, preloaded
 
 
 def test_complete_run_exits_0_with_a_summary(copy: Copier) -> None:
@@ -43,6 +45,15 @@ def test_validate_accepts_a_valid_configuration(flag: str, copy: Copier) -> None
     ran = copy.run(flag)
     assert (ran.status, ran.out) == (0, "the configuration is valid: standalone/e1/v1\n")
     assert written_names(copy) == []
+
+
+def test_validate_tries_the_file_systems(copy: Copier, tmp_path: Path) -> None:
+    without_links = preloaded(build(tmp_path), FAIL_LINK=errno.EIO, FAIL_RENAMEAT2=errno.EINVAL)
+    ran = copy.process("--validate", **without_links)
+    assert (ran.status, ran.out) == (2, "")
+    assert f"the file system of {copy.root}/data/_temporary has no hard links (link of" in ran.err
+    assert "Traceback" not in ran.err
+    assert [path.name for path in copy.root.iterdir()] == ["config.yaml"]
 
 
 def test_validate_lists_all_errors_of_settings(copy: Copier) -> None:
