@@ -95,13 +95,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _validate(settings: Settings, era_ids: Sequence[str]) -> int:
-    from bronze.storage.opening import open_store
+    from pipeline.launch.file_systems import check_file_systems
     from pipeline.settings.directories import checked_locations
 
-    locations = checked_locations(settings)
-    for location in dict.fromkeys((locations.dataset, locations.events, locations.checkpoint)):
-        if location and location.scheme == "local":  # no service is asked; a file system is, without a trace
-            open_store(location).check_conditional_writes()
+    check_file_systems(checked_locations(settings))
     eras = ", ".join(era.chain for era in settings.active(era_ids or None))
     print(f"the configuration is valid: {eras}")
     return DONE
