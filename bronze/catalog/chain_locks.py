@@ -71,7 +71,7 @@ class ChainLocks:
     def close(self) -> None:
         """Release the locks."""
         self._chains.clear()
-        self._session.close()
+        self._session.finish()
 
 
 def _lock(cursor: Cursor, chain: str) -> None:

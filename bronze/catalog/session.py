@@ -25,6 +25,8 @@ Result = TypeVar("Result")
 _CONNECT_TIMEOUT_SECONDS = 5
 #: Added to the server's own time limit before the connection to a server that does not answer is cut.
 _GRACE_SECONDS = 5.0
+#: How long the end of a transaction is waited for that only holds locks.
+_FINISH_SECONDS = 1.0
 #: What PgBouncer says to the beginning of a transaction in this mode; not always before it closes the connection.
 _STATEMENT_POOLING = "statement pooling mode"
 
@@ -94,6 +96,14 @@ class ServerSession:
             with suppress(psycopg2.Error):
                 self._connection.close()
         self._connection = None
+
+    def finish(self) -> None:
+        """End an open transaction, then `close`: its locks are free when this returns, if the server answers at all."""
+        connection = self._connection
+        if connection is not None:
+            with suppress(psycopg2.Error), self._watchdog(connection, _FINISH_SECONDS):
+                connection.rollback()
+        self.close()
 
     def run(self, work: Callable[[Cursor], Result]) -> Result:
         """Run `work` in one transaction.
@@ -181,7 +191,7 @@ class ServerSession:
             raise CatalogError(f"the catalog's text cannot be converted: {error}") from None
 
     @contextmanager
-    def _watchdog(self, connection: psycopg2.extensions.connection) -> Iterator[None]:
+    def _watchdog(self, connection: psycopg2.extensions.connection, seconds: float | None = None) -> Iterator[None]:
         """Cut the connection when the server does not answer at all: libpq itself waits for ever."""
         try:
             handle = socket.socket(fileno=os.dup(connection.fileno()))
@@ -195,7 +205,7 @@ class ServerSession:
                 handle.shutdown(socket.SHUT_RDWR)
 
         self._timed_out = False
-        timer = threading.Timer(self._timeout_seconds + _GRACE_SECONDS, cut)
+        timer = threading.Timer(self._timeout_seconds + _GRACE_SECONDS if seconds is None else seconds, cut)
         timer.daemon = True
         timer.start()
         try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -158,3 +161,16 @@ def test_open_lock_holds_up_no_vacuum(database: str) -> None:
             "SELECT backend_xid, backend_xmin FROM pg_stat_activity WHERE pid ="
             " (SELECT pid FROM pg_locks WHERE locktype = 'advisory')",
         ) == [(None, None)]
+
+
+def test_close_ends_though_server_hangs(database: str) -> None:
+    with Catalog(database, "tests") as catalog:
+        catalog.lock(ERA.chain)
+        ((pid,),) = rows(database, "SELECT pid FROM pg_locks WHERE locktype = 'advisory'")
+        os.kill(pid, signal.SIGSTOP)
+        started = time.monotonic()
+        try:
+            catalog.close()
+            assert time.monotonic() - started < 5
+        finally:
+            os.kill(pid, signal.SIGCONT)
