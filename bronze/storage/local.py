@@ -121,6 +121,13 @@ class LocalStore:
         self._directory.check_inside(os.path.realpath(folder), folder)
         yield from sorted(entries, key=lambda entry: entry.name)
 
+    def list_directories(self, prefix: str) -> Iterator[tuple[str, frozenset[str]]]:
+        """See `bronze.storage.store.Store`."""
+        for entry in self.list_children(prefix):
+            if entry.is_prefix:
+                children = self.list_children(join(prefix, entry.name))
+                yield entry.name, frozenset(child.name for child in children if not child.is_prefix)
+
     def open_read(self, key: str) -> BinaryIO:
         """See `bronze.storage.store.Store` and `read`."""
         return os.fdopen(self._directory.open(checked_key(key))[0], "rb")

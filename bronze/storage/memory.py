@@ -78,6 +78,18 @@ class MemoryStore:
         wanted = (entry for entry in entries if entry.name > after)
         return iter(sorted(wanted, key=lambda entry: (entry.name, entry.is_prefix)))
 
+    def list_directories(self, prefix: str) -> Iterator[tuple[str, frozenset[str]]]:
+        """See `Store`; lists what exists when it is called."""
+        start = f"{checked_key(prefix)}/" if prefix else ""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        with self._mutex:
+            rests = [key.removeprefix(start) for key in self._objects if key.startswith(start)]
+        for rest in rests:
+            directory, slash, name = rest.partition("/")
+            if slash:
+                found[directory] |= set() if "/" in name else {name}
+        return iter([(directory, frozenset(names)) for directory, names in sorted(found.items())])
+
     def create(self, key: str, data: bytes) -> None:
         """See `Store`."""
         self._put(key, data, replace=False)

@@ -114,6 +114,14 @@ class Store(Protocol):
         """
         ...
 
+    def list_directories(self, prefix: str) -> Iterator[tuple[str, frozenset[str]]]:
+        """Each "directory" directly below `prefix`, in name order, with the names of the objects directly in it.
+
+        One listing on object stores, where a directory without objects does not exist; elsewhere one for each
+        directory.
+        """
+        ...
+
     def create(self, key: str, data: bytes) -> None:
         """Create a small object, durable and atomic. Raises `ObjectExistsError`."""
         ...

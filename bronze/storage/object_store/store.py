@@ -102,6 +102,18 @@ class ObjectStore:
                 yield ListEntry(name, False)
                 last = name
 
+    def list_directories(self, prefix: str) -> Iterator[tuple[str, frozenset[str]]]:
+        """See `Store`; 1,000 objects a request, whatever the number of directories."""
+        base = self.bucket.path(prefix) if prefix else self.location.prefix
+        start = len(base) + 1 if base else 0
+        found: dict[str, set[str]] = {}
+        for page in self.bucket.list_pages(base):
+            for meta in page:
+                directory, slash, name = meta["path"][start:].partition("/")
+                if slash and directory:
+                    found.setdefault(directory, set()).update(() if "/" in name or not name else (name,))
+        yield from ((directory, frozenset(names)) for directory, names in sorted(found.items()))
+
     def create(self, key: str, data: bytes) -> None:
         """See `Store`."""
         create_object(self.bucket, key, data)

@@ -152,6 +152,17 @@ class StoreSuite:
         assert [entry.name for entry in store.list_children("", after="p")] == ["pp", "q"]
         assert [entry.name for entry in store.list_children("", after="pz")] == ["q"]
 
+    def test_directories_are_listed_with_their_objects(self, store: Store) -> None:
+        for key in ("p/b/1", "p/b/2", "p/b/deep/3", "p/a", "p/B/x", "p/b.d/y", "q/z", "pp/x/1"):
+            store.create(key, b"x")
+        assert list(store.list_directories("p")) == [
+            ("B", frozenset({"x"})),
+            ("b", frozenset({"1", "2"})),
+            ("b.d", frozenset({"y"})),
+        ]
+        assert [name for name, _ in store.list_directories("") if name != TEMPORARY] == ["p", "pp", "q"]
+        assert list(store.list_directories("p/a")) == list(store.list_directories("none")) == []
+
     def test_opened_object_is_seekable(self, store: Store) -> None:
         store.create("a", b"0123456789")
         file = store.open_read("a")
@@ -472,6 +483,8 @@ class StoreSuite:
     def test_invalid_prefixes_are_refused(self, store: Store, key: str) -> None:
         with pytest.raises(StoreError, match="is not a relative path of plain segments"):
             list(store.list_children(key))
+        with pytest.raises(StoreError, match="is not a relative path of plain segments"):
+            list(store.list_directories(key))
         with pytest.raises(StoreError, match="is not a relative path of plain segments"), store.lock(key):
             pass
 
