@@ -77,11 +77,10 @@ def make_event(summary: PartitionSummary, table: str, prev_hash: str, producer: 
         timestamp: RFC 3339, as `bronze.timestamps.rfc3339` writes it.
     """
     network, era_id, version_label = summary.chain.split("/")
-    seed = "\n".join((summary.chain, str(summary.partition), table, summary.checksum, prev_hash))
     document: dict[str, Any] = {
         "version": VERSION,
         "event_type": EVENT_TYPE,
-        "event_id": f"pas_evt_{hashlib.sha256(seed.encode()).hexdigest()[:16]}",
+        "event_id": _event_id(summary.chain, summary.partition, table, summary.checksum, prev_hash),
         "timestamp": timestamp,
         "partition": {
             "network": network,
@@ -103,6 +102,17 @@ def make_event(summary: PartitionSummary, table: str, prev_hash: str, producer: 
     }
     document["chain"]["event_hash"] = hash_document(document)
     return _event(document)
+
+
+def is_of_older_copier(event: Event) -> bool:
+    """Whether the older copier made the event; its ids are not derived as `make_event` derives them."""
+    table = next(iter(event.document["tables"]))
+    return event.event_id != _event_id(event.chain, event.partition, table, event.checksum, event.prev_hash)
+
+
+def _event_id(chain: str, partition: Partition, table: str, checksum: str, prev_hash: str) -> str:
+    seed = "\n".join((chain, str(partition), table, checksum, prev_hash))
+    return f"pas_evt_{hashlib.sha256(seed.encode()).hexdigest()[:16]}"
 
 
 def parse_event(data: bytes, where: str) -> Event:

@@ -172,6 +172,16 @@ class EventLog:
                     raise
         raise AssertionError
 
+    def list_partitions(self) -> frozenset[Partition]:
+        """The partitions that have an event, by the names of the event files; one listing, no event is read."""
+        found = set()
+        for entry in self._store.list_children(""):
+            if self._file_name.fullmatch(entry.name):
+                start, _, end = entry.name.removeprefix(f"{self._era.file_prefix}_").partition(".")[0].partition("-")
+                if int(start) <= int(end):
+                    found.add(Partition(int(start), int(end)))
+        return frozenset(found)
+
     def head(self) -> str | None:
         """The chain's head as ``pas-chain-heads.json`` has it, or None."""
         return self._heads.load().get(self._era.chain)

@@ -4,11 +4,12 @@ What lives here decides what is committed and in which order. How events, manife
 below (`bronze.audit`, `bronze.dataset`, `bronze.catalog`); nothing here reads a lake or knows of jobs or workers.
 
 Begin at `sequencer.Sequencer.commit`. `position` is the one place that decides where a chain resumes, `recovery` the
-one that rebuilds lost caches, `reconcile` backfills the catalog.
+one that rebuilds lost caches, `reconcile` backfills the catalog, `existence` compares the chain with the dataset.
 """
 
 from bronze.commit.checkpoint import Checkpoint, CheckpointFile
 from bronze.commit.downstream import Downstream
+from bronze.commit.existence import Existence, check_existence, settle_replacements
 from bronze.commit.position import ChainPosition
 from bronze.commit.reconcile import reconcile
 from bronze.commit.recovery import recover, restore
@@ -19,8 +20,11 @@ __all__ = [
     "Checkpoint",
     "CheckpointFile",
     "Downstream",
+    "Existence",
     "Sequencer",
+    "check_existence",
     "reconcile",
     "recover",
     "restore",
+    "settle_replacements",
 ]

@@ -8,6 +8,7 @@ Begin with `dataset.Dataset` (keys, manifests, listing) and `publication.Publica
 from __future__ import annotations
 
 from bronze.dataset.dataset import Dataset
+from bronze.dataset.listing import DatasetListing, list_dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest, parquet_file_name, parse_ledger_links, parse_manifest
 from bronze.dataset.publication import Publication
 from bronze.dataset.schema import COLUMNS, COMPRESSIONS, PRIMARY_TABLE, Column, schema_text
@@ -19,12 +20,14 @@ __all__ = [
     "PRIMARY_TABLE",
     "Column",
     "Dataset",
+    "DatasetListing",
     "HashingSink",
     "LedgerLinks",
     "Manifest",
     "NullSink",
     "Publication",
     "Sink",
+    "list_dataset",
     "parquet_file_name",
     "parse_ledger_links",
     "parse_manifest",

@@ -16,7 +16,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from bronze.dataset.manifest import (
@@ -27,11 +28,14 @@ from bronze.dataset.manifest import (
     parquet_file_name,
     parse_manifest,
 )
-from bronze.errors import ObjectNotFoundError, StateError
+from bronze.errors import ObjectExistsError, ObjectNotFoundError, StateError
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition, uncovered_ranges
+from bronze.partitioning.partition import Partition
 from bronze.storage.json_object import read_json_object
 from bronze.storage.store import Store, join
+
+#: In a partition's directory from before its replacement begins until its correction is in the chain.
+REPLACING_NAME = "_replacing.json"
 
 _CHUNK_BYTES = 1 << 20
 _RANGE = re.compile(r"range=(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,9})")
@@ -71,30 +75,25 @@ class Dataset:
         """Key of the partition's manifest."""
         return join(self.directory(era, partition), MANIFEST_NAME)
 
+    def replacing_key(self, era: Era, partition: Partition) -> str:
+        """Key of the mark that the partition is being replaced."""
+        return join(self.directory(era, partition), REPLACING_NAME)
+
     def object_url(self, key: str) -> str:
         """The object's address for messages."""
         return f"{self.store.url}/{key}"
 
     def list_partitions(self, era: Era) -> list[Partition]:
         """The partitions of the era that have a directory, published or not, in ledger order; one listing."""
-        found = []
-        for entry in self.store.list_children(join(self.prefix, era.chain, self.table)):
-            match = _RANGE.fullmatch(entry.name) if entry.is_prefix else None
-            if match and int(match[1]) <= int(match[2]):
-                found.append(Partition(int(match[1]), int(match[2])))
-        return sorted(found)
+        children = self.store.list_children(join(self.prefix, era.chain, self.table))
+        found = [_parse_range(child.name) for child in children if child.is_prefix]
+        return sorted(partition for partition in found if partition)
 
-    def uncovered_ranges(self, era: Era, next_ledger: int) -> list[Partition]:
-        """The ranges of the era's ledgers before `next_ledger` that no published partition covers; one listing.
-
-        They come from a checkpoint that was set forward by hand, and stay until it is set back.
-        """
-        published = [
-            partition
-            for partition in self.list_partitions(era)
-            if partition.start < next_ledger and self.store.size(self.manifest_key(era, partition)) is not None
-        ]
-        return uncovered_ranges(published, era.ledger_start, next_ledger - 1)
+    def list_directories(self, era: Era) -> Iterator[tuple[Partition, frozenset[str]]]:
+        """Each partition of the era that has a directory, with the names of the objects in it; in any order."""
+        for name, names in self.store.list_directories(join(self.prefix, era.chain, self.table)):
+            if partition := _parse_range(name):
+                yield partition, names
 
     def find_manifest(self, era: Era, partition: Partition, *, check_file: bool = True) -> Manifest | None:
         """The manifest of the partition, or None when the partition is not published.
@@ -127,6 +126,27 @@ class Dataset:
         if check_file:
             self._check_file(era, manifest)
         return manifest
+
+    def has_file(self, era: Era, partition: Partition) -> bool:
+        """Whether the partition's parquet file is there."""
+        return self.store.size(self.parquet_key(era, partition)) is not None
+
+    def remove_orphan(self, era: Era, partition: Partition) -> bool:
+        """Remove the parquet file of the partition unless it has a manifest; return whether that was so."""
+        with self.store.lock(self.directory(era, partition)):  # who publishes it holds the lock up to the manifest
+            if self.store.size(self.manifest_key(era, partition)) is not None:
+                return False
+            self.store.delete(self.parquet_key(era, partition))
+            return True
+
+    def mark_replacing(self, era: Era, partition: Partition) -> None:
+        """Mark that the partition is being replaced: until its correction is in the chain, the two contradict."""
+        with suppress(ObjectExistsError):
+            self.store.create(self.replacing_key(era, partition), b"{}\n")
+
+    def unmark_replacing(self, era: Era, partition: Partition) -> None:
+        """Remove the mark of `mark_replacing`; nothing happens when there is none."""
+        self.store.delete(self.replacing_key(era, partition))
 
     def _check_file(self, era: Era, manifest: Manifest) -> None:
         parquet = self.object_url(self.parquet_key(era, manifest.partition))
@@ -182,6 +202,11 @@ class Dataset:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
         return f"sha256:{digest.hexdigest()}"
+
+
+def _parse_range(name: str) -> Partition | None:
+    match = _RANGE.fullmatch(name)
+    return Partition(int(match[1]), int(match[2])) if match and int(match[1]) <= int(match[2]) else None
 
 
 def _words(identity: tuple[str, str, str, Partition]) -> str:

@@ -2,6 +2,9 @@
 
 The parquet file comes first and the manifest last: a partition exists when its manifest does. A parquet file without
 a manifest is an orphan that a crashed run left behind; it is kept when its bytes are the same, and never trusted.
+
+A replacement leaves a mark in the partition's directory before it changes anything. The mark goes when the correction
+is in the chain (`bronze.commit.existence`), so whatever a run that died in between left is seen by every later run.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ class Publication:
     Attributes:
         manifest: describes the partition; not written yet.
         upload: holds all bytes of the parquet file, under the key that `dataset` gives it. Its owner closes it.
+        is_correction: whether the chain says that the partition has other content, which this one replaces.
     """
 
     dataset: Dataset
     era: Era
     manifest: Manifest
     upload: Upload
+    is_correction: bool = False
 
     def publish(self) -> Outcome:
         """Make the partition exist with this content, or find that it does.
@@ -47,7 +52,9 @@ class Publication:
         dataset, era, manifest = self.dataset, self.era, self.manifest
         # Creating the file shows as well whether the partition exists; only a replacement has to know it before.
         looks_first = era.allow_overwrite or not dataset.is_remote
-        found = dataset.find_manifest(era, manifest.partition) if looks_first else None
+        found = self._find_published() if looks_first else None
+        if self.is_correction:
+            dataset.mark_replacing(era, manifest.partition)
         if found is None:
             try:
                 self.upload.publish(checksum=manifest.checksum)
@@ -64,13 +71,24 @@ class Publication:
             return Outcome.UNCHANGED
         return Outcome.WRITTEN if found is None else Outcome.REPLACED
 
+    def _find_published(self) -> Manifest | None:
+        """The manifest of the published partition; None when it is not published or lost a file like this one."""
+        dataset, era, partition = self.dataset, self.era, self.manifest.partition
+        found = dataset.find_manifest(era, partition, check_file=False)
+        if found is not None and not dataset.has_file(era, partition):
+            if found.checksum == self.manifest.checksum:
+                return None
+            if era.allow_overwrite:
+                return found
+        return dataset.find_manifest(era, partition)
+
     def _create_manifest(self) -> bool:
-        """Create the manifest; false when another copier created one for the same parquet file meanwhile."""
+        """Create the manifest; false when there is one for the same parquet file, for example another copier's."""
         dataset, manifest = self.dataset, self.manifest
         key = dataset.manifest_key(self.era, manifest.partition)
         try:
             dataset.store.create(key, manifest.to_bytes())
-        except ObjectExistsError:  # only where the store cannot lock
+        except ObjectExistsError:  # it lost its parquet file, or the store cannot lock
             other = dataset.find_manifest(self.era, manifest.partition)
             if other is None or other.checksum != manifest.checksum:
                 raise ConflictError(
@@ -89,6 +107,7 @@ class Publication:
                 f" {found.checksum}, but the lake gives {manifest.checksum} now: a copier of another version, or a"
                 " lake that changed; set allow_overwrite to replace it"
             )
+        dataset.mark_replacing(era, manifest.partition)
         # Without its manifest the partition does not exist while its file changes.
         dataset.store.delete(dataset.manifest_key(era, manifest.partition))
         try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest
 from bronze.dataset.publication import Publication
 from bronze.dataset.sink import HashingSink, NullSink
+from bronze.errors import ConflictError
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.ingest.rows import EncodedPartition
 from bronze.outcomes import Outcome, PartitionSummary
@@ -26,11 +27,15 @@ class PartitionCopier:
     Attributes:
         encoder: encodes one partition at a time, so each thread needs a copier of its own.
         producer: recorded in every manifest.
+        committed: by chain and partition, the checksum that the chain states (empty when it states none), of partitions
+            that are in the chain but not in the dataset: they are published with that content only, unless
+            `Era.allow_overwrite`.
     """
 
     dataset: Dataset
     encoder: PartitionEncoder
     producer: Producer
+    committed: Mapping[tuple[str, Partition], str] = field(default_factory=dict)
 
     def copy(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
         """Make `partition` exist in the dataset, or find that it does.
@@ -40,7 +45,7 @@ class PartitionCopier:
 
         Raises:
             DataError: a lake file or a ledger is not what it has to be; nothing is published.
-            ConflictError: the partition exists with other content.
+            ConflictError: the partition exists with other content, or is in the chain with other content.
             RunStoppedError: the run was asked to stop.
             StoreError, OSError: the lake or the dataset failed; `bronze.errors.is_transient` tells whether to retry.
         """
@@ -53,7 +58,7 @@ class PartitionCopier:
         next partition is encoded. Both raise as `copy`.
         """
         self.encoder.prefetch(partition)  # the lake answers while the manifest is looked up
-        found = self.dataset.find_manifest(era, partition, check_file=not self.dataset.is_remote)
+        found = self._find_manifest(era, partition)
         if found is not None and not era.allow_overwrite:
             self.dataset.ensure_durable(era, partition)
             skipped = self._summary(era, found, self.dataset.links(era, found), Outcome.SKIPPED)
@@ -65,11 +70,14 @@ class PartitionCopier:
             sink = HashingSink(upload)
             encoded = self.encoder.encode(era, partition, files, sink)
             manifest = self._manifest(era, partition, sink, encoded)
+            is_correction = self._is_correction(era, manifest)
             open_upload = stack.pop_all()
 
         def finish() -> PartitionSummary:
             with open_upload:
-                outcome = Publication(dataset=self.dataset, era=era, manifest=manifest, upload=upload).publish()
+                outcome = Publication(
+                    dataset=self.dataset, era=era, manifest=manifest, upload=upload, is_correction=is_correction
+                ).publish()
             # The same bytes may have been published by another program: the manifest that is there counts.
             found = self.dataset.find_manifest(era, partition) if outcome is Outcome.UNCHANGED else None
             return self._summary(era, found or manifest, encoded.ledgers, outcome, encoded)
@@ -80,9 +88,31 @@ class PartitionCopier:
         """Read, verify and encode `partition` as `copy` would, but write nothing. Raises as `copy`."""
         sink = HashingSink(NullSink())
         encoded = self.encoder.encode(era, partition, files, sink)
-        return self._summary(
-            era, self._manifest(era, partition, sink, encoded), encoded.ledgers, Outcome.DRY_RUN, encoded
-        )
+        manifest = self._manifest(era, partition, sink, encoded)
+        self._is_correction(era, manifest)
+        return self._summary(era, manifest, encoded.ledgers, Outcome.DRY_RUN, encoded)
+
+    def _find_manifest(self, era: Era, partition: Partition) -> Manifest | None:
+        """The manifest of the published partition; None when it is to be encoded."""
+        if (era.chain, partition) not in self.committed:
+            return self.dataset.find_manifest(era, partition, check_file=not self.dataset.is_remote)
+        found = self.dataset.find_manifest(era, partition, check_file=False)
+        return found if found is not None and self.dataset.has_file(era, partition) else None
+
+    def _is_correction(self, era: Era, manifest: Manifest) -> bool:
+        """Whether the chain states another checksum of the partition. Raises `ConflictError` where it must not."""
+        committed = self.committed.get((era.chain, manifest.partition), "")
+        if committed in ("", manifest.checksum):
+            return False
+        if not era.allow_overwrite:
+            directory = self.dataset.object_url(self.dataset.directory(era, manifest.partition))
+            raise ConflictError(
+                f"{directory} is missing and cannot be made again: it was committed with the checksum {committed}, but"
+                f" the lake gives {manifest.checksum} now: a copier of another version or with other settings, or a"
+                " lake that changed. Restore the directory, or set allow_overwrite to publish what the lake gives now"
+                " and have the correction recorded in the chain"
+            )
+        return True
 
     def close(self) -> None:
         """End the threads that read and decode ahead."""

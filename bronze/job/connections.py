@@ -81,7 +81,8 @@ class Connections:
             read_ahead=source.read_ahead,
             stopped=stop.is_requested if stop else lambda: False,
         )
-        return PartitionCopier(self.dataset(), encoder, run.producer)
+        committed = {(one.chain, one.partition): one.checksum for one in run.missing}
+        return PartitionCopier(self.dataset(), encoder, run.producer, committed)
 
     def event_log(self, era: Era) -> EventLog | None:
         """The event files of the era's chain; None when no audit stream is written."""

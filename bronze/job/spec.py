@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bronze.lake.layout import LakeLayout
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
 from bronze.retry import RetryPolicy
 from bronze.storage.location import StorageLocation
@@ -74,6 +75,19 @@ class ChainSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MissingPartition:
+    """A partition that is in its chain but not in the dataset.
+
+    Attributes:
+        checksum: as the chain states it; empty when it states none.
+    """
+
+    chain: str
+    partition: Partition
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """How the run works.
 
@@ -85,6 +99,7 @@ class RunSpec:
         stop: where the request to stop appears (`StopSignal`); None when the run cannot be stopped.
         dry_run: read, verify and encode; write nothing.
         in_processes: whether each worker copies in a process of its own (`bronze.job.copier_process`).
+        missing: partitions that are in a chain but not in the dataset.
     """
 
     run_id: str
@@ -94,6 +109,7 @@ class RunSpec:
     stop: StorageLocation | None = None
     dry_run: bool = False
     in_processes: bool = False
+    missing: tuple[MissingPartition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Pure, except that `plan_era` asks an `ExistingPartitions` for one listing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,7 +35,8 @@ class EraPlan:
         start: the first ledger that is wanted: where the chain resumes, or where the era starts.
         end: the last ledger (inclusive) that is wanted; below `start` when there is nothing to do.
         incomplete_tail: number of ledgers after `end` that the lake has, but that make no complete partition yet.
-        partitions: they cover `start`..`end`; an existing one may reach beyond either end.
+        partitions: they cover `start`..`end`; an existing one may reach beyond either end, an unfinished one may lie
+            outside.
     """
 
     era: Era
@@ -60,13 +61,23 @@ class EraPlan:
         )
 
 
-def plan_era(era: Era, next_ledger: int, newest: int | None, existing: ExistingPartitions, *, partial: bool) -> EraPlan:
+def plan_era(
+    era: Era,
+    next_ledger: int,
+    newest: int | None,
+    existing: ExistingPartitions,
+    *,
+    partial: bool,
+    unfinished: Collection[Partition] = (),
+) -> EraPlan:
     """Plan which partitions of the era to copy.
 
     Args:
         next_ledger: where its chain resumes.
         newest: last ledger (inclusive) of the lake; None when it is empty, or when no era needs it.
         partial: publish the incomplete last partition of an open-ended era too.
+        unfinished: partitions that are to be copied as they are, wherever they lie; they overlap neither each other
+            nor an existing one.
 
     Raises:
         ConfigError: the first partition would be empty, or the era is open-ended and the lake is empty.
@@ -80,21 +91,30 @@ def plan_era(era: Era, next_ledger: int, newest: int | None, existing: ExistingP
         raise ConfigError(f"era {era.era_id!r} has no ledger_end and the lake is empty: there is no ledger to copy")
     else:
         end = newest if partial else last_complete_ledger(era, newest)
+        # What a run with `partial` began beyond that is finished.
+        end = max([end, *(one.end for one in unfinished if start <= one.end <= newest)])
         incomplete_tail = max(0, newest - max(end, start - 1))
-    planned = tuple(_plan_around_existing(era, Partition(start, end), existing)) if start <= end else ()
+    planned: tuple[Partition, ...] = ()
+    if start <= end:
+        planned = tuple(_plan_around_existing(era, Partition(start, end), existing, unfinished))
     if planned and planned[0].end < FIRST_LEDGER:
         raise ConfigError(
             f"the first partition {planned[0]} of era {era.era_id!r} would be empty, because ledgers 0 and 1 have no"
             " close meta: set ledger_start to 2, or partition_size to 3 or more"
         )
-    return EraPlan(era=era, start=start, end=end, incomplete_tail=incomplete_tail, partitions=planned)
+    partitions = tuple(sorted({*planned, *unfinished}))
+    return EraPlan(era=era, start=start, end=end, incomplete_tail=incomplete_tail, partitions=partitions)
 
 
-def _plan_around_existing(era: Era, wanted: Partition, existing: ExistingPartitions) -> Iterator[Partition]:
-    """Cut `wanted` along the grid, except that published off-grid partitions stay as they are."""
+def _plan_around_existing(
+    era: Era, wanted: Partition, existing: ExistingPartitions, unfinished: Collection[Partition]
+) -> Iterator[Partition]:
+    """Cut `wanted` along the grid, except that published off-grid and unfinished partitions stay as they are."""
     grid = set(grid_partitions(era, wanted.start, wanted.end))
-    found = [partition for partition in existing.list_partitions(era) if partition.overlaps(wanted)]
+    listed = existing.list_partitions(era)
+    found = [partition for partition in listed if partition.overlaps(wanted) and partition not in unfinished]
     off_grid = [one for one in found if one not in grid and existing.find_manifest(era, one) is not None]
+    off_grid += [one for one in unfinished if one not in grid and one.overlaps(wanted)]
     # An on-grid partition that is published too contradicts the off-grid one that it overlaps.
     overlapped = [one for one in found if one in grid and any(one.overlaps(other) for other in off_grid)]
     conflicting = [one for one in overlapped if existing.find_manifest(era, one) is not None]

@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
         return _validate(settings, era_ids)
     from pipeline.commands.text import plan_lines, print_lines, run_lines
     from pipeline.launch.chain_locks import exclusive_chains
+    from pipeline.launch.existence import finish_existence
     from pipeline.launch.prepare import prepare
     from pipeline.launch.scratch import remove_dead_scratch
     from pipeline.launch.stores import ready_stores
@@ -84,14 +85,12 @@ def run(options: argparse.Namespace) -> int:
             positions = prepared.positions
             if not options.dry_run:
                 positions = [connections.sequencer(plan.era).position() for plan in prepared.plans]
-            missing = {
-                plan.era.chain: connections.dataset().uncovered_ranges(plan.era, position.next_ledger)
-                for plan, position in zip(prepared.plans, positions, strict=True)
-            }
-    print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, missing))
+            is_changed = not options.dry_run and any(plan.partitions for plan in prepared.plans)
+            gaps, problems = finish_existence(prepared, positions, is_changed=is_changed)
+    print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, gaps, problems))
     if finished.stopped_by is not None:
         return finished.stopped_by
-    return DONE if finished.totals.is_complete else UNDONE
+    return DONE if finished.totals.is_complete and not problems else UNDONE
 
 
 def _validate(settings: Settings, era_ids: Sequence[str]) -> int:
@@ -110,9 +109,12 @@ def _copy(settings: Settings, prepared: Prepared, beam_options: Sequence[str]) -
         from pipeline.launch.runner import choose_runner
 
         return run_copy(settings, prepared, choose_runner(settings, prepared.connections, beam_options))
+    from pipeline.launch.existence import remove_superfluous
     from pipeline.launch.session import ChainSession
     from pipeline.telemetry.totals import Finished, Totals
 
     session = ChainSession(prepared.connections, prepared.positions)
     session.open()
+    if not prepared.job.run.dry_run:
+        remove_superfluous(prepared)
     return Finished(Totals(outstanding=session.close()), 0.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from bronze.commit.existence import Existence
 from bronze.commit.position import ChainPosition
 from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
@@ -35,7 +36,7 @@ def plan_lines(prepared: Prepared) -> Iterator[str]:
     if prepared.newest:
         yield f"newest       ledger {prepared.newest.ledger} ({prepared.newest.key})"
     yield f"destination  {connections.dataset().store.url}/{connections.job.target.prefix}".rstrip("/")
-    for plan in prepared.plans:
+    for plan, existence in zip(prepared.plans, prepared.existence, strict=True):
         yield f"era {plan.era.era_id} ({plan.era.chain})"
         if not plan.partitions:
             yield f"  nothing to do: the next ledger is {plan.start}, {_end_words(plan)}"
@@ -49,6 +50,23 @@ def plan_lines(prepared: Prepared) -> Iterator[str]:
                 f"  unpublished {plan.incomplete_tail} ledgers of an incomplete partition, up to ledger"
                 f" {plan.end + plan.incomplete_tail} (--publish-partial publishes them)"
             )
+        yield from _existence_lines(existence)
+
+
+def _existence_lines(existence: Existence) -> Iterator[str]:
+    """What is not as the chain says, and what a run does about it."""
+    for found, what in (
+        (existence.missing, "in the chain but not published: to be made again"),
+        (existence.unfinished, "a parquet file without a manifest: to be finished"),
+        (existence.superfluous, "a parquet file without a manifest, of ledgers of other partitions: to be removed"),
+    ):
+        for partition in list(found)[:_LISTED]:
+            yield f"  found       {partition}: {what}"
+        yield from _rest(tuple(found))
+    problems = sorted({**existence.problems, **existence.uncorrected}.items())
+    for partition, problem in problems[:_LISTED]:
+        yield f"  problem     {partition}: {problem}"
+    yield from _rest(problems)
 
 
 def _end_words(plan: EraPlan) -> str:
@@ -68,21 +86,27 @@ def run_lines(
     totals: Totals,
     seconds: float,
     positions: Sequence[ChainPosition],
-    missing: Mapping[str, Sequence[Partition]] | None = None,
+    gaps: Mapping[str, Sequence[Partition]] | None = None,
+    problems: Mapping[tuple[str, Partition], str] | None = None,
 ) -> Iterator[str]:
     """What a run did, the position of each chain, and what was left undone.
 
     Args:
         seconds: how long the run took.
         positions: the position of each chain of the plans, in their order.
-        missing: by chain, the committed ranges of ledgers that have no partition.
+        gaps: by chain, the ranges of ledgers that the chain has passed and that have no partition.
+        problems: by chain and partition, what is not as the chain says, a sentence each.
     """
     yield from _total_lines(totals, seconds, dry_run=prepared.job.run.dry_run)
     if not prepared.job.run.dry_run:
         for plan, position in zip(prepared.plans, positions, strict=True):
-            yield from _chain_lines(prepared, plan, position, (missing or {}).get(plan.era.chain, ()))
+            yield from _chain_lines(prepared, plan, position, (gaps or {}).get(plan.era.chain, ()))
     yield from outstanding_lines(totals.outstanding)
     yield from _undone_lines(totals)
+    listed = sorted((problems or {}).items())
+    for (chain, partition), problem in listed[:_LISTED]:
+        yield f"missing      {chain} {partition}: {problem}"
+    yield from _rest(listed)
 
 
 def _total_lines(totals: Totals, seconds: float, *, dry_run: bool) -> Iterator[str]:
@@ -109,15 +133,15 @@ def _total_lines(totals: Totals, seconds: float, *, dry_run: bool) -> Iterator[s
 
 
 def _chain_lines(
-    prepared: Prepared, plan: EraPlan, position: ChainPosition, missing: Sequence[Partition]
+    prepared: Prepared, plan: EraPlan, position: ChainPosition, gaps: Sequence[Partition]
 ) -> Iterator[str]:
     chain = plan.era.chain
     yield f"chain        {chain}: {_position(prepared, plan, position)}"
     if plan.incomplete_tail:
         yield f"unpublished  {chain}: {plan.incomplete_tail} ledgers of an incomplete partition"
-    for gap in missing[:_LISTED]:
+    for gap in gaps[:_LISTED]:
         yield f"gap          {chain}: ledgers {gap} have no partition, the chain continues after the gap"
-    yield from _rest(missing)
+    yield from _rest(gaps)
 
 
 def outstanding_lines(outstanding: Iterable[str]) -> Iterator[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bronze.commit.existence import Existence, check_existence
 from bronze.commit.position import ChainPosition
+from bronze.dataset.listing import list_dataset
 from bronze.job.connections import Connections
-from bronze.job.spec import CopyJob
+from bronze.job.spec import CopyJob, MissingPartition
 from bronze.lake.lake import Lake, NewestObject
 from bronze.lake.opening import LakeOptions, open_lake
 from bronze.partitioning.era import Era
@@ -30,6 +32,7 @@ class Prepared:
         newest: the lake's newest object; None when no era asked for it.
         plans: what is to be copied, for each era.
         positions: where each era's chain continues, in the order of `plans`.
+        existence: how what is published agrees with each chain, in the order of `plans`.
     """
 
     connections: Connections
@@ -37,6 +40,7 @@ class Prepared:
     newest: NewestObject | None
     plans: Sequence[EraPlan]
     positions: Sequence[ChainPosition]
+    existence: Sequence[Existence]
 
     @property
     def job(self) -> CopyJob:
@@ -63,7 +67,7 @@ def prepare(
 
     Raises:
         ConfigError: the settings, or what they refer to, are not usable.
-        DataError: the lake's layout or the state of a chain is damaged.
+        DataError: the lake's layout or the state of a chain is damaged, or nothing that a chain says exists is there.
     """
     locations = checked_locations(settings)
     eras = settings.active(era_ids or None)
@@ -74,21 +78,42 @@ def prepare(
         connections = stack.enter_context(Connections(job, make_secrets(settings)))
         before_planning(connections)
         newest = lake.newest() if any(era.ledger_end == 0 for era in eras) else None
+        newest_ledger = newest.ledger if newest else None
         positions = [connections.sequencer(era).position() for era in eras]
+        existence = [_check_existence(connections, era, newest_ledger) for era in eras]
         plans = [
             plan_era(
                 era,
                 position.next_ledger,
-                newest.ledger if newest else None,
-                connections.dataset(),
+                newest_ledger,
+                found.listing,
                 partial=partial or settings.bronze.publish_partial,
+                unfinished=(*found.missing, *found.unfinished),
             )
-            for era, position in zip(eras, positions, strict=True)
+            for era, position, found in zip(eras, positions, existence, strict=True)
         ]
         for plan in plans:
             check_lake_start(lake, plan, connections.dataset())
         stack.pop_all()
-    return Prepared(connections=connections, lake=lake, newest=newest, plans=plans, positions=positions)
+    missing = tuple(
+        MissingPartition(chain=found.listing.era.chain, partition=partition, checksum=checksum)
+        for found in existence
+        for partition, checksum in found.missing.items()
+    )
+    connections.job = replace(job, run=replace(job.run, missing=missing))
+    return Prepared(
+        connections=connections, lake=lake, newest=newest, plans=plans, positions=positions, existence=existence
+    )
+
+
+def _check_existence(connections: Connections, era: Era, newest: int | None) -> Existence:
+    checkpoint = connections.checkpoint(era)
+    return check_existence(
+        list_dataset(connections.dataset(), era),
+        connections.event_log(era),
+        checkpoint.load() if checkpoint else None,
+        last_ledger=era.ledger_end or newest or 0,
+    )
 
 
 def connect_without_lake(settings: Settings, era_ids: Sequence[str] = ()) -> Connections:

@@ -10,6 +10,7 @@ from bronze.errors import ConfigError
 from bronze.job.spec import CopyJob
 from bronze.job.stop_signal import StopSignal
 from bronze.storage.location import StorageLocation
+from pipeline.launch.existence import remove_superfluous
 from pipeline.launch.prepare import Prepared
 from pipeline.launch.runner import Runner
 from pipeline.launch.scratch import scratch
@@ -56,6 +57,8 @@ def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished
         job = replace(job, run=run)
         with stop_on_signals(StopSignal(control)) as signals:
             session.open()
+            if not job.run.dry_run:
+                remove_superfluous(prepared)
             for number, wave in enumerate(waves):
                 outcomes = OutcomeFiles(control, f"wave-{number}")
                 runner.run(CopyPartitions(job, wave, outcomes))
@@ -86,12 +89,11 @@ def _locations(job: CopyJob) -> list[StorageLocation]:
 
 def _existing(prepared: Prepared) -> frozenset[PartitionKey]:
     """The planned partitions that exist, and will most likely be skipped."""
-    dataset = prepared.connections.dataset()
     return frozenset(
         PartitionKey(plan.era.chain, partition)
-        for plan in prepared.plans
-        if plan.partitions and not plan.era.allow_overwrite
-        for partition in dataset.list_partitions(plan.era)
+        for plan, found in zip(prepared.plans, prepared.existence, strict=True)
+        if not plan.era.allow_overwrite
+        for partition in found.listing.published
     )
 
 

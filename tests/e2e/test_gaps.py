@@ -59,7 +59,8 @@ def set_forward(copy: Copier) -> None:
 
 
 def removed(copy: Copier) -> None:
-    """The directory of a committed partition is missing."""
+    """The directory of a committed partition is missing, and no event states what was in it."""
+    copy.settings["pas"]["enabled"] = False
     assert copy.run().status == 0
     shutil.rmtree(copy.parquet(PARTITIONS[1]).parent)
 

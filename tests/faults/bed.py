@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline.sample import write_sample_lake
 from tests.e2e.conftest import TIMEOUT_S, Copier, RunResult, new_copier, small, wait_until
-from tests.faults.compare import differences
+from tests.faults.compare import differences, duplicates
 from tests.faults.downstream_servers import DownstreamServers
 from tests.faults.program import finish, run, start, strace
 from tests.faults.steps import (
@@ -174,6 +174,7 @@ class Bed:
                 kill = self.kill_at(copy, aim, rng)
                 if kill is not None:
                     done.kills.append(kill)
+                done.problems += duplicates(copy)
             ran = run(copy)
             done.problems += [] if ran.status == 0 else [f"the resumed run ends with {ran.status}: {ran.out}{ran.err}"]
             done.problems += self.differences(copy)

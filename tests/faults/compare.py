@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+import duckdb
+
 from bronze.audit.delivery import DELIVERED
 from bronze.verify.verifier import verify_chain
 from pipeline.launch.prepare import prepare
@@ -24,6 +26,7 @@ def differences(copy: Copier, undisturbed: Copier, servers: DownstreamServers) -
         *_stories(copy, undisturbed),
         *_state(copy),
         *_audit(copy),
+        *_rows(copy, undisturbed),
         *servers.problems(copy),
     ]
 
@@ -118,3 +121,31 @@ def assert_nothing_half_published(copy: Copier) -> None:
     committed = copy.committed()
     assert set(committed) <= set(manifests), f"events without a partition: {set(committed) - set(manifests)}"
     assert len(committed) == len(set(committed)), f"a partition has two events: {committed}"
+
+
+def count_rows(copy: Copier, era_id: str = "e1") -> dict[int, int]:
+    """How often the README's query, a glob over all parquet files of the era, finds each ledger."""
+    glob = str(copy.folder(era_id) / "*" / "*.parquet")
+    if not list(copy.folder(era_id).glob("*/*.parquet")):
+        return {}
+    with duckdb.connect() as connection:
+        query = "SELECT ledger_sequence, count(*) FROM read_parquet(?) GROUP BY ALL"
+        return dict(connection.execute(query, [glob]).fetchall())
+
+
+def duplicates(copy: Copier) -> list[str]:
+    """The ledgers that the README's query finds more than once, as after any kill none may be; a line, or none."""
+    found = [ledger for ledger, count in count_rows(copy).items() if count > 1]
+    return [f"the README's query finds ledgers more than once: {sorted(found)}"] if found else []
+
+
+def _rows(copy: Copier, undisturbed: Copier) -> Iterator[str]:
+    """Every ledger of an undisturbed run is found once by the README's query."""
+    ours, expected = count_rows(copy), {ledger: 1 for part in undisturbed.partitions() for ledger in _ledgers(part)}
+    if ours != expected:
+        differing = sorted(one for one in ours.keys() | expected.keys() if ours.get(one) != expected.get(one))
+        yield f"the README's query counts these ledgers otherwise than once: {differing}"
+
+
+def _ledgers(part: tuple[int, int]) -> range:
+    return range(max(part[0], 2), part[1] + 1)

@@ -64,6 +64,16 @@ def test_load_ignores_files_of_other_names(log: EventLog, tmp_path: Path) -> Non
     ):
         (tmp_path / name).write_text("not an event")
     assert log.load() == [one]
+    assert log.list_partitions() == {one.partition}
+
+
+def test_listed_partitions_count_revisions_once(log: EventLog) -> None:
+    assert log.list_partitions() == frozenset()
+    one, two = event(2, 11, ""), event(12, 21, "")
+    log.append(one)
+    log.append(two)
+    log.append(event(2, 11, one.event_hash, "corrected"), 2)
+    assert log.list_partitions() == {one.partition, two.partition}
 
 
 @pytest.mark.parametrize(

@@ -72,14 +72,6 @@ def test_only_partition_directories_are_listed(published: Workspace) -> None:
     assert published.dataset.list_partitions(published.era) == [*GRID, Partition(100, 109)]
 
 
-def test_uncovered_ranges_stop_before_the_next_ledger(published: Workspace) -> None:
-    published.manifest(SECOND).unlink()  # its directory and parquet file stay
-    dataset, era = published.dataset, published.era
-    assert dataset.uncovered_ranges(era, 12) == []
-    assert dataset.uncovered_ranges(era, 32) == [SECOND]
-    assert dataset.uncovered_ranges(era, 72) == [SECOND, Partition(62, 71)]
-
-
 def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Workspace], None]:
     """A change of the first partition's manifest."""
 

@@ -79,6 +79,26 @@ def test_plan_of_era(
     assert found.incomplete_tail == tail
 
 
+@pytest.mark.parametrize(
+    ("next_ledger", "newest", "unfinished", "expected", "end", "tail"),
+    [
+        (22, 25, ["22-25"], "22-25", 25, 0),  # a partial run began it
+        (22, 45, ["22-25"], "22-25 26-31 32-41", 41, 4),
+        (22, 25, ["2-11"], "2-11", 21, 4),  # behind the position
+        (32, 45, ["12-15", "2-11"], "2-11 12-15 32-41", 41, 4),
+        (22, 41, ["22-31"], "22-31 32-41", 41, 0),  # on the grid
+        (22, 35, ["32-40"], "22-31 32-40", 31, 4),  # the lake does not hold it
+    ],
+)
+def test_unfinished_partitions_are_planned_whole(
+    next_ledger: int, newest: int, unfinished: list[str], expected: str, end: int, tail: int
+) -> None:
+    kept = [Partition(*map(int, name.split("-"))) for name in unfinished]
+    found = plan_era(era(), next_ledger, newest, Published(), partial=False, unfinished=kept)
+    assert " ".join(map(str, found.partitions)) == expected
+    assert (found.end, found.incomplete_tail) == (end, tail)
+
+
 def test_dataset_keeps_published_off_grid_partition(workspace: Workspace) -> None:
     copy(workspace, [Partition(2, 8)])
     (workspace.data / workspace.dataset.directory(workspace.era, GRID[1])).mkdir()  # a directory without manifest

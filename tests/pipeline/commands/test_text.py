@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from bronze.commit.existence import Existence
 from bronze.commit.position import ChainPosition
+from bronze.dataset.listing import DatasetListing
 from bronze.errors import FrameError, VerificationError
 from bronze.lake.lake import Lake, NewestObject
 from bronze.lake.layout import LakeLayout
@@ -29,20 +31,52 @@ HEAD = "sha256:" + "ab" * 32
 
 
 def prepared(
-    *, tail: int = 0, parts: tuple[Partition, ...] = (Partition(0, 999), Partition(1000, 1999)), **changes: Any
+    *,
+    tail: int = 0,
+    parts: tuple[Partition, ...] = (Partition(0, 999), Partition(1000, 1999)),
+    missing: dict[Partition, str] | None = None,
+    unfinished: tuple[Partition, ...] = (),
+    **changes: Any,
 ) -> Prepared:
     layout = LakeLayout(4, 64000)
     end = parts[-1].end if parts else -1
     plan = EraPlan(era=ERA, start=0, end=end, incomplete_tail=tail, partitions=parts)
     store = LocalStore("/lake")
     made = make_job(Path("/out"), eras=(ERA,), layout=layout, target={"prefix": "bronze"}, **changes)
+    connections = connect(made)
+    nothing: dict[str, Any] = dict.fromkeys(("published", "orphans", "bare", "replaced", "empty"), ())
+    listing = DatasetListing(dataset=connections.dataset(), era=ERA, **nothing)
+    found = Existence(
+        listing=listing,
+        missing=missing or {},
+        unfinished=unfinished,
+        superfluous=(),
+        uncorrected={},
+        problems={},
+    )
     return Prepared(
-        connections=connect(made),
+        connections=connections,
         lake=Lake(store, layout, None),
         newest=NewestObject("x/y.xdr.zst", 2500),
         plans=[plan],
         positions=[ChainPosition(0, "", None)],
+        existence=[found],
     )
+
+
+def test_plan_says_what_is_made_again_or_finished() -> None:
+    lines = list(plan_lines(prepared(missing={Partition(0, 999): ""}, unfinished=(Partition(2000, 2499),))))
+    assert lines[-2:] == [
+        "  found       0-999: in the chain but not published: to be made again",
+        "  found       2000-2499: a parquet file without a manifest: to be finished",
+    ]
+
+
+def test_run_lists_what_is_missing_still() -> None:
+    at = ChainPosition(2000, HEAD, None)
+    problems = {(ERA.chain, Partition(0, 999)): "it was not made again"}
+    lines = list(run_lines(prepared(), Totals(), 2.0, [at], {}, problems))
+    assert lines[-1] == "missing      net/e/v1 0-999: it was not made again"
 
 
 def lines_of(totals: Totals, position: ChainPosition, **keys: Any) -> list[str]:

@@ -1,0 +1,60 @@
+"""What a run does about partitions that are not as their chain says, before its first wave and after its last."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from bronze.commit.existence import settle_replacements
+from bronze.commit.position import ChainPosition
+from bronze.dataset.listing import list_dataset
+from bronze.partitioning.partition import Partition
+from pipeline.launch.prepare import Prepared
+
+_LOG = logging.getLogger(__name__)
+
+
+def remove_superfluous(prepared: Prepared) -> None:
+    """Remove the parquet files without a manifest whose ledgers lie in other partitions; needs the chains' locks."""
+    for found in prepared.existence:
+        dataset, era = found.listing.dataset, found.listing.era
+        for partition in found.superfluous:
+            if dataset.remove_orphan(era, partition):
+                key = dataset.parquet_key(era, partition)
+                _LOG.info(
+                    "removed %s, which has no manifest and is covered by other partitions", dataset.object_url(key)
+                )
+
+
+def finish_existence(
+    prepared: Prepared, positions: Sequence[ChainPosition], *, is_changed: bool
+) -> tuple[dict[str, list[Partition]], dict[tuple[str, Partition], str]]:
+    """Look what is there when a run ends, and remove the marks of replacements that are complete.
+
+    Args:
+        positions: of the chains when the run ended.
+        is_changed: whether the run may have published anything; otherwise nothing is listed again.
+
+    Returns:
+        By chain, the ranges of ledgers that the chain has passed and that have no partition; and by chain and
+        partition what is not as the chain says, a sentence each.
+    """
+    gaps: dict[str, list[Partition]] = {}
+    problems: dict[tuple[str, Partition], str] = {}
+    for found, position in zip(prepared.existence, positions, strict=True):
+        era, log = found.listing.era, prepared.connections.event_log(found.listing.era)
+        listing = list_dataset(found.listing.dataset, era) if is_changed else found.listing
+        is_dry_run = prepared.job.run.dry_run  # it has read and encoded what is missing, or failed with it
+        uncorrected = found.uncorrected if is_dry_run else settle_replacements(listing, log)
+        problems |= {(era.chain, one): text for one, text in (*uncorrected.items(), *found.problems.items())}
+        missing = sorted(set(found.missing) - set(listing.published))
+        for one in () if is_dry_run else missing:
+            directory = listing.dataset.object_url(listing.dataset.directory(era, one))
+            problems[era.chain, one] = (
+                f"{directory} does not hold the partition that the chain says is published, and it was not made again:"
+                " restore it from a backup, or let a run make it from a lake that has its ledgers"
+            )
+        gaps[era.chain] = [
+            gap for gap in listing.uncovered_ranges(position.next_ledger) if not any(map(gap.overlaps, missing))
+        ]
+    return gaps, problems

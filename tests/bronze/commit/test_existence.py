@@ -1,0 +1,167 @@
+"""What a chain says exists, compared with what is published: made again, finished, removed or refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from bronze.commit.existence import Existence, check_existence, settle_replacements
+from bronze.dataset.listing import list_dataset
+from bronze.errors import StateError
+from bronze.partitioning.partition import Partition
+from tests.bronze.conftest import GRID, Workspace, copy
+
+FIRST, SECOND, THIRD = GRID[:3]
+
+
+def check(workspace: Workspace, *, last_ledger: int = 63) -> Existence:
+    return check_existence(
+        list_dataset(workspace.dataset, workspace.era),
+        workspace.connections.event_log(workspace.era),
+        workspace.checkpoint.load(),
+        last_ledger=last_ledger,
+    )
+
+
+def checksum_of(workspace: Workspace, partition: Partition) -> str:
+    event, _ = workspace.log.latest(partition)
+    assert event is not None
+    return event.checksum
+
+
+def remove(workspace: Workspace, *gone: Partition) -> None:
+    for one in gone:
+        shutil.rmtree(workspace.manifest(one).parent)
+
+
+def without_events(workspace: Workspace) -> Workspace:
+    return workspace.but(chain={"events": None})
+
+
+def orphan(workspace: Workspace, start: int, end: int) -> Partition:
+    path = workspace.parquet(Partition(start, end))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PAR1")
+    return Partition(start, end)
+
+
+def test_complete_chain_has_nothing_to_mend(published: Workspace) -> None:
+    found = check(published)
+    assert [*found.missing, *found.unfinished, *found.superfluous, *found.uncorrected, *found.problems] == []
+
+
+def test_missing_partitions_carry_checksum_of_event(published: Workspace) -> None:
+    published.manifest(FIRST).unlink()
+    published.parquet(SECOND).unlink()
+    remove(published, THIRD)
+    found = check(published)
+    assert found.missing == {one: checksum_of(published, one) for one in GRID[:3]}
+    assert (found.unfinished, found.superfluous, dict(found.problems)) == ((), (), {})
+
+
+def test_nothing_there_is_refused(published: Workspace) -> None:
+    shutil.rmtree(published.data)
+    message = r"6 event files in .*events say that it reaches ledger 61: expected for example .*range=52-61/part-52-61"
+    with pytest.raises(StateError, match=message):
+        check(published)
+    with pytest.raises(StateError, match="the checkpoint say"):
+        check(without_events(published))
+
+
+def test_edited_checkpoint_promises_nothing(published: Workspace) -> None:
+    path = published.state / "checkpoint.json"
+    document = json.loads(path.read_text())
+    document["last_committed_ledger"] = 51
+    path.write_text(json.dumps(document))
+    shutil.rmtree(published.data)
+    assert not check(without_events(published)).missing
+
+
+def test_chain_of_older_copier_may_lie_elsewhere(published: Workspace, shared: object) -> None:
+    at = published.of(era_id="pre_p23", network="pubnet", ledger_start=53312000)
+    shutil.copytree(f"{shared}/samples/pas_chain", at.events, dirs_exist_ok=True)
+    assert not check_existence(
+        list_dataset(at.dataset, at.era), at.connections.event_log(at.era), None, last_ledger=53312100
+    ).missing
+
+
+def test_ledgers_in_other_partitions_are_not_missing(workspace: Workspace) -> None:
+    copy(workspace, [FIRST, Partition(12, 15)])
+    workspace.parquet(Partition(12, 15)).rename(workspace.data / "kept")
+    remove(workspace, Partition(12, 15))
+    workspace.checkpoint.save(FIRST, "")
+    copy(workspace, [SECOND])
+    found = check(workspace)
+    assert [*found.missing, *found.problems] == []
+
+
+def test_overlap_of_missing_and_published_is_problem(workspace: Workspace) -> None:
+    copy(workspace, [FIRST, Partition(12, 15)])
+    remove(workspace, Partition(12, 15))
+    workspace.publish(Partition(14, 21))
+    found = check(workspace)
+    assert not found.missing
+    assert "cannot be made again" in found.problems[Partition(12, 15)]
+
+
+def test_longer_of_two_missing_partitions_counts(workspace: Workspace) -> None:
+    copy(workspace, [FIRST, Partition(12, 15)])
+    remove(workspace, Partition(12, 15))
+    workspace.checkpoint.save(FIRST, "")
+    copy(workspace, [SECOND])
+    remove(workspace, SECOND)
+    found = check(workspace)
+    assert list(found.missing) == [SECOND]
+    assert not found.problems
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_traces_without_events_are_made_again(published: Workspace, replaced: bool) -> None:
+    at = without_events(published)
+    expected = checksum_of(published, FIRST)
+    published.parquet(FIRST).unlink()
+    if replaced:
+        published.manifest(FIRST).unlink()
+        at.dataset.mark_replacing(at.era, FIRST)
+    assert check(at).missing == {FIRST: "" if replaced else expected}
+
+
+def test_last_partition_of_checkpoint_is_known(published: Workspace) -> None:
+    expected = checksum_of(published, GRID[-1])
+    remove(published, GRID[-1])
+    assert check(without_events(published)).missing == {GRID[-1]: expected}
+
+
+def test_orphans_are_finished_or_superfluous(published: Workspace) -> None:
+    beside, longer, shorter = orphan(published, 13, 20), orphan(published, 62, 63), orphan(published, 62, 62)
+    orphan(published, 70, 71)  # the lake does not reach it
+    found = check(published)
+    assert found.superfluous == (beside, shorter)
+    assert found.unfinished == (longer,)
+    assert not found.missing
+
+
+def test_orphan_over_missing_partition_is_superfluous(published: Workspace) -> None:
+    remove(published, SECOND)
+    beside = orphan(published, 12, 15)
+    found = check(published)
+    assert (list(found.missing), found.superfluous, found.unfinished) == ([SECOND], (beside,), ())
+
+
+def test_replacement_without_event_is_uncorrected(published: Workspace) -> None:
+    overwriting = published.of(allow_overwrite=True).but(target={"compression": "snappy"})
+    for one in (FIRST, SECOND):
+        made = overwriting.publish(one)
+    overwriting.dataset.mark_replacing(published.era, THIRD)
+    overwriting.sequencer().commit(made)
+    listing, log = list_dataset(published.dataset, published.era), published.log
+    assert listing.replaced == (FIRST, SECOND, THIRD)
+    assert list(check(published).uncorrected) == [FIRST]
+    assert "Run once more with allow_overwrite" in check(published).uncorrected[FIRST]
+    assert list(settle_replacements(listing, log)) == [FIRST]
+    assert list_dataset(published.dataset, published.era).replaced == (FIRST,)
+    overwriting.sequencer().commit(overwriting.publish(FIRST))
+    assert settle_replacements(list_dataset(published.dataset, published.era), published.log) == {}
+    assert list_dataset(published.dataset, published.era).replaced == ()
