@@ -92,8 +92,11 @@ def prepare(
             )
             for era, position, found in zip(eras, positions, existence, strict=True)
         ]
-        for plan in plans:
-            check_lake_start(lake, plan, connections.dataset())
+        for plan, found in zip(plans, existence, strict=True):
+            # A lake that lacks what is to be made again or finished fails those partitions alone.
+            again = found.missing.keys() | set(found.unfinished)
+            new = tuple(partition for partition in plan.partitions if partition not in again)
+            check_lake_start(lake, replace(plan, partitions=new), found.listing)
         stack.pop_all()
     missing = tuple(
         MissingPartition(chain=found.listing.era.chain, partition=partition, checksum=checksum)
