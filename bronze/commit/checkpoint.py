@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from bronze.checksums import is_checksum
 from bronze.errors import ObjectNotFoundError, ObjectTooLargeError, StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -31,10 +32,12 @@ class Checkpoint:
     Attributes:
         last_ledger: last committed ledger, inclusive.
         partition: the last committed partition; None when an operator left it out.
+        checksum: of the file of `partition`; empty when none is stated.
     """
 
     last_ledger: int
     partition: Partition | None
+    checksum: str = field(default="", compare=False)
 
 
 class CheckpointFile:
@@ -125,8 +128,9 @@ class CheckpointFile:
             last_ledger = _ledger(document["last_committed_ledger"])
             stated = document.get("last_committed_partition") or {}
             partition = Partition(_ledger(stated["start"]), _ledger(stated["end"])) if stated else None
+            checksum = str(stated.get("checksum", ""))
         if chain == self._era.chain:
-            return Checkpoint(last_ledger, partition)
+            return Checkpoint(last_ledger, partition, checksum if is_checksum(checksum) else "")
         if foreign_is_none:
             return None
         raise StateError(

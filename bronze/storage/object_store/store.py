@@ -108,10 +108,10 @@ class ObjectStore:
         start = len(base) + 1 if base else 0
         found: dict[str, set[str]] = {}
         for page in self.bucket.list_pages(base):
-            for meta in page:
-                directory, slash, name = meta["path"][start:].partition("/")
-                if slash and directory:
-                    found.setdefault(directory, set()).update(() if "/" in name or not name else (name,))
+            for listed in page:
+                directory, slash, name = listed.path[start:].partition("/")
+                if slash:
+                    found.setdefault(directory, set()).update(() if "/" in name else (name,))
         yield from ((directory, frozenset(names)) for directory, names in sorted(found.items()))
 
     def create(self, key: str, data: bytes) -> None:

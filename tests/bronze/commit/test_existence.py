@@ -7,11 +7,14 @@ import shutil
 
 import pytest
 
+from bronze.audit.event import make_event
 from bronze.commit.existence import Existence, check_existence, settle_replacements
 from bronze.dataset.listing import list_dataset
+from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import StateError
+from bronze.outcomes import PartitionSummary
 from bronze.partitioning.partition import Partition
-from tests.bronze.conftest import GRID, Workspace, copy
+from tests.bronze.conftest import GRID, PRODUCER, Workspace, copy
 
 FIRST, SECOND, THIRD = GRID[:3]
 
@@ -38,6 +41,12 @@ def remove(workspace: Workspace, *gone: Partition) -> None:
 
 def without_events(workspace: Workspace) -> Workspace:
     return workspace.but(chain={"events": None})
+
+
+def append_event(workspace: Workspace, made: PartitionSummary) -> None:
+    """As versions did that did not compare it with the other events."""
+    head = workspace.log.load()[-1].event_hash
+    workspace.log.append(make_event(made, PRIMARY_TABLE, head, PRODUCER, "2026-01-01T00:00:00Z"))
 
 
 def orphan(workspace: Workspace, start: int, end: int) -> Partition:
@@ -89,10 +98,8 @@ def test_chain_of_older_copier_may_lie_elsewhere(published: Workspace, shared: o
 
 def test_ledgers_in_other_partitions_are_not_missing(workspace: Workspace) -> None:
     copy(workspace, [FIRST, Partition(12, 15)])
-    workspace.parquet(Partition(12, 15)).rename(workspace.data / "kept")
     remove(workspace, Partition(12, 15))
-    workspace.checkpoint.save(FIRST, "")
-    copy(workspace, [SECOND])
+    append_event(workspace, workspace.publish(SECOND))
     found = check(workspace)
     assert [*found.missing, *found.problems] == []
 
@@ -109,8 +116,7 @@ def test_overlap_of_missing_and_published_is_problem(workspace: Workspace) -> No
 def test_longer_of_two_missing_partitions_counts(workspace: Workspace) -> None:
     copy(workspace, [FIRST, Partition(12, 15)])
     remove(workspace, Partition(12, 15))
-    workspace.checkpoint.save(FIRST, "")
-    copy(workspace, [SECOND])
+    append_event(workspace, workspace.publish(SECOND))
     remove(workspace, SECOND)
     found = check(workspace)
     assert list(found.missing) == [SECOND]
