@@ -5,13 +5,13 @@ below (`bronze.audit`, `bronze.dataset`, `bronze.catalog`); nothing here reads a
 
 Begin at `sequencer.Sequencer.commit`. `position` is the one place that decides where a chain resumes, `recovery` the
 one that rebuilds lost caches, `reconcile` backfills the catalog, `existence` compares the chain with the dataset.
+`reconcile` is imported from its module: it loads `bronze.catalog`, which the verifier must not.
 """
 
 from bronze.commit.checkpoint import Checkpoint, CheckpointFile
 from bronze.commit.downstream import Downstream
 from bronze.commit.existence import Existence, check_existence, settle_replacements
 from bronze.commit.position import ChainPosition
-from bronze.commit.reconcile import reconcile
 from bronze.commit.recovery import recover, restore
 from bronze.commit.sequencer import Sequencer
 
@@ -23,7 +23,6 @@ __all__ = [
     "Existence",
     "Sequencer",
     "check_existence",
-    "reconcile",
     "recover",
     "restore",
     "settle_replacements",

@@ -15,13 +15,20 @@ from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.position import resume_point
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest
-from bronze.errors import AccessDeniedError, DataError, ObjectNotFoundError, ObjectTooLargeError
+from bronze.errors import AccessDeniedError, DataError, NotAnObjectError, ObjectNotFoundError, ObjectTooLargeError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition, uncovered_ranges
 
 #: Failures of a single file: reported as its problem, the other files are still checked. A store that does not answer
 #: at all ends the verification.
-_SINGLE_FILE_ERRORS = (DataError, OSError, ObjectNotFoundError, ObjectTooLargeError, AccessDeniedError)
+_SINGLE_FILE_ERRORS = (
+    DataError,
+    OSError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    NotAnObjectError,
+    AccessDeniedError,
+)
 
 
 @dataclass(slots=True)
