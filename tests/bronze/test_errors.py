@@ -19,13 +19,14 @@ from bronze.errors import (
     LockedError,
     NewerFormatError,
     StoreError,
+    WorkerError,
     XdrError,
     is_transient,
     stops_run,
 )
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, BronzeError)]
-TRANSIENT = {StoreError, CatalogUnavailableError, DeliveryError}
+TRANSIENT = {StoreError, CatalogUnavailableError, DeliveryError, WorkerError}
 STOPPING = {CatalogError, CatalogUnavailableError, DeliveryError, DeliveryRejectedError, LockedError}
 
 

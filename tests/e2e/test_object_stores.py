@@ -21,8 +21,7 @@ import pytest
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
 from bronze.storage.store import TEMPORARY, Store, join
-from pipeline.launch import run as runs
-from pipeline.launch import waves
+from pipeline.launch import local_runner, waves
 from pipeline.launch.prepare import prepare
 from pipeline.settings import load
 from tests.e2e.conftest import Copier, LakeFiles, new_copier, wait_until
@@ -174,15 +173,16 @@ def test_copy_between_stores_gives_same_bytes(
 def test_remote_destination_gets_longer_waves(
     far: bool, expected_waves: int, s3: Cloud, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, number in (("_PER_WORKER", 2), ("_PER_WORKER_REMOTE", 4), ("_LEDGERS", 1)):
-        monkeypatch.setattr(waves, name, number)
-    run_locally, found = runs.run_locally, []
+    monkeypatch.setattr(local_runner, "PER_WORKER", 2)
+    monkeypatch.setattr(local_runner, "PER_WORKER_REMOTE", 4)
+    monkeypatch.setattr(waves, "MIN_LEDGERS", 1)
+    run_locally, found = local_runner.LocalRunner.run, []
 
-    def run_wave(graph: CopyPartitions, options: Any) -> None:
+    def run_wave(runner: local_runner.LocalRunner, graph: CopyPartitions) -> None:
         found.append(graph)
-        run_locally(graph, options)
+        run_locally(runner, graph)
 
-    monkeypatch.setattr(runs, "run_locally", run_wave)
+    monkeypatch.setattr(local_runner.LocalRunner, "run", run_wave)
     copy = new_copier(tmp_path / "copy", lake, **ERA)
     if far:
         s3.write_to(copy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bronze.commit.checkpoint import CheckpointFile
 from bronze.errors import ConfigError
 from pipeline.launch.prepare import prepare
 from pipeline.launch.run import run_copy
@@ -105,18 +107,20 @@ def test_each_wave_logs_progress(copy: Copier, caplog: pytest.LogCaptureFixture)
     ]
 
 
-def test_unwritable_checkpoint_leaves_summary(copy: Copier) -> None:
-    """Something in the place of the checkpoint's directory of temporary files, as a full disk would be."""
-    (copy.root / "state").mkdir()
-    (copy.root / "state" / "_temporary").touch()
+def test_unwritable_checkpoint_leaves_summary(copy: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full in the middle of the run: the checks at its start found nothing."""
 
-    ran = copy.run()
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CheckpointFile, "save", full)
+        ran = copy.run()
 
     assert (ran.status, ran.lines("partitions")) == (1, ["8 written, 0 skipped, 0 failed, 1 refused"])
     (refused,) = ran.lines("refused")
-    assert refused.startswith("standalone/e1/v1 8-11: NotADirectoryError:")
+    assert refused.startswith("standalone/e1/v1 8-11: OSError:")
     assert len(ran.lines("pending")) == 7
-    (copy.root / "state" / "_temporary").unlink()
     assert copy.run().status == 0
     assert len(copy.committed()) == 8
     assert copy.verified()
