@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 import pytest
 
 from bronze.xdr import is_compiled
-from tests.e2e.conftest import READER_WARNING, Copier, LakeFiles, era, new_copier, small, wait_until
+from tests.e2e.conftest import READER_WARNING, TIMEOUT_S, Copier, LakeFiles, era, new_copier, small, wait_until
+from tests.faults.program import start, strace
 
 #: 48 ledgers in files of 4, in eras that begin inside files; 13 partitions.
 LAKE = {"first": 8, "ledgers": 48, "ledgers_per_file": 4}
@@ -147,50 +147,22 @@ def files_of(copy: Copier) -> list[Any]:
 def test_run_killed_while_reading_is_resumed(
     stuck_at: int, workers: int, once: Copier, sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
-    """One lake object is a pipe without a writer: the run blocks on it until it is killed."""
+    """Killed at the system call that opens one lake object."""
     lake = sample(**LAKE)
     copy = copier(lake.root, name="killed", eras=ERAS, settings={"perf": {"workers": workers, "wave_partitions": 2}})
-    lake.remove(stuck_at)
-    os.mkfifo(lake.path(stuck_at))
+    opened = ["-P", str(lake.path(stuck_at)), "-e", "inject=openat:signal=SIGKILL"]
 
-    process = copy.start()
-    try:
-        wait_until(lambda: bool(list((copy.root / "data").rglob("part-*.parquet"))), "the first parquet file")
-        # A writer gets the pipe only while a reader waits in it.
-        wait_until(lambda: _is_read(lake.path(stuck_at)), "the run to reach the pipe")
-    finally:
-        process.kill()
-        out, err = process.communicate()
+    process = start(copy, under=strace(copy.root / "trace", *opened, calls=["openat"]))
+    out, err = process.communicate(timeout=TIMEOUT_S)
 
     assert process.returncode == -signal.SIGKILL, err
     assert out == ""
     assert 0 < len(copy.published()) < PARTITIONS
-    lake.repair()
     done(copy)
     assert copy.published() == once.published()
     assert copy.documents() == once.documents()
     assert copy.verified()
     assert copy.leftovers() == []
-
-
-def _is_read(pipe: Any) -> bool:
-    try:
-        handle = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:  # nobody reads
-        return False
-    # Held open until the test ends: closed, the reader would meet an empty object.
-    _HELD.append(handle)
-    return True
-
-
-_HELD: list[int] = []
-
-
-@pytest.fixture(autouse=True)
-def _close_pipes() -> Any:
-    yield
-    while _HELD:
-        os.close(_HELD.pop())
 
 
 @pytest.mark.parametrize("nth", [1, 3, 6])
