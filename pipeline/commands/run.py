@@ -62,9 +62,11 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.existence import finish_existence
     from pipeline.launch.prepare import prepare
+    from pipeline.launch.runner_name import check_runner_name
     from pipeline.launch.scratch import remove_dead_scratch
     from pipeline.launch.stores import ready_stores
 
+    check_runner_name(options.beam_options)
     with ExitStack() as locks:
 
         def lock(connections: Connections) -> None:

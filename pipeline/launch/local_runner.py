@@ -22,8 +22,6 @@ from bronze.job.connections import Connections
 from bronze.storage.location import StorageLocation
 from bronze.xdr import is_compiled
 
-#: What ``--runner`` may be, in lower case.
-LOCAL_NAMES = frozenset({"directrunner", "fnapirunner", "bundlebaseddirectrunner"})
 #: Partitions of a wave for each worker, at least: the runner deals partitions out once and for all.
 PER_WORKER = 4
 #: The same where partitions are published to another machine: nothing is encoded while the last ones of a wave are

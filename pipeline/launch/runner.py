@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bronze.errors import ConfigError
 from bronze.job.connections import Connections
 from bronze.storage.location import StorageLocation
-from pipeline.launch.local_runner import LOCAL_NAMES, LocalRunner
+from pipeline.launch.local_runner import LocalRunner
+from pipeline.launch.runner_name import check_runner_name
 from pipeline.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -67,20 +67,6 @@ def choose_runner(settings: Settings, connections: Connections, beam_arguments: 
     Raises:
         ConfigError: there is no such runner here, or it cannot run with these options.
     """
-    name = _runner_name(beam_arguments)
-    if name is not None and name.lower() not in LOCAL_NAMES:
-        raise ConfigError(
-            f"--runner={name}: this version runs on this machine alone; allowed are DirectRunner and FnApiRunner"
-        )
+    check_runner_name(beam_arguments)
     workers = max(1, min(settings.workers, settings.perf.max_in_flight_partitions))
     return LocalRunner(connections, workers=workers, beam_arguments=beam_arguments)
-
-
-def _runner_name(beam_arguments: Sequence[str]) -> str | None:
-    """The value of the last ``--runner``; None without one."""
-    found, arguments = None, iter(beam_arguments)
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if name == "--runner":
-            found = value if equals else next(arguments, "")
-    return found
