@@ -56,7 +56,10 @@ def test_other_threads_take_no_signals(stop: StopSignal) -> None:
 def test_unwritable_control_location_still_stops(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "control").touch()
     watch = SignalWatch(StopSignal(StorageLocation(str(tmp_path / "control"))))
-    with caplog.at_level(logging.WARNING):
-        watch.request(TERM)
+    try:
+        with caplog.at_level(logging.WARNING):
+            watch.request(TERM)
+    finally:
+        watch.end()  # otherwise this process ends when the grace period is over
     assert watch.status == 128 + TERM
     assert "the run stops after its current wave" in caplog.text
