@@ -89,11 +89,11 @@ class LocalRunner:
 
     def run(self, graph: beam.PTransform) -> None:
         """See `Runner`."""
-        pipeline = beam.Pipeline(runner=fn_runner.FnApiRunner(), options=self.options)
-        pipeline | graph
         with ExitStack() as stack:
             stack.enter_context(self._secrets.held_for(self._run_id))
             stack.enter_context(_quiet_beam())
+            pipeline = beam.Pipeline(runner=fn_runner.FnApiRunner(), options=self.options)
+            pipeline | graph
             pipeline.run().wait_until_finish()
 
 

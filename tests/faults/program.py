@@ -42,6 +42,11 @@ def start(copy: Copier, command: str = "run", *, under: Sequence[str] = ()) -> s
     )
 
 
+def child_of(process: int) -> int:
+    """The program that strace runs."""
+    return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
+
+
 def finish(process: subprocess.Popen[str]) -> RunResult:
     """Wait for it; all of its group is ended when that takes too long."""
     try:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Copier, RunResult, wait_until
 from tests.faults.bed import Bed
 from tests.faults.compare import assert_nothing_half_published
-from tests.faults.program import finish, run, start, strace
+from tests.faults.program import child_of, finish, run, start, strace
 from tests.faults.steps import FIRST, PARTITIONS
 
 pytestmark = pytest.mark.timeout(180)
@@ -22,11 +21,6 @@ STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
 def slow(copy: Copier) -> list[str]:
     """Delay every link by 0.1 s, so that the run cannot end before the signal arrives."""
     return strace(copy.root / "trace", "-e", "inject=link:delay_enter=100000", calls=["link"])
-
-
-def child_of(process: int) -> int:
-    """The program that strace runs."""
-    return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
 
 
 def interrupt(copy: Copier, number: signal.Signals, *, published: int, committed: int, times: int = 1) -> RunResult:
