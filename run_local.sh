@@ -80,6 +80,8 @@ run_tests() {
   set_up requirements.txt requirements-dev.txt
   need '/usr/lib/postgresql/*/bin/postgres' postgresql
   need strace strace
+  [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || debian_packages pgbouncer ||
+    echo "no PgBouncer: the tests of a catalog behind a pooler are skipped (apt-get install pgbouncer)"
   .venv/bin/python -m tests.support.s3_server # builds it once where Go is installed, which takes some minutes
   say "Checks: ruff, mypy"
   .venv/bin/ruff check .
