@@ -11,7 +11,7 @@ from pathlib import Path
 from bronze.errors import ConfigError, StoreError
 from bronze.storage.local_upload import create_name, has_hard_links
 from bronze.storage.mounts import mount_of, read_mounts
-from bronze.storage.posix import NO_DIRECTORY_SYNC, OPEN_SAFELY, create_owned_file, lock_now
+from bronze.storage.posix import OPEN_SAFELY, create_owned_file, lock_now, sync_directory
 
 #: What only another directory or other permissions can mend.
 _NOT_ALLOWED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
@@ -114,16 +114,10 @@ def _check_create_only(file: Path, other: Path) -> list[str]:
 
 
 def _check_directory_sync(directory: Path) -> list[str]:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in NO_DIRECTORY_SYNC:
-            raise OSError(error.errno, error.strerror, str(directory)) from error
-        return [
-            f"fsync of the directory {directory} answers {errno.errorcode[error.errno]}: what was published may be gone"
-            " after a power failure of the machine that stores it"
-        ]
-    finally:
-        os.close(handle)
-    return []
+    refused = sync_directory(directory)
+    if refused is None:
+        return []
+    return [
+        f"fsync of the directory {directory} answers {errno.errorcode[refused]}: what was published may be gone after a"
+        " power failure of the machine that stores it"
+    ]

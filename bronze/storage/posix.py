@@ -72,16 +72,18 @@ def make_temporary_directory(directory: Path) -> None:
     raise StoreError(f"{directory} cannot be created: others keep removing it")
 
 
-def sync_directory(directory: Path) -> None:
-    """Make the entries of `directory` durable, as far as its file system can (`NO_DIRECTORY_SYNC`)."""
+def sync_directory(directory: Path) -> int | None:
+    """Make the entries of `directory` durable; return the error number where its file system cannot, else None."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     except OSError as error:
         if error.errno not in NO_DIRECTORY_SYNC:
             raise OSError(error.errno, error.strerror, str(directory)) from error
+        return error.errno
     finally:
         os.close(handle)
+    return None
 
 
 def create_owned_file(directory: Path, name: str) -> tuple[Path, int]:
