@@ -21,3 +21,15 @@ def rfc3339(nanoseconds: int | None = None) -> str:
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     digits = f"{fraction:09d}".rstrip("0")
     return f"{text}.{digits}Z" if digits else f"{text}Z"
+
+
+def is_later(time: str, than: str) -> bool:
+    """Whether an RFC 3339 time is later than another one. False when either is not such a time, or states no zone.
+
+    >>> is_later("2026-01-01T00:00:00.5Z", "2026-01-01T00:00:00Z"), is_later("2026-01-01T00:00:00Z", "")
+    (True, False)
+    """
+    try:
+        return datetime.fromisoformat(time) > datetime.fromisoformat(than)
+    except (TypeError, ValueError):  # TypeError: only one of them states a zone
+        return False

@@ -96,6 +96,7 @@ CROSS_MODULE_TESTS = {
     "bronze/xdr/test_table_fresh.py",
     "bronze/commit/test_unlocked_chain.py",
     "bronze/commit/test_chain_properties.py",
+    "bronze/commit/test_lost_events.py",
     "bronze/verify/test_independence.py",
 }
 

@@ -48,6 +48,7 @@ class ChainHashFile:
         """Set the hash of `chain`; the entries of other chains stay, also those that are set at the same time.
 
         Args:
+            event_hash: empty: the chain has none.
             expected: set it only when the hash is one of these (None among them: when there is none); None: always.
 
         Returns:
@@ -60,9 +61,11 @@ class ChainHashFile:
         def change(data: bytes | None) -> bytes | None:
             hashes = {} if data is None else self._parse(data)
             current = hashes.get(chain)
-            if current == event_hash or (expected is not None and current not in expected):
+            if (current or "") == event_hash or (expected is not None and current not in expected):
                 return None
-            text = json.dumps(dict(sorted((hashes | {chain: event_hash}).items())), indent=2, ensure_ascii=False)
+            hashes.pop(chain, None)
+            kept = hashes | ({chain: event_hash} if event_hash else {})
+            text = json.dumps(dict(sorted(kept.items())), indent=2, ensure_ascii=False)
             return text.encode()
 
         data = self.store.update(self.name, change)

@@ -56,6 +56,11 @@ class Event:
     producer: Producer
     document: dict[str, Any]
 
+    @property
+    def timestamp(self) -> str:
+        """When the event was made, RFC 3339."""
+        return str(self.document["timestamp"])
+
     def to_bytes(self) -> bytes:
         """The event file: 2-space JSON, escaped like the hashed form."""
         return json.dumps(self.document, indent=2, ensure_ascii=False).translate(_GO_ESCAPES).encode()

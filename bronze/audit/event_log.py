@@ -6,11 +6,13 @@ An event file is created once and never rewritten. The files are authoritative; 
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from bronze.audit.chain_hash_file import ChainHashFile
+from bronze.audit.claims import claim_place
 from bronze.audit.event import MAX_EVENT_BYTES, Event, parse_event
 from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError, StateError
 from bronze.partitioning.era import Era
@@ -19,10 +21,8 @@ from bronze.storage.json_object import unusable_object_error
 from bronze.storage.store import Store
 
 HEADS = "pas-chain-heads.json"
-#: Folder of the claims, named by the hash of the event before, in stores that do not support locking.
-_CLAIMS = "_links"
-#: A claim is the event's file name and its bytes.
-_MAX_CLAIM_BYTES = MAX_EVENT_BYTES + 1024
+#: Folder of event files that are no longer of the chain; it is not read.
+SET_ASIDE = "_set_aside"
 _MAX_LISTING_ATTEMPTS = 3
 
 
@@ -86,12 +86,9 @@ class EventLog:
                 return event, revision
             revision += 1
 
-    def has_unread_events(self) -> bool:
-        """Whether another copier has created an event file that this instance has not read; one listing."""
-        return any(
-            entry.name not in self._cache and self._file_name.fullmatch(entry.name)
-            for entry in self._store.list_children("")
-        )
+    def names(self) -> list[str]:
+        """The names of the chain's event files, in no order; one listing, no event is read."""
+        return [entry.name for entry in self._store.list_children("") if self._file_name.fullmatch(entry.name)]
 
     def append(self, event: Event, revision: int = 1) -> None:
         """Create the event's file.
@@ -109,7 +106,7 @@ class EventLog:
         if self._store.supports_locking:
             self._store.create(key, data)
         else:
-            self._claim(event, key)
+            claim_place(self._store, self._era, event, key, self._file_name)
             try:
                 self._store.create(key, data)
             except ObjectExistsError:  # created by another copier that found the claim, or it is another event
@@ -122,33 +119,6 @@ class EventLog:
             return self._store.read(key, len(data)) == data
         except ObjectTooLargeError:
             return False
-
-    def _claim(self, event: Event, key: str) -> None:
-        """Claim the place after the event before `event`, or create the file of the event that has claimed it.
-
-        Raises:
-            ObjectExistsError: another event has claimed the place.
-            StateError: the claim is damaged.
-        """
-        claim = f"{_CLAIMS}/{self._era.file_prefix}/{event.prev_hash.removeprefix('sha256:') or 'first'}"
-        with suppress(ObjectExistsError):
-            self._store.create(claim, f"{key}\n".encode() + event.to_bytes())
-            return
-        where = f"{self._store.url}/{claim}"
-        with unusable_object_error(f"claim {where}"):
-            name, _, data = self._store.read(claim, _MAX_CLAIM_BYTES).partition(b"\n")
-        other = parse_event(data, where)
-        stem = self.key(other.partition).removesuffix("json").encode()
-        fits = self._file_name.fullmatch(name.decode(errors="replace")) and name.startswith(stem)
-        if not fits or other.chain != self._era.chain or other.prev_hash != event.prev_hash:
-            raise StateError(
-                f"claim {where} is not of an event of {self._era.chain} that follows {event.prev_hash or 'nothing'}"
-            )
-        if other.event_hash == event.event_hash:
-            return
-        with suppress(ObjectExistsError):
-            self._store.create(name.decode(), data)
-        raise ObjectExistsError(f"{where} is claimed by the event of {other.partition}")
 
     def ensure_durable(self, event: Event) -> None:
         """Make the file of an event that was found durable: its writer may have crashed before fsync."""
@@ -163,24 +133,40 @@ class EventLog:
             StateError: a file is damaged, or the links fork, break or form a circle.
         """
         for attempt in range(_MAX_LISTING_ATTEMPTS):
-            names = [entry.name for entry in self._store.list_children("") if self._file_name.fullmatch(entry.name)]
             try:
-                return in_link_order([self._read(name) for name in names], self.where)
+                return in_link_order([self._read(name) for name in self.names()], self.where)
             except StateError:
                 # Unlocked, a listing of several pages may show an event and not the one before, made a moment earlier.
                 if self._store.supports_locking or attempt == _MAX_LISTING_ATTEMPTS - 1:
                     raise
         raise AssertionError
 
+    @property
+    def read_names(self) -> Collection[str]:
+        """The names of the event files that this instance has read or created."""
+        return self._cache.keys()
+
     def list_partitions(self) -> frozenset[Partition]:
         """The partitions that have an event, by the names of the event files; one listing, no event is read."""
+        return self.partitions_of(self.names())
+
+    def partitions_of(self, names: Iterable[str]) -> frozenset[Partition]:
+        """The partitions that the event files `names` are of."""
         found = set()
-        for entry in self._store.list_children(""):
-            if self._file_name.fullmatch(entry.name):
-                start, _, end = entry.name.removeprefix(f"{self._era.file_prefix}_").partition(".")[0].partition("-")
-                if int(start) <= int(end):
-                    found.add(Partition(int(start), int(end)))
+        for name in names:
+            start, _, end = name.removeprefix(f"{self._era.file_prefix}_").partition(".")[0].partition("-")
+            if int(start) <= int(end):
+                found.add(Partition(int(start), int(end)))
         return frozenset(found)
+
+    def set_aside(self, name: str) -> None:
+        """Move the event file `name` where it is not read; doing it again changes nothing."""
+        with suppress(ObjectExistsError):
+            self._store.create(f"{SET_ASIDE}/{name}", self._store.read(name, MAX_EVENT_BYTES))
+        self._store.delete(name)
+        event = self._cache.pop(name, None)
+        if event is not None:
+            self._prev_hashes.pop(event.event_hash, None)
 
     def head(self) -> str | None:
         """The chain's head as ``pas-chain-heads.json`` has it, or None."""
@@ -199,6 +185,7 @@ class EventLog:
         """Set the chain's head; the heads of other chains stay.
 
         Args:
+            event_hash: empty: the chain has no head.
             expected: set it only when the head is one of these (None among them: when there is none); None: always.
         """
         self._heads.set(self._era.chain, event_hash, expected)
@@ -219,6 +206,21 @@ class EventLog:
     def _remember(self, name: str, event: Event) -> None:
         self._cache[name] = event
         self._prev_hashes[event.event_hash] = event.prev_hash
+
+
+def names_digest(names: Iterable[str], start: str = "") -> str:
+    """A digest of a set of file names, whatever their order; another name is added to a digest without the others.
+
+    >>> names_digest(["a", "b"]) == names_digest(["b"], names_digest(["a"])) != names_digest(["a"])
+    True
+
+    Args:
+        start: the digest of names that are in the set besides; empty for none.
+    """
+    digest = int(start or "0", 16)
+    for name in names:
+        digest ^= int.from_bytes(hashlib.sha256(name.encode()).digest())
+    return f"{digest:064x}"
 
 
 def in_link_order(events: list[Event], where: str) -> list[Event]:

@@ -12,10 +12,11 @@ from bronze.commit.checkpoint import Checkpoint, CheckpointFile
 from bronze.commit.downstream import Downstream
 from bronze.commit.existence import Existence, check_existence, settle_replacements
 from bronze.commit.position import ChainPosition
-from bronze.commit.recovery import recover, restore
+from bronze.commit.recovery import Adopt, recover, restore
 from bronze.commit.sequencer import Sequencer
 
 __all__ = [
+    "Adopt",
     "ChainPosition",
     "Checkpoint",
     "CheckpointFile",

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bronze.audit.event import Event
 from bronze.audit.event_log import EventLog
 from bronze.commit.catalog_head import check_catalog_head
-from bronze.commit.checkpoint import CheckpointFile
+from bronze.commit.checkpoint import Checkpoint, CheckpointFile
 from bronze.commit.downstream import Downstream
 from bronze.commit.position import (
     ChainPosition,
+    check_chain_end,
     check_start,
     position_from_caches,
     position_from_catalog,
     position_from_events,
+    unrecorded_start,
 )
 from bronze.partitioning.era import Era
 
@@ -68,6 +72,7 @@ class ChainState:
             if agreed is not None:
                 return agreed
         events = self.log.load()
+        check_chain_end(self.era, checkpoint, events, head, self.log.where)
         if not events and head is None:
             recorded = self.downstream.last_event(self.era, needed=checkpoint is not None)
             if recorded is not None:
@@ -75,4 +80,19 @@ class ChainState:
                     up_to = checkpoint.last_ledger if checkpoint else recorded[0].end
                     check_catalog_head(self.era, self.dataset, self.downstream.recorded(self.era), up_to)
                 return position_from_catalog(self.era, checkpoint, recorded)
-        return position_from_events(self.era, checkpoint, events, head, self.log.where)
+        position = position_from_events(self.era, checkpoint, events, head, self.log.where)
+        if checkpoint is None or self.dataset is None:
+            return position
+        return self._behind(position, checkpoint, events, head)
+
+    def _behind(
+        self, position: ChainPosition, checkpoint: Checkpoint, events: Sequence[Event], head: str | None
+    ) -> ChainPosition:
+        """The position of a chain that has no events of the partitions before the checkpoint; else `position`."""
+        last = checkpoint.partition
+        if self.dataset is None or last is None or any(event.partition == last for event in events):
+            return position
+        first = unrecorded_start(checkpoint, events, head, self.dataset.list_partitions(self.era))
+        if first is None or first.start < self.era.ledger_start:
+            return position
+        return replace(position, next_ledger=first.start, last=None, is_behind_checkpoint=True)

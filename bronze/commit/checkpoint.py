@@ -2,17 +2,20 @@
 
 ``checkpoint.json`` with one era configured, ``checkpoint_{network}_{era_id}_{version_label}.json`` with
 several; either is accepted on reading when its content matches. Operators edit it by hand to restart
-from a ledger: what it says is obeyed.
+from a ledger: what it says is obeyed. It also names the end of the chain of events, so that event files that are gone
+are told from an audit stream that was only just enabled.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bronze.checksums import is_checksum
+from bronze.commit.chain_end import ChainEnd, merged_ranges
 from bronze.errors import ObjectNotFoundError, ObjectTooLargeError, StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -23,6 +26,7 @@ from bronze.timestamps import rfc3339
 
 SINGLE = "checkpoint.json"
 _MAX_BYTES = 64 * 1024
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,20 @@ class Checkpoint:
         last_ledger: last committed ledger, inclusive.
         partition: the last committed partition; None when an operator left it out.
         checksum: of the file of `partition`; empty when none is stated.
+        chain: the end of the chain of events; None when it has none, and in files of older versions.
+        updated_at: when the file was written, RFC 3339; empty when it does not say.
     """
 
     last_ledger: int
     partition: Partition | None
     checksum: str = field(default="", compare=False)
+    chain: ChainEnd | None = field(default=None, compare=False)
+    updated_at: str = field(default="", compare=False)
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether an operator has set it: what a copier writes names the partition that ends with the last ledger."""
+        return self.partition is None or self.partition.end != self.last_ledger
 
 
 class CheckpointFile:
@@ -86,29 +99,68 @@ class CheckpointFile:
         return self._read(name, foreign_is_none=name == SINGLE != self._own)
 
     def save(
-        self, partition: Partition, checksum: str, allowed: Callable[[Checkpoint | None], bool] = lambda _: True
+        self,
+        partition: Partition,
+        checksum: str,
+        allowed: Callable[[Checkpoint | None], bool] = lambda _: True,
+        *,
+        chain: ChainEnd | None = None,
     ) -> None:
         """Replace the checkpoint: everything up to the end of `partition` is committed.
 
         Args:
             allowed: whether it may be replaced, by what it says now; no other copier comes in between.
+            chain: the end of the chain of events; None: without an audit stream, or not known: then the head that it
+                states now stays.
         """
-        document = {
-            "copier_id": self._copier_id,
-            "network": self._era.network,
-            "era_id": self._era.era_id,
-            "version_label": self._era.version_label,
-            "last_committed_ledger": partition.end,
-            "last_committed_partition": {"start": partition.start, "end": partition.end, "checksum": checksum},
-            "updated_at": rfc3339(),
-        }
 
         def change(data: bytes | None) -> bytes | None:
             # Under its other name the checkpoint stays where it is, and counts until this one is there.
             now = self._parse(self._own, data) if data is not None else self._read_other()
-            return json.dumps(document, indent=2, ensure_ascii=False).encode() if allowed(now) else None
+            if not allowed(now):
+                return None
+            known = now.chain if now else None
+            return self._document(partition.end, partition, checksum, chain or (known and replace(known, files="")))
 
         self._store.update(self._own, change)
+
+    def save_chain(self, chain: ChainEnd | None, expected: Collection[str]) -> None:
+        """Replace what the checkpoint says of the end of the chain of events; all else in it stays.
+
+        Args:
+            chain: None: nothing is to be known of it.
+            expected: the heads that it may state now; one that states none is replaced too, one that is gone is not.
+        """
+
+        def change(data: bytes | None) -> bytes | None:
+            now = self._parse(self._own, data) if data is not None else self._read_other()
+            if now is None or (now.chain is not None and now.chain.head not in expected):
+                return None
+            return self._document(now.last_ledger, now.partition, now.checksum, chain)
+
+        self._store.update(self._own, change)
+
+    def _document(self, last_ledger: int, partition: Partition | None, checksum: str, chain: ChainEnd | None) -> bytes:
+        document: dict[str, object] = {
+            "copier_id": self._copier_id,
+            "network": self._era.network,
+            "era_id": self._era.era_id,
+            "version_label": self._era.version_label,
+            "last_committed_ledger": last_ledger,
+        }
+        if partition is not None:
+            stated = {"start": partition.start, "end": partition.end, "checksum": checksum}
+            document["last_committed_partition"] = stated
+        if chain is not None:
+            document["chain_head"] = chain.head
+            if chain.events is not None:
+                document["chain_events"] = chain.events
+            if chain.files:
+                document["chain_files"] = chain.files
+            if chain.ranges is not None:
+                document["chain_ranges"] = [list(one) for one in chain.ranges]
+        document["updated_at"] = rfc3339()
+        return json.dumps(document, indent=2, ensure_ascii=False).encode()
 
     def _read_other(self) -> Checkpoint | None:
         return self._read(self._other, foreign_is_none=self._other == SINGLE)
@@ -129,8 +181,10 @@ class CheckpointFile:
             stated = document.get("last_committed_partition") or {}
             partition = Partition(_ledger(stated["start"]), _ledger(stated["end"])) if stated else None
             checksum = str(stated.get("checksum", ""))
+            end = _chain_end(document)
         if chain == self._era.chain:
-            return Checkpoint(last_ledger, partition, checksum if is_checksum(checksum) else "")
+            checksum = checksum if is_checksum(checksum) else ""
+            return Checkpoint(last_ledger, partition, checksum, end, str(document.get("updated_at", "")))
         if foreign_is_none:
             return None
         raise StateError(
@@ -142,6 +196,27 @@ class CheckpointFile:
         """Report whatever shows that the file `name` is damaged as one error."""
         remedy = "Restore it, or run `bronze-copier repair`, which rebuilds it from the event files"
         return unusable_object_error(f"checkpoint {self._store.url}/{name}", remedy=remedy)
+
+
+def _chain_end(document: dict[str, object]) -> ChainEnd | None:
+    head, events, files = (document.get(key) for key in ("chain_head", "chain_events", "chain_files"))
+    if head is None:
+        return None
+    if not isinstance(head, str) or not is_checksum(head):
+        raise ValueError(f"chain_head is {head!r}, expected sha256: and 64 hex digits")
+    if events is not None and (not isinstance(events, int) or isinstance(events, bool) or events < 1):
+        raise ValueError(f"chain_events is {events!r}, expected a number of events")
+    if files is not None and (not isinstance(files, str) or not _DIGEST.fullmatch(files)):
+        raise ValueError(f"chain_files is {files!r}, expected 64 hex digits")
+    return ChainEnd(head, events, files or "", _ranges(document.get("chain_ranges")))
+
+
+def _ranges(stated: object) -> tuple[tuple[int, int], ...] | None:
+    if stated is None:
+        return None
+    if not isinstance(stated, list) or not all(isinstance(one, list) and len(one) == 2 for one in stated):
+        raise ValueError("chain_ranges is not a list of first and last ledgers")
+    return merged_ranges((_ledger(start), _ledger(end)) for start, end in stated)
 
 
 def _ledger(value: object) -> int:

@@ -6,10 +6,11 @@ when it rebuilds a lost checkpoint, `verify` when it looks for gaps. `bronze.com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bronze.audit.event import Event
+from bronze.commit.chain_end import ChainEnd
 from bronze.commit.checkpoint import Checkpoint
 from bronze.dataset.manifest import LedgerLinks
 from bronze.errors import StateError
@@ -26,12 +27,19 @@ class ChainPosition:
         head: hash of the chain's last event; empty for a chain without events.
         last: the partition committed last, when it is known.
         stated_head: the head that the chain heads file states, which may lag behind; empty when it states none.
+        chain: what is known of the chain's end at `head`; None when only the event files tell.
+        recorded: the end of the chain as the checkpoint states it, which `head` may be ahead of.
+        is_behind_checkpoint: whether the checkpoint says more than the chain has events of, since the audit stream was
+            disabled meanwhile: the checkpoint follows the chain then.
     """
 
     next_ledger: int
     head: str
     last: Partition | None
     stated_head: str = field(default="", compare=False, kw_only=True)
+    chain: ChainEnd | None = field(default=None, compare=False, kw_only=True)
+    recorded: ChainEnd | None = field(default=None, compare=False, kw_only=True)
+    is_behind_checkpoint: bool = field(default=False, compare=False, kw_only=True)
 
 
 def check_start(era: Era, checkpoint: Checkpoint | None) -> None:
@@ -40,7 +48,7 @@ def check_start(era: Era, checkpoint: Checkpoint | None) -> None:
     Raises:
         StateError: the ledgers between would be missing from the chain for ever.
     """
-    if checkpoint is None or checkpoint.partition is None:
+    if checkpoint is None or checkpoint.is_edited:
         return  # nothing is known, or an operator has set it by hand
     if checkpoint.last_ledger + 1 < era.ledger_start:
         raise StateError(
@@ -59,9 +67,20 @@ def position_from_caches(checkpoint: Checkpoint, event: Event | None, stated_hea
         event: the last event of the checkpoint's partition; None when it has none.
         stated_head: the head that the chain heads file states.
     """
-    if event is None or event.event_hash != stated_head or event.partition.end != checkpoint.last_ledger:
+    chain = checkpoint.chain
+    if event is None or checkpoint.is_edited or (chain is not None and chain.head != stated_head):
         return None
-    return ChainPosition(checkpoint.last_ledger + 1, stated_head, checkpoint.partition, stated_head=stated_head)
+    # A correction or the filling of a gap may have come after the event of the checkpoint's partition.
+    if event.event_hash != stated_head and (chain is None or not chain.files):
+        return None
+    return ChainPosition(
+        checkpoint.last_ledger + 1,
+        stated_head,
+        checkpoint.partition,
+        stated_head=stated_head,
+        chain=chain,
+        recorded=chain,
+    )
 
 
 def position_from_events(
@@ -75,11 +94,80 @@ def position_from_events(
         where: the directory of the event files, for errors.
 
     Raises:
-        StateError: the stated head is not in the chain.
+        StateError: the stated head is not in the chain, or the events are not those that the checkpoint knows of.
     """
+    check_chain_end(era, checkpoint, events, stated_head, where)
     next_ledger, last = resume_point(era, checkpoint, events)
     head = resolve_head(era, events, stated_head, where)
-    return ChainPosition(next_ledger, head, last, stated_head=stated_head or "")
+    chain = checkpoint.chain if checkpoint and checkpoint.chain and checkpoint.chain.head == head else None
+    return ChainPosition(
+        next_ledger,
+        head,
+        last,
+        stated_head=stated_head or "",
+        chain=chain,
+        recorded=checkpoint.chain if checkpoint else None,
+    )
+
+
+def check_chain_end(
+    era: Era, checkpoint: Checkpoint | None, events: Sequence[Event], stated_head: str | None, where: str
+) -> None:
+    """Check that the event files hold the chain that the checkpoint knows of, or more.
+
+    Args:
+        events: as they were found, in the order of their links; those that came first may be pruned, even all of them.
+        stated_head: the head that the chain heads file states; None when it states none.
+        where: the directory of the event files, for errors.
+
+    Raises:
+        StateError: they are missing, older, or of another chain.
+    """
+    end = checkpoint.chain if checkpoint else None
+    if end is None or not where:
+        return
+    known = {event.event_hash for event in events} | {events[0].prev_hash} if events else {stated_head}
+    if end.head in known:
+        return
+    if events:
+        found = f"holds {len(events)} event files of it, the last one {events[-1].event_hash}"
+    else:
+        found = "holds none of its event files" + (f", and states the head {stated_head}" if stated_head else "")
+    count = f"{end.events} events, the last one" if end.events is not None else "the last event"
+    raise StateError(
+        f"the checkpoint says that the chain {era.chain} has {count} {end.head}, but {where} {found}. Is the volume"
+        " mounted, and is this the pas.backup_dir that the chain was written to? Nothing was copied. If event files are"
+        " lost for good, `bronze-copier repair --adopt checkpoint` lets the chain go on behind the event that the"
+        " checkpoint names. If the event files that are there are the right ones, `bronze-copier repair --adopt events`"
+        " lets it go on behind them; partitions that have no event there get a new one"
+    )
+
+
+def unrecorded_start(
+    checkpoint: Checkpoint, events: Sequence[Event], stated_head: str | None, published: Collection[Partition]
+) -> Partition | None:
+    """The first of the partitions that were committed while the audit stream was disabled, and have no event.
+
+    They are the published ones without an event that lead up to the checkpoint's partition without a gap. None when
+    there is none, when an operator has edited the checkpoint, and when their events may have been pruned.
+
+    Args:
+        events: the chain's events in the order of their links.
+        stated_head: the head that the chain heads file states; None when it states none.
+        published: the published partitions of the era.
+    """
+    last = checkpoint.partition
+    recorded = {event.partition for event in events}
+    if last is None or checkpoint.is_edited or not checkpoint.checksum or last in recorded or last not in published:
+        return None
+    may_be_pruned = bool(events[0].prev_hash) if events else bool(stated_head)
+    if checkpoint.chain.files if checkpoint.chain else may_be_pruned:
+        return None
+    by_end = {one.end: one for one in published if one not in recorded}
+    first = last
+    while first.start - 1 in by_end:
+        first = by_end[first.start - 1]
+    return first
 
 
 def position_from_catalog(era: Era, checkpoint: Checkpoint | None, recorded: tuple[Partition, str]) -> ChainPosition:

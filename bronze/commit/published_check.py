@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bronze.dataset.manifest import LedgerLinks
+from bronze.dataset.manifest import LedgerLinks, Manifest
 from bronze.errors import StateError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.era import Era
@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # pyarrow is loaded by who opens a dataset
     from bronze.dataset.dataset import Dataset
 
 
-def check_published(era: Era, dataset: Dataset, summary: PartitionSummary) -> None:
-    """Check that `summary` describes the partition as it is published.
+def check_published(era: Era, dataset: Dataset, summary: PartitionSummary) -> Manifest:
+    """Check that `summary` describes the partition as it is published; return its manifest.
 
     Raises:
         StateError: the partition is not published, its manifest or file is damaged, or the manifest says something
@@ -47,6 +47,7 @@ def check_published(era: Era, dataset: Dataset, summary: PartitionSummary) -> No
                 " committed. Another copier has replaced the partition meanwhile, or the report was changed on its way:"
                 " run again"
             )
+    return manifest
 
 
 def summary_links(summary: PartitionSummary) -> LedgerLinks:

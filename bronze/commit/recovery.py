@@ -6,25 +6,39 @@ same, so both come to the same position. Nothing is lost: a damaged file is kept
 
 from __future__ import annotations
 
+import enum
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
 from bronze.audit.delivery import DELIVERED, DeliveryCursor
-from bronze.audit.event_log import HEADS, EventLog
+from bronze.audit.event_log import HEADS, SET_ASIDE, EventLog, names_digest
 from bronze.commit.chain_state import ChainState
-from bronze.commit.checkpoint import CheckpointFile
+from bronze.commit.checkpoint import Checkpoint, CheckpointFile
 from bronze.commit.downstream import Downstream
-from bronze.commit.position import published_prefix
+from bronze.commit.position import check_chain_end, published_prefix
 from bronze.dataset.manifest import LedgerLinks
 from bronze.errors import ObjectExistsError, StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.storage.store import Store
 
+#: Most bytes of a damaged file that are kept; a larger one is no file of this program.
+_MAX_DAMAGED_BYTES = 64 << 20
+
 if TYPE_CHECKING:  # pyarrow is loaded by who opens a dataset
     from bronze.dataset.dataset import Dataset
+
+
+class Adopt(enum.StrEnum):
+    """What counts where a checkpoint and event files contradict each other."""
+
+    CHECKPOINT = "checkpoint"
+    """The event files are lost for good: the chain goes on behind the event that the checkpoint names."""
+    EVENTS = "events"
+    """The event files that are there are the chain."""
 
 
 def restore(
@@ -65,19 +79,27 @@ def recover(
     cursor: DeliveryCursor | None,
     checkpoint: CheckpointFile | None,
     downstream: Downstream | None = None,
+    *,
+    adopt: Adopt | None = None,
 ) -> Iterator[str]:
     """Set damaged files of the chain aside and rebuild its caches; yield what was done, one sentence each.
 
     Args:
+        adopt: what counts where checkpoint and event files contradict each other; None: that is an error.
         cursor: the delivery cursor of the chain, in the store of `log`; None as `log` is.
         log, checkpoint, downstream: as in `restore`.
 
     Raises:
-        StateError: the event files themselves are damaged or contradict each other: restore them.
+        StateError: the event files themselves are damaged or contradict each other: restore them. Or they are not those
+            that the checkpoint knows of, and nothing says what counts.
         CatalogError: the catalog has to be asked and does not answer.
     """
+    if log is not None and checkpoint is not None and adopt is not None:
+        yield from _adopted(era, log, checkpoint, adopt)
     events = log.load() if log else []
     if log is not None:
+        if checkpoint is not None:
+            check_chain_end(era, _readable(checkpoint), events, _stated_head(log), log.where)
         yield from _set_aside_if_damaged(log.store, HEADS, log.head)
         if cursor is not None:
             yield from _set_aside_if_damaged(log.store, DELIVERED, cursor.last)
@@ -115,6 +137,48 @@ def _restored(
         yield _rebuilt(era, after.last_ledger)
 
 
+def _readable(checkpoint: CheckpointFile) -> Checkpoint | None:
+    """The checkpoint, or None when it is damaged: then it is set aside."""
+    try:
+        return checkpoint.load()
+    except StateError:
+        return None
+
+
+def _stated_head(log: EventLog) -> str | None:
+    try:
+        return log.head()
+    except StateError:  # it is set aside
+        return None
+
+
+def _adopted(era: Era, log: EventLog, checkpoint: CheckpointFile, adopt: Adopt) -> Iterator[str]:
+    """Settle by the word of an operator what checkpoint and event files contradict each other in."""
+    known = _readable(checkpoint)
+    if known is None or known.chain is None:
+        return
+    end = known.chain
+    with log.lock():
+        events = log.load()
+        if any(end.head in (event.event_hash, event.prev_hash) for event in events):
+            return
+        if adopt is Adopt.CHECKPOINT:
+            for name in log.names():
+                log.set_aside(name)
+                yield f"event file {log.where}/{name}: set aside in {SET_ASIDE}/, the chain goes on without it"
+            log.set_head(end.head)
+            checkpoint.save_chain(replace(end, files=names_digest(())), expected=[end.head])
+            yield f"chain head of {era.chain}: {end.head}, as the checkpoint states it"
+            return
+        head = events[-1].event_hash if events else ""
+        log.set_head(head)
+        checkpoint.save_chain(None, expected=[end.head])
+        yield (
+            f"chain head of {era.chain}: {head or 'none'}, as the event files in {log.where} have it; the next run"
+            " makes the events of the partitions behind them"
+        )
+
+
 def _rebuilt(era: Era, last_ledger: int) -> str:
     return f"checkpoint of {era.chain}: rebuilt, committed up to ledger {last_ledger}"
 
@@ -124,7 +188,7 @@ def _set_aside_if_damaged(store: Store, name: str, read: Callable[[], object]) -
     try:
         read()
     except StateError as error:
-        data = store.read(name)
+        data = store.read(name, _MAX_DAMAGED_BYTES)
         for number in count(1):
             aside = f"{name}.damaged-{number}"
             try:

@@ -15,24 +15,31 @@ and swapped.
 Redoing any prefix of these steps changes nothing: an event file that exists decides what the event is. Chain head and
 checkpoint are caches: where they lag behind the event files, or are gone, the event files decide; where an operator
 edited the checkpoint, it is obeyed.
+
+No commit reads the events of before, however many there are: the checkpoint states the digest of the event files' names
+at the chain's head, and one listing shows whether a file has come since (`ChainTail`). Only then they are read.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bronze.audit.event import Event, make_event
 from bronze.audit.event_log import EventLog
+from bronze.commit.chain_end import ChainEnd, extended_end
 from bronze.commit.chain_state import ChainState
-from bronze.commit.checkpoint import CheckpointFile
+from bronze.commit.chain_tail import ChainTail
+from bronze.commit.checkpoint import Checkpoint, CheckpointFile
 from bronze.commit.downstream import Downstream
-from bronze.commit.place_check import PlaceCheck, check_no_overlap
+from bronze.commit.place_check import PlaceCheck
 from bronze.commit.position import ChainPosition, resolve_head
+from bronze.commit.pruning import PrunedEvents
 from bronze.commit.published_check import check_published
 from bronze.errors import ConflictError, ObjectExistsError, StateError
-from bronze.outcomes import CommittedPartition, Outcome, PartitionSummary
+from bronze.outcomes import CommittedPartition, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.producer import Producer
 from bronze.timestamps import rfc3339
@@ -51,11 +58,13 @@ class _PersistedEvent:
     Attributes:
         event: None without an audit stream, and when its file was pruned.
         is_new: whether this commit created it.
+        chain: the chain's end at `head`; None when it is not known.
     """
 
     event: Event | None
     head: str
     is_new: bool
+    chain: ChainEnd | None = None
 
     @property
     def event_hash(self) -> str:
@@ -74,6 +83,8 @@ class Sequencer:
         checkpoint: the chain's checkpoint; None when it is switched off.
         downstream: the catalog and the endpoint.
         clock: the time that events state, in RFC 3339.
+        is_exclusive: whether a lock of the whole run keeps every other copier away: what this sequencer has appended is
+            then the chain's end until it appends again, and is not looked up.
     """
 
     def __init__(
@@ -86,6 +97,7 @@ class Sequencer:
         checkpoint: CheckpointFile | None,
         downstream: Downstream | None = None,
         clock: Callable[[], str] = rfc3339,
+        is_exclusive: bool = False,
     ) -> None:
         self._era = era
         self._dataset = dataset
@@ -94,14 +106,15 @@ class Sequencer:
         self._checkpoint = checkpoint
         self._downstream = downstream or Downstream()
         self._clock = clock
+        self._is_exclusive = is_exclusive
         self._state = ChainState(era, events, checkpoint, self._downstream, dataset)
         self._place = PlaceCheck(era, dataset)
+        self._pruned = PrunedEvents(era, dataset, events) if events else None
         #: Where this sequencer has come to; counts when nothing is recorded.
         self._position: ChainPosition | None = None
         #: The hash of the event that this sequencer appended last, as long as no other copier's event can follow it.
         self._last_written_head: str | None = None
-        #: The oldest event that has a file; appending does not change it, so it is looked up once.
-        self._oldest: Event | None = None
+        self._tail = ChainTail(events) if events else None
 
     def position(self) -> ChainPosition:
         """The position of the chain as its files state it now.
@@ -125,10 +138,11 @@ class Sequencer:
             StateError: it is not published as `summary` says, the files of the chain contradict each other, it does
                 not follow the position, overlaps another partition, or a neighbour cannot be read to link them.
         """
-        check_published(self._era, self._dataset, summary)
+        manifest = check_published(self._era, self._dataset, summary)
         with self._state.lock():
             if self._log is not None and self._log.supports_locking:
-                if self._last_written_head is not None and self._log.has_unread_events():
+                is_looked_up = self._last_written_head is not None and not self._is_exclusive
+                if is_looked_up and self._tail is not None and self._tail.has_grown():
                     self._last_written_head = None  # another copier has appended, and may not have come to the head yet
                 position = None
             position = position or self.position()
@@ -138,7 +152,7 @@ class Sequencer:
                     f" {position.next_ledger}"
                 )
             self._place.check(summary, position)
-            persisted = self._persist_event(summary, position)
+            persisted = self._persist_event(summary, position, manifest.created_at)
         self._downstream.record(self._era, summary, persisted.event_hash)
         if persisted.event is not None:
             self._downstream.deliver(self._era, persisted.event)
@@ -151,13 +165,17 @@ class Sequencer:
             is_new=persisted.is_new,
         )
 
-    def _persist_event(self, summary: PartitionSummary, position: ChainPosition) -> _PersistedEvent:
-        """Create the event of `summary`, or find it; and say what the chain's head is then."""
-        if self._log is None:
+    def _persist_event(self, summary: PartitionSummary, position: ChainPosition, published_at: str) -> _PersistedEvent:
+        """Create the event of `summary`, or find it; and say what the chain's head is then.
+
+        Args:
+            published_at: when the partition was published, RFC 3339.
+        """
+        if self._log is None or self._tail is None:
             return _PersistedEvent(None, "", is_new=summary.partition.end >= position.next_ledger)
         for _ in range(_MAX_APPEND_ATTEMPTS):
             try:
-                return self._find_or_append(self._log, summary, position)
+                return self._find_or_append(self._log, self._tail, summary, position, published_at)
             except ObjectExistsError:  # another copier was faster: its event counts
                 self._last_written_head = None
         raise ConflictError(
@@ -165,29 +183,35 @@ class Sequencer:
             " when they have ended"
         )
 
-    def _find_or_append(self, log: EventLog, summary: PartitionSummary, position: ChainPosition) -> _PersistedEvent:
-        found, revision = self._find_event(log, summary, position)
+    def _find_or_append(
+        self, log: EventLog, tail: ChainTail, summary: PartitionSummary, position: ChainPosition, published_at: str
+    ) -> _PersistedEvent:
+        found, revision = self._find_event(log, tail, summary, position)
         if found is not None:
             return found
-        if revision == 0 and self._was_pruned(log, summary, position):
-            return _PersistedEvent(None, position.head, is_new=False)
-        head = position.head
-        if head != self._last_written_head:  # a run that died may have left an event after it, of any partition
-            events = log.load()
-            for event in events:
-                check_no_overlap(summary, event.partition)
+        head, end = position.head, position.chain
+        is_known = head == self._last_written_head
+        is_at_end = is_known or tail.ends_at(position)
+        if not is_known:
+            tail.check_no_overlap(summary)
+        if revision == 0 and self._pruned and self._pruned.include(summary, position, published_at):
+            return _PersistedEvent(None, head, is_new=False, chain=end)
+        if not is_at_end:
+            events, end = tail.read()
             head = resolve_head(self._era, events, head, log.where)
             if not log.supports_locking:
                 # What is missing after the chain's end was read can only come after it: its place is claimed once.
-                found, revision = self._find_event(log, summary, position)
+                found, revision = self._find_event(log, tail, summary, position)
                 if found is not None:
                     return found
         event = make_event(summary, self._dataset.table, head, self._producer, self._clock())
         log.append(event, revision + 1)
-        return _PersistedEvent(event, event.event_hash, is_new=True)
+        name = log.key(event.partition, revision + 1)
+        tail.add(name)
+        return _PersistedEvent(event, event.event_hash, is_new=True, chain=extended_end(end, head, event, name))
 
     def _find_event(
-        self, log: EventLog, summary: PartitionSummary, position: ChainPosition
+        self, log: EventLog, tail: ChainTail, summary: PartitionSummary, position: ChainPosition
     ) -> tuple[_PersistedEvent | None, int]:
         """The event of `summary` if it exists, and the number of the range's last revision, 0 for none."""
         event, revision = log.latest(summary.partition)
@@ -195,27 +219,21 @@ class Sequencer:
             return None, revision
         if event.checksum == summary.checksum:
             log.ensure_durable(event)
-            return _PersistedEvent(event, _head_including(self._era, log, event, position), is_new=False), revision
+            if event.event_hash == position.head:
+                return _PersistedEvent(event, position.head, is_new=False, chain=position.chain), revision
+            if event.prev_hash == position.head:
+                end = extended_end(position.chain, position.head, event, log.key(event.partition, revision))
+                return _PersistedEvent(event, event.event_hash, is_new=False, chain=end), revision
+            # The position's head lags behind the event, or lies beyond it.
+            events, end = tail.read()
+            head = resolve_head(self._era, events, position.head, log.where)
+            return _PersistedEvent(event, head, is_new=False, chain=end), revision
         if not self._era.allow_overwrite:
             raise ConflictError(
                 f"partition {summary.chain} {summary.partition} has the checksum {summary.checksum}, but its event in"
                 f" {log.where} was published with {event.checksum}"
             )
         return None, revision
-
-    def _was_pruned(self, log: EventLog, summary: PartitionSummary, position: ChainPosition) -> bool:
-        """Whether the event of `summary` once existed, though its file is gone.
-
-        What lies before the oldest event file is committed. When no event file is left and the chain head tells that
-        there were some, so is what was published before this run. Only a replaced partition gets an event again.
-        """
-        if not position.head or summary.outcome is Outcome.REPLACED:
-            return False
-        if self._oldest is None:
-            self._oldest = next(iter(log.load()), None)
-        if self._oldest is None:
-            return summary.partition.end < position.next_ledger or summary.outcome is Outcome.SKIPPED
-        return bool(self._oldest.prev_hash) and summary.partition.end < self._oldest.partition.start
 
     def _advance(self, summary: PartitionSummary, position: ChainPosition, persisted: _PersistedEvent) -> None:
         """Update chain head and checkpoint, unless another copier has advanced them meanwhile."""
@@ -229,28 +247,30 @@ class Sequencer:
         # Committed last of all and perhaps corrected since: what is remembered of it follows.
         is_last = position.last == summary.partition and position.next_ledger == summary.partition.end + 1
         if not is_ahead and not is_last:
+            if self._checkpoint and persisted.chain is not None and persisted.chain != position.chain:
+                self._checkpoint.save_chain(persisted.chain, expected=[position.stated_head, position.head])
             return
         if self._checkpoint:
             self._checkpoint.save(
                 summary.partition,
                 summary.checksum,
-                lambda now: (
-                    now is None
-                    or now.last_ledger <= summary.partition.end
-                    or now.last_ledger == position.next_ledger - 1
-                ),
+                functools.partial(_may_be_replaced, summary, position),
+                chain=persisted.chain,
             )
         self._place.remember(summary)
         if is_ahead:
             self._position = ChainPosition(
-                summary.partition.end + 1, persisted.head, summary.partition, stated_head=persisted.head
+                summary.partition.end + 1,
+                persisted.head,
+                summary.partition,
+                stated_head=persisted.head,
+                chain=persisted.chain,
+                recorded=persisted.chain,
             )
 
 
-def _head_including(era: Era, log: EventLog, event: Event, position: ChainPosition) -> str:
-    """The chain's head given that `event` has its file: the position's may lag behind it, or lie beyond it."""
-    if event.prev_hash == position.head:
-        return event.event_hash
-    if event.event_hash == position.head:
-        return position.head
-    return resolve_head(era, log.load(), position.head, log.where)
+def _may_be_replaced(summary: PartitionSummary, position: ChainPosition, now: Checkpoint | None) -> bool:
+    """Whether the commit of `summary` at `position` may replace the checkpoint that there is now."""
+    if now is None or position.is_behind_checkpoint:
+        return True
+    return now.last_ledger <= summary.partition.end or now.last_ledger == position.next_ledger - 1

@@ -110,6 +110,7 @@ class Connections:
             events=self.event_log(era),
             checkpoint=self.checkpoint(era),
             downstream=self.downstream(),
+            is_exclusive=self.job.run.is_exclusive,
         )
 
     def downstream(self) -> Downstream:

@@ -100,6 +100,7 @@ class RunSpec:
         dry_run: read, verify and encode; write nothing.
         in_processes: whether each worker copies in a process of its own (`bronze.job.copier_process`).
         missing: partitions that are in a chain but not in the dataset.
+        is_exclusive: whether locks keep every other run away from the chains until this one ends.
     """
 
     run_id: str
@@ -110,6 +111,7 @@ class RunSpec:
     dry_run: bool = False
     in_processes: bool = False
     missing: tuple[MissingPartition, ...] = ()
+    is_exclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

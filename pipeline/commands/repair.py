@@ -17,6 +17,11 @@ DESCRIPTION = """\
 Rebuilds what is derived from the event files of each chain when it is lost, damaged or behind: the checkpoint, the
 chain head, and the record of what was delivered. Damaged files are set aside. Needs no lake; changes no event and no
 partition.
+
+When event files are lost for good, so that they contradict the checkpoint, somebody has to say what counts: with
+--adopt checkpoint the chain goes on behind the event that the checkpoint names, and event files that do not lead up to
+it are set aside; with --adopt events it goes on behind the event files that are there, and partitions without an event
+get a new one by the next run. What was delivered already keeps the old events.
 """
 EXIT_STATUS = """\
   0  done, or nothing needed repair
@@ -29,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config_arguments(parser)
     add_wait_argument(parser)
+    parser.add_argument(
+        "--adopt",
+        choices=["checkpoint", "events"],
+        help="what counts where checkpoint and event files contradict each other",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,14 +49,14 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.launch.prepare import connect_without_lake
 
     connections = connect_without_lake(settings, chosen_eras(options))
-    with connections, exclusive_chains(connections, "repair", options.wait):
-        repaired = [sentence for era in connections.job.eras for sentence in _recover(connections, era)]
+    with connections, exclusive_chains(connections, "repair", options.wait, check_events=options.adopt is None):
+        repaired = [sentence for era in connections.job.eras for sentence in _recover(connections, era, options.adopt)]
     print_lines(repaired or ["nothing needed repair"])
     return DONE
 
 
-def _recover(connections: Connections, era: Era) -> Iterator[str]:
-    from bronze.commit.recovery import recover
+def _recover(connections: Connections, era: Era, adopt: str | None) -> Iterator[str]:
+    from bronze.commit.recovery import Adopt, recover
 
     return recover(
         era,
@@ -55,4 +65,5 @@ def _recover(connections: Connections, era: Era) -> Iterator[str]:
         connections.delivery_cursor(era),
         connections.checkpoint(era),
         connections.downstream(),
+        adopt=Adopt(adopt) if adopt else None,
     )

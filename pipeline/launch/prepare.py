@@ -103,7 +103,7 @@ def prepare(
         for found in existence
         for partition, checksum in found.missing.items()
     )
-    connections.job = replace(job, run=replace(job.run, missing=missing))
+    connections.job = replace(connections.job, run=replace(connections.job.run, missing=missing))
     return Prepared(
         connections=connections, lake=lake, newest=newest, plans=plans, positions=positions, existence=existence
     )

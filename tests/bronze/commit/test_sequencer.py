@@ -213,7 +213,8 @@ def test_chain_resumes_from_head_without_events(workspace: Workspace) -> None:
 def test_missing_newest_event_is_found(workspace: Workspace) -> None:
     commit(workspace, *FOUR)
     (workspace.events / workspace.log.key(FOUR[3].partition)).unlink()
-    with pytest.raises(StateError, match=r"chain head of standalone/e1/v1 is sha256:.* event files are missing"):
+    message = r"the checkpoint says that the chain standalone/e1/v1 has 4 events, the last one sha256:.* holds 3 event"
+    with pytest.raises(StateError, match=message):
         workspace.sequencer().position()
 
 

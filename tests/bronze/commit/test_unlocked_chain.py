@@ -92,7 +92,8 @@ def test_run_killed_after_claim_is_resumed(tmp_path: Path) -> None:
     (tmp_path / "pas" / "pas-chain-heads.json").write_text(json.dumps({ERA.chain: first.event_hash}))
     document = json.loads((tmp_path / "state" / "checkpoint.json").read_bytes())
     document["last_committed_ledger"] = 11
-    del document["last_committed_partition"]
+    for key in ("last_committed_partition", "chain_head", "chain_events", "chain_files", "chain_ranges"):
+        del document[key]
     (tmp_path / "state" / "checkpoint.json").write_text(json.dumps(document))
 
     again = sequencer(tmp_path).commit(summary(12, 21))
