@@ -176,7 +176,7 @@ def test_chain_resumes_from_catalog_without_event_files(copy: Copier, database: 
     copy.settings["era"]["ledger_end"] = 31
     assert copy.run().status == 0
     last = copy.events()[-1]["chain"]["event_hash"]
-    for path in (copy.root / "pas").glob("*.json"):
+    for path in [*(copy.root / "pas").glob("*.json"), copy.root / "state" / "checkpoint.json"]:
         path.unlink()
     copy.settings["era"]["ledger_end"] = 39
     assert copy.run().status == 0
@@ -347,7 +347,7 @@ def test_stale_catalog_does_not_fork_chain(copy: Copier, database: str) -> None:
     with connection, connection.cursor() as cursor:
         cursor.execute("UPDATE _meta_lineage SET checksum = 'sha256:older' WHERE ledger_start = 8")
     connection.close()
-    for path in (copy.root / "pas").glob("*.json"):
+    for path in [*(copy.root / "pas").glob("*.json"), copy.root / "state" / "checkpoint.json"]:
         path.unlink()
     copy.settings["era"]["ledger_end"] = 39
     ran = copy.run()
