@@ -10,6 +10,7 @@
     │   ├── XdrError                   bytes are not well-formed XDR of the expected type
     │   │   └── NewerFormatError       they are of a version that this program does not read yet
     │   ├── VerificationError          a hash, link, sequence number or protocol version does not hold
+    │   ├── AuthenticityError          a ledger is not the network's own
     │   └── StateError                 a manifest, checkpoint, event file or chain is damaged or inconsistent
     ├── StoreError                     a store failed                                      (transient)
     │   ├── ObjectNotFoundError        there is no object at the key
@@ -113,6 +114,10 @@ class NewerFormatError(XdrError):
 
 class VerificationError(DataError):
     """A hash, link, sequence number or protocol version does not hold."""
+
+
+class AuthenticityError(DataError):
+    """A ledger is not the network's own: a signature, a contract event or a trusted hash does not hold."""
 
 
 class StateError(DataError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from bronze.authenticity.findings import PartitionAuthenticity
 from bronze.errors import RunStoppedError, stops_run
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
@@ -41,6 +42,7 @@ class PartitionSummary:
         previous_hash, first_hash, last_hash: ledger hashes in hex; `previous_hash` is the hash before `first`.
         storage_path: the partition's directory without the store's prefix.
         producer: who made the file, as its manifest says.
+        authenticity: what was proven of its ledgers, as its manifest says; None when the manifest says nothing.
         raw_bytes: bytes of close metas that were read; 0 when it was skipped.
         files: lake files that were read; 0 when it was skipped.
     """
@@ -58,6 +60,7 @@ class PartitionSummary:
     last_hash: str
     storage_path: str
     producer: Producer
+    authenticity: PartitionAuthenticity | None = None
     raw_bytes: int = 0
     files: int = 0
 

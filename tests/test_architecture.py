@@ -43,8 +43,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "pipeline.launch": {
         "pipeline.exit_status", "pipeline.settings", "pipeline.telemetry", "transforms",
-        "bronze.audit", "bronze.catalog", "bronze.commit", "bronze.dataset", "bronze.job", "bronze.lake",
-        "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage", "bronze.verify", "bronze.xdr",
+        "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset", "bronze.job",
+        "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage", "bronze.verify",
+        "bronze.xdr",
     },
     "pipeline.telemetry": {"bronze.outcomes", "bronze.partitioning"},
     "pipeline.settings": {
@@ -58,7 +59,8 @@ ALLOWED: dict[str, set[str]] = {
         "bronze.storage",
     },
     "bronze.job": {
-        "bronze.audit", "bronze.catalog", "bronze.commit", "bronze.dataset", "bronze.ingest", "bronze.lake",
+        "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset", "bronze.ingest",
+        "bronze.lake",
         "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
     },
     "bronze.verify": {"bronze.audit", "bronze.commit", "bronze.dataset", "bronze.partitioning", "bronze.storage"},
@@ -66,14 +68,18 @@ ALLOWED: dict[str, set[str]] = {
         "bronze.audit", "bronze.catalog", "bronze.dataset", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
     },
     "bronze.ingest": {
-        "bronze.dataset", "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
+        "bronze.authenticity", "bronze.dataset", "bronze.lake", "bronze.ledger", "bronze.outcomes",
+        "bronze.partitioning", "bronze.storage",
     },
     "bronze.catalog": {"bronze.dataset", "bronze.outcomes", "bronze.partitioning"},
     "bronze.audit": {"bronze.outcomes", "bronze.partitioning", "bronze.storage"},
-    "bronze.dataset": {"bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage"},
+    "bronze.dataset": {
+        "bronze.authenticity", "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
+    },
     "bronze.lake": {"bronze.storage"},
-    "bronze.outcomes": {"bronze.partitioning"},
+    "bronze.outcomes": {"bronze.authenticity", "bronze.partitioning"},
     "bronze.partitioning": set(),
+    "bronze.authenticity": {"bronze.ledger"},
     "bronze.ledger": {"bronze.xdr"},
     "bronze.xdr": set(),
     "bronze.storage": set(),

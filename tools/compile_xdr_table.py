@@ -5,7 +5,7 @@
     python tools/compile_xdr_table.py --check    exit 1 when bronze/xdr/table.py is not what would be written
 
 stellar-sdk's type docstrings carry the IDL (RFC 4506 section 6) of every type. Those that LedgerCloseMeta
-reaches become six instructions, each beginning with its code and its lead: the bytes of fixed-size
+reaches become seven instructions, each beginning with its code and its lead: the bytes of fixed-size
 fields before it that are skipped.
 
     RETURN  lead                              end of a routine: next element, or back to the caller
@@ -14,6 +14,7 @@ fields before it that are skipped.
     BYTES   lead max                          a length, bytes, zero padding: opaque<>, string<>
     MARK    lead slot                         keep the position in a slot
     COPY    lead slot                         append the bytes since a slot's mark to the scratch
+    NOTE    lead slot count                   when the slot was marked: note its mark and the next slots', then clear it
 
 A table is ``low, size`` and an arm for each value from low: 0 invalid, n > 0 the routine at n,
 n < 0 an arm of -n - 1 bytes that are skipped. Structs are always inlined; union arms and array elements
@@ -35,20 +36,26 @@ from stellar_sdk.xdr import constants
 
 TARGET = Path(__file__).resolve().parents[1] / "bronze" / "xdr" / "table.py"
 ROOT = "LedgerCloseMeta"
-RETURN, SWITCH, ARRAY, BYTES, MARK, COPY = range(6)
+RETURN, SWITCH, ARRAY, BYTES, MARK, COPY, NOTE = range(7)
 NO_MAX = 0xFFFFFFFF
 
 #: END takes counts nobody asks for, until the walk ends there.
 SLOTS = (
     "END", "HEADER", "VALUE_EXT", "VALUE_END", "HEADER_END", "TX_SET", "TX_SET_END",
-    "TX_COUNT", "OPERATION_COUNT", "RESULT_COUNT", "RESULT",
+    "TX_COUNT", "OPERATION_COUNT", "RESULT_COUNT", "RESULT", "TX", "TX_DONE",
+    # Noted of each contract invocation, so in a row: see `bronze.ledger.contract_events`.
+    "SUCCESS", "RETURN_V3", "RETURN_V4", "RETURN_END", "EVENTS", "EVENTS_END",
 )  # fmt: skip
 SLOT = {name: number for number, name in enumerate(SLOTS)}
 
-#: (struct, field) -> what is done before and after the field.
+#: (struct, field), or ("union.arm", "") -> what is done before and after it.
+Hook = tuple[int, str] | tuple[int, str, int]
 _TX_SET = ((MARK, "TX_SET"), (MARK, "TX_SET_END"))
 _RESULT = ((MARK, "RESULT"), (COPY, "RESULT"))
-HOOKS = {
+_TX = ((MARK, "TX"), (MARK, "TX_DONE"))
+_EVENTS = ((MARK, "EVENTS"), (MARK, "EVENTS_END"))
+_NOTE = (NOTE, "SUCCESS", len(SLOTS) - SLOT["SUCCESS"])
+HOOKS: dict[tuple[str, str], tuple[Hook | None, Hook | None]] = {
     ("LedgerHeaderHistoryEntry", "header"): ((MARK, "HEADER"), (MARK, "HEADER_END")),
     ("StellarValue", "ext"): ((MARK, "VALUE_EXT"), (MARK, "VALUE_END")),
     ("LedgerCloseMetaV0", "txSet"): _TX_SET,
@@ -56,6 +63,15 @@ HOOKS = {
     ("LedgerCloseMetaV2", "txSet"): _TX_SET,
     ("TransactionResultMeta", "result"): _RESULT,
     ("TransactionResultMetaV1", "result"): _RESULT,
+    ("TransactionV0Envelope", "tx"): _TX,
+    ("TransactionV1Envelope", "tx"): _TX,
+    ("InvokeHostFunctionResult.success", ""): ((MARK, "SUCCESS"), None),
+    ("SorobanTransactionMeta", "events"): _EVENTS,
+    ("OperationMetaV2", "events"): _EVENTS,
+    ("SorobanTransactionMeta", "returnValue"): ((MARK, "RETURN_V3"), (MARK, "RETURN_END")),
+    ("SorobanTransactionMetaV2", "returnValue"): ((MARK, "RETURN_V4"), (MARK, "RETURN_END")),
+    ("TransactionResultMeta", "txApplyProcessing"): (None, _NOTE),
+    ("TransactionResultMetaV1", "txApplyProcessing"): (None, _NOTE),
 }
 #: Element type -> slot that counts its array elements. Neither envelopes nor operations occur outside the tx set.
 COUNTERS = {
@@ -424,7 +440,7 @@ class Compiler:
                 table = self.table({0: None, 1: item.item})
                 out.emit(SWITCH, TableRef(table), name=name, kind="optional flag", arms=((1, ""),))
             case Choice():
-                table = self.table({value: arm for value, (_, arm) in item.arms})
+                table = self.table({value: self.hooked(item, *arm) for value, arm in item.arms})
                 arms = tuple((value, arm[0]) for value, arm in item.arms if arm[0])
                 out.emit(SWITCH, TableRef(table), name=name, kind=item.kind, arms=arms)
             case Array():
@@ -440,12 +456,21 @@ class Compiler:
         """Append the fields of a struct, with their hooks."""
         for name, member in item.fields:
             path = f"{prefix}.{name}" if prefix else name
-            hook = HOOKS.get((item.name, name))
-            if hook:
-                out.emit(hook[0][0], SLOT[hook[0][1]], name=path)
+            before, after = HOOKS.get((item.name, name), (None, None))
+            self.emit_hook(out, before, path)
             self.compile(out, member, path)
-            if hook:
-                out.emit(hook[1][0], SLOT[hook[1][1]], name=path)
+            self.emit_hook(out, after, path)
+
+    def emit_hook(self, out: Routine, hook: Hook | None, path: str) -> None:
+        """Append what a hook does."""
+        if hook is not None:
+            op, slot, *operands = hook
+            out.emit(op, SLOT[slot], *operands, name=path)
+
+    def hooked(self, union: Choice, name: str, arm: Type | None) -> Type | None:
+        """The arm of a union; one with hooks is compiled as a struct of one field without a name."""
+        place = f"{union.kind.removeprefix('union ')}.{name}"
+        return Struct(place, (("", arm),)) if arm is not None and (place, "") in HOOKS else arm
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import dataclasses
 import enum
 import functools
 import json
+import types
 import typing
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -73,11 +74,22 @@ def _to_plain(value: Any) -> Any:
     return [_to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)]
 
 
-def _from_plain(kind: type, plain: Any) -> Any:
-    if dataclasses.is_dataclass(kind):
+def _from_plain(kind: Any, plain: Any) -> Any:
+    if isinstance(kind, types.UnionType):  # an optional value
+        if plain is None:
+            return None
+        kind = next(one for one in typing.get_args(kind) if one is not type(None))
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         named = zip(_fields(kind), plain, strict=True)
         return kind(**{name: _from_plain(of, value) for (name, of), value in named})
+    if typing.get_origin(kind) is tuple:
+        return _to_tuple(plain)
     return kind(plain) if issubclass(kind, enum.Enum) else plain
+
+
+def _to_tuple(plain: Any) -> Any:
+    """JSON has lists for tuples, nested ones too."""
+    return tuple(map(_to_tuple, plain)) if isinstance(plain, list) else plain
 
 
 @functools.cache

@@ -38,6 +38,7 @@ def check_published(era: Era, dataset: Dataset, summary: PartitionSummary) -> Ma
         ("byte_size", summary.byte_size, manifest.byte_size),
         ("ledgers", summary_links(summary), links),
         ("producer", summary.producer, manifest.producer),
+        ("authenticity", summary.authenticity, manifest.authenticity),
         ("storage_path", summary.storage_path, dataset.storage_path(era, summary.partition)),
     ):
         if reported != published:

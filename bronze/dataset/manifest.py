@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from bronze.authenticity.findings import PartitionAuthenticity, parse_authenticity
 from bronze.checksums import CHECKSUM
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
@@ -58,6 +59,7 @@ class Manifest:
         checksum, row_count, byte_size: of the parquet file.
         created_at: when the manifest was made, RFC 3339.
         ledgers: None in a manifest of the older copier.
+        authenticity: what was proven of the ledgers; None where nothing was checked, and in older manifests.
 
     >>> manifest = Manifest(
     ...     partition=Partition(2, 11), network="pubnet", era_id="e1", version_label="v1", table="ledgers_lcm_raw",
@@ -100,6 +102,7 @@ class Manifest:
     producer: Producer
     created_at: str
     ledgers: LedgerLinks | None
+    authenticity: PartitionAuthenticity | None = None
 
     @property
     def file(self) -> str:
@@ -129,6 +132,8 @@ class Manifest:
         }
         if self.ledgers is not None:
             document["ledgers"] = self.ledgers.as_json()
+        if self.authenticity is not None:
+            document["authenticity"] = self.authenticity.as_json()
         return json.dumps(document, indent=2, ensure_ascii=False).encode()
 
 
@@ -153,6 +158,7 @@ def parse_manifest(document: dict[str, Any], table: str) -> Manifest:
     """
     partition, entry = document["partition"], document["tables"][table]
     ledgers, producer = document.get("ledgers"), document.get("producer", {})
+    authenticity = document.get("authenticity")
     manifest = Manifest(
         partition=Partition(_natural(partition, "start"), _natural(partition, "end")),
         network=_text(partition, "network"),
@@ -165,6 +171,7 @@ def parse_manifest(document: dict[str, Any], table: str) -> Manifest:
         producer=Producer(*(str(producer.get(name, "unknown")) for name in ("name", "version", "git_sha"))),
         created_at=str(document.get("created_at", "")),
         ledgers=None if ledgers is None else parse_ledger_links(ledgers),
+        authenticity=None if authenticity is None else parse_authenticity(authenticity),
     )
     file = _text(entry, "file")
     if file != manifest.file:

@@ -131,6 +131,7 @@ class PartitionCopier:
             producer=self.producer,
             created_at=rfc3339(),
             ledgers=encoded.ledgers,
+            authenticity=encoded.authenticity,
         )
 
     def _summary(
@@ -155,6 +156,7 @@ class PartitionCopier:
             last_hash=ledgers.last_hash,
             storage_path=self.dataset.storage_path(era, manifest.partition),
             producer=manifest.producer,
+            authenticity=manifest.authenticity,
             raw_bytes=encoded.raw_bytes if encoded else 0,
             files=encoded.files if encoded else 0,
         )

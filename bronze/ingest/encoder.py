@@ -8,7 +8,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
+from bronze.authenticity.authenticator import Authenticator
+from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
 from bronze.dataset.parquet import ROW_GROUP_BYTES, TableWriter
 from bronze.dataset.sink import HashingSink
 from bronze.errors import DataError, LakeError, RunStoppedError, VerificationError
@@ -35,6 +38,7 @@ class PartitionEncoder:
         verify: which hashes of each ledger are recomputed and compared.
         compression: of the parquet file: ``zstd``, ``snappy`` or ``none``.
         max_object: most bytes that one lake file may decode to.
+        authenticity: which proofs that the ledgers are the network's own are checked; None: none.
         threads: threads that work on one partition: with more than one, lake files are decoded ahead.
         read_ahead: requests at once to a lake on another machine; 0: a default.
         stopped: asked before each lake file whether to stop.
@@ -47,12 +51,17 @@ class PartitionEncoder:
         verify: VerifyLevel,
         compression: str,
         max_object: int,
+        authenticity: AuthenticityPolicy | None = None,
         threads: int = 1,
         read_ahead: int = 0,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._lake = lake
         self._verify = verify
+        # The hash that contract events are compared with is itself only checked in full verification.
+        if authenticity is not None and verify is not VerifyLevel.FULL:
+            authenticity = replace(authenticity, events=CheckMode.OFF)
+        self._authenticity = authenticity
         self._compression = compression
         self._stopped = stopped
         self._decoder = FileDecoder(lake, verify, max_object=max_object)
@@ -108,8 +117,10 @@ class PartitionEncoder:
             )
         with TableWriter(sink, self._compression) as writer:
             rows = PartitionRows(era, partition, writer, self._buffer)
-            self._read_into(rows, era, partition, expected)
-            return rows.finish(len(expected))
+            authenticator = Authenticator(self._authenticity) if self._authenticity is not None else None
+            self._read_into(rows, era, partition, expected, authenticator)
+            encoded = rows.finish(len(expected))
+        return replace(encoded, authenticity=authenticator.findings()) if authenticator is not None else encoded
 
     def _read_starts(self, partition: Partition) -> list[int]:
         """First ledgers of the lake files that are read for `partition`, ascending.
@@ -121,7 +132,14 @@ class PartitionEncoder:
         links = starts.start == first > FIRST_LEDGER
         return [self._lake.layout.file_start(first - 1), *starts] if links else list(starts)
 
-    def _read_into(self, rows: PartitionRows, era: Era, partition: Partition, starts: range) -> None:
+    def _read_into(
+        self,
+        rows: PartitionRows,
+        era: Era,
+        partition: Partition,
+        starts: range,
+        authenticator: Authenticator | None,
+    ) -> None:
         wanted = range(rows.next_ledger, partition.end + 1)
         read_starts = self._read_starts(partition)
         # Closed at once when an error leaves it, so that no thread writes into a buffer that is used again.
@@ -140,6 +158,8 @@ class PartitionEncoder:
                         elif meta.sequence < wanted.stop:
                             rows.expect(meta)
                             self._check_ledger(era, meta, previous)
+                            if authenticator is not None:
+                                authenticator.check(meta, view)
                             rows.add(meta, view)
                             previous = meta
                     last = min(self._lake.layout.file_end(start), partition.end)

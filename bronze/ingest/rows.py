@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bronze.authenticity.findings import PartitionAuthenticity
 from bronze.dataset.manifest import LedgerLinks
 from bronze.dataset.parquet import PartitionLabels, RowGroup, TableWriter
 from bronze.errors import VerificationError
@@ -30,12 +31,14 @@ class EncodedPartition:
         raw_bytes: of their close metas, uncompressed.
         files: lake files that hold the partition.
         ledgers: what links the partition to its neighbours.
+        authenticity: what was proven of its ledgers; None when nothing was checked.
     """
 
     row_count: int
     raw_bytes: int
     files: int
     ledgers: LedgerLinks
+    authenticity: PartitionAuthenticity | None = None
 
 
 class PartitionRows:

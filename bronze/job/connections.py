@@ -75,6 +75,7 @@ class Connections:
         encoder = PartitionEncoder(
             self.lake(),
             verify=source.verify,
+            authenticity=source.authenticity,
             compression=self.job.target.compression,
             max_object=source.max_file_bytes,
             threads=run.threads,

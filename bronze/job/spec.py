@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bronze.authenticity.policy import AuthenticityPolicy
 from bronze.lake.layout import LakeLayout
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
@@ -20,6 +21,7 @@ class LakeSpec:
     Attributes:
         passphrase: the network's, as the lake states it; None when it states none.
         verify: how much of each ledger is recomputed.
+        authenticity: which proofs that the ledgers are the network's own are checked.
         max_file_bytes: the largest size that one lake file may decode to.
         read_ahead: lake files that each worker requests at once; 0: chosen.
     """
@@ -28,6 +30,7 @@ class LakeSpec:
     layout: LakeLayout
     passphrase: str | None
     verify: VerifyLevel
+    authenticity: AuthenticityPolicy
     max_file_bytes: int
     read_ahead: int = 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import struct
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -29,7 +30,9 @@ _WORD = struct.Struct(">I")
 _HEADER = struct.Struct(">I32s32sQ")
 _HEADER_TAIL = struct.Struct(">32s32xIqq")
 _HASH_SIZE, _COUNT_SIZE = 32, 4
-_STELLAR_VALUE_EMPTY_TX_SET = 2
+_STELLAR_VALUE_BASIC, _STELLAR_VALUE_EMPTY_TX_SET = 0, 2
+#: Numbers that `CloseMeta.invocations` has of each contract invocation.
+INVOCATION_MARKS = table.SLOTS - table.SUCCESS
 #: The highest version of LedgerCloseMeta that is known.
 _NEWEST_VERSION = 2
 
@@ -69,6 +72,14 @@ class CloseMeta:
         empty_tx_set: whether the header declares the transaction set empty (CAP-83).
         computed_ledger_hash: what the stored hash has to equal, see ``bronze.ledger.hashes``.
         computed_tx_set_hash, computed_result_hash: likewise; None when read with ``VerifyLevel.HEADER``.
+        tx_set_previous_hash: the ledger before, as the transaction set names it.
+        header_at: position of the LedgerHeader.
+        value_ext_at: position of the extension of its StellarValue.
+        last_tx: span of the last transaction in the set, without its signatures; None in an empty set.
+        unsigned_results: of a ledger without a signed StellarValue, what the result hash is taken over; else empty.
+        invocations: positions of each successful contract invocation, `INVOCATION_MARKS` numbers one after the
+            other: of the hash in its result; of its return value's start in meta of version 3, and of version 4
+            (where an optional's flag comes first), and its end; of its events' start and end.
     """
 
     start: int
@@ -89,6 +100,12 @@ class CloseMeta:
     computed_ledger_hash: bytes
     computed_tx_set_hash: bytes | None
     computed_result_hash: bytes | None
+    tx_set_previous_hash: bytes
+    header_at: int
+    value_ext_at: int
+    last_tx: tuple[int, int] | None
+    unsigned_results: bytes
+    invocations: Sequence[int]
 
 
 def read_close_meta(data: Buffer, start: int, end: int, verify: VerifyLevel = VerifyLevel.FULL) -> CloseMeta:
@@ -108,6 +125,7 @@ def read_close_meta(data: Buffer, start: int, end: int, verify: VerifyLevel = Ve
     header, tx_set, tx_set_end = marks[table.HEADER], marks[table.TX_SET], marks[table.TX_SET_END]
     protocol_version, previous_ledger_hash, tx_set_hash, close_time = _HEADER.unpack_from(view, header)
     result_hash, sequence, total_coins, fee_pool = _HEADER_TAIL.unpack_from(view, marks[table.VALUE_END])
+    value_ext = _WORD.unpack_from(view, marks[table.VALUE_EXT])[0]
     computed_tx_set_hash = computed_result_hash = None
     if verify is VerifyLevel.FULL:
         if version == 0:
@@ -133,10 +151,19 @@ def read_close_meta(data: Buffer, start: int, end: int, verify: VerifyLevel = Ve
         fee_pool=fee_pool,
         tx_count=marks[table.TX_COUNT],
         operation_count=marks[table.OPERATION_COUNT],
-        empty_tx_set=_WORD.unpack_from(view, marks[table.VALUE_EXT])[0] == _STELLAR_VALUE_EMPTY_TX_SET,
+        empty_tx_set=value_ext == _STELLAR_VALUE_EMPTY_TX_SET,
         computed_ledger_hash=sha256(view[header : marks[table.HEADER_END]]).digest(),
         computed_tx_set_hash=computed_tx_set_hash,
         computed_result_hash=computed_result_hash,
+        # GeneralizedTransactionSet: its version comes first.
+        tx_set_previous_hash=bytes(view[tx_set : tx_set + _HASH_SIZE])
+        if version == 0
+        else bytes(view[tx_set + 4 : tx_set + 4 + _HASH_SIZE]),
+        header_at=header,
+        value_ext_at=marks[table.VALUE_EXT],
+        last_tx=(marks[table.TX], marks[table.TX_DONE]) if marks[table.TX] else None,
+        unsigned_results=bytes(walker.results()) if value_ext == _STELLAR_VALUE_BASIC else b"",
+        invocations=walker.notes(),
     )
 
 

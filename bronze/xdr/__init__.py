@@ -49,6 +49,10 @@ class Walker(Protocol):
         """XDR of the last walk's result pairs in apply order, behind their count; the next walk overwrites it."""
         ...
 
+    def notes(self) -> list[int]:
+        """Of each contract invocation that the last walk met, the marks from `bronze.xdr.table.SUCCESS` on."""
+        ...
+
 
 def new_walker() -> Walker:
     """A walker of the chosen kind.

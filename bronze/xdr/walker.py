@@ -30,6 +30,7 @@ COMPILED: bool = cython.compiled
 MAX_DEPTH = 1500
 
 _FIRST_SCRATCH = 65536
+_FIRST_NOTES = 6 * 256
 
 
 @cython.cfunc
@@ -61,6 +62,8 @@ class Walker:
     _scratch: cython.uchar[::1]
     _scratch_bytes: bytearray
     _used: cython.Py_ssize_t
+    _notes: cython.longlong[::1]
+    _noted: cython.Py_ssize_t
 
     def __init__(self) -> None:
         self._program = _words(table.PROGRAM)
@@ -69,6 +72,8 @@ class Walker:
         self._scratch_bytes = bytearray(_FIRST_SCRATCH)
         self._scratch = self._scratch_bytes
         self._used = 4
+        self._notes = _words((0,) * _FIRST_NOTES)
+        self._noted = 0
 
     def walk(
         self, data: cython.const[cython.uchar][::1], start: cython.Py_ssize_t, end: cython.Py_ssize_t
@@ -101,6 +106,8 @@ class Walker:
         target: cython.longlong
         arm: cython.longlong
         size: cython.Py_ssize_t
+        noted: cython.Py_ssize_t = 0
+        notes_room: cython.Py_ssize_t = len(self._notes)
         wrong: cython.int = 0  # 1: within the lead, 2: behind it
 
         for size in range(table.SLOTS):
@@ -188,6 +195,19 @@ class Walker:
                 elif op == 4:  # MARK
                     marks[program[pc + 2]] = pos
                     pc += 3
+                elif op == 6:  # NOTE
+                    target = program[pc + 2]
+                    if marks[target] > 0:
+                        size = program[pc + 3]
+                        if noted + size > notes_room:
+                            with cython.gil:
+                                self._grow_notes()
+                                notes_room = len(self._notes)
+                        for arm in range(size):
+                            self._notes[noted + arm] = marks[target + arm]
+                        noted += size
+                        marks[target] = 0
+                    pc += 4
                 else:  # COPY
                     size = pos - marks[program[pc + 2]]
                     if used + size > room:
@@ -202,6 +222,7 @@ class Walker:
             frames = [(stack[at], stack[at + 1], stack[at + 2]) for at in range(0, top + 3, 3)]
             raise malformed(data, end, pos, pc, frames, wrong == 1)
         self._used = used
+        self._noted = noted
         self._scratch_bytes[:4] = int(marks[table.RESULT_COUNT]).to_bytes(4, "big")
         marks[table.END] = pos
         return tuple(marks)
@@ -212,6 +233,14 @@ class Walker:
         A view of the scratch, which the next walk overwrites.
         """
         return memoryview(self._scratch_bytes)[: self._used]
+
+    def notes(self) -> list[int]:
+        """The marks that the last walk noted, one contract invocation after the other (`table.SUCCESS` and on)."""
+        return list(self._notes[: self._noted])
+
+    def _grow_notes(self) -> None:
+        """Make room for more notes. Each is of a transaction in the input, whose size bounds them."""
+        self._notes = _words(tuple(self._notes) + (0,) * len(self._notes))
 
     def _grow(self, used: cython.Py_ssize_t, size: cython.Py_ssize_t) -> None:
         """Make room in the scratch. Result pairs are disjoint parts of the input, so twice its size bounds it."""

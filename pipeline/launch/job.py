@@ -12,6 +12,7 @@ from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.producer import this_producer
 from bronze.retry import RetryPolicy
+from pipeline.launch.authenticity import make_policy
 from pipeline.settings.directories import Locations
 from pipeline.settings.model import Settings
 
@@ -30,7 +31,7 @@ def make_job(
     known = make_secrets(settings)
     return CopyJob(
         eras=tuple(eras),
-        source=_lake_spec(settings, locations, lake) if lake else None,
+        source=_lake_spec(settings, locations, lake, eras[0].network) if lake else None,
         target=DatasetSpec(
             location=locations.dataset,
             prefix=locations.prefix,
@@ -65,13 +66,14 @@ def make_secrets(settings: Settings) -> Secrets:
     )
 
 
-def _lake_spec(settings: Settings, locations: Locations, lake: Lake) -> LakeSpec:
+def _lake_spec(settings: Settings, locations: Locations, lake: Lake, network: str) -> LakeSpec:
     assert locations.lake is not None
     return LakeSpec(
         location=locations.lake,
         layout=lake.layout,
         passphrase=lake.passphrase,
         verify=VerifyLevel(settings.source.verify),
+        authenticity=make_policy(settings, network, lake.passphrase),
         max_file_bytes=settings.source.max_object_mb * _MIB,
         read_ahead=settings.perf.queue_size,
     )

@@ -18,7 +18,7 @@ from pipeline.settings.checks import cross_problems
 from pipeline.settings.document import Document, read_file
 from pipeline.settings.model import IDENTITY_KEYS, Section, Settings
 from pipeline.settings.problem import KeyPath, Problem, key_name
-from pipeline.settings.types import is_dsn
+from pipeline.settings.types import EXAMPLE_ANCHOR, is_dsn
 
 _ERA = "ERA_ID VERSION_LABEL NETWORK LEDGER_START LEDGER_END PARTITION_SIZE ALLOW_OVERWRITE"
 _SOURCE = (
@@ -47,6 +47,8 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "METRICS_ENABLED": ("metrics", "enabled"),
     "METRICS_ADDRESS": ("metrics", "address"),
     "METRICS_PORT": ("metrics", "port"),
+    "AUTHENTICITY_SIGNATURES": ("authenticity", "signatures"),
+    "AUTHENTICITY_EVENTS": ("authenticity", "events"),
     "BRONZE_PRIMARY_TABLE": ("bronze", "primary_table"),
     "BRONZE_COMPRESSION": ("bronze", "compression"),
 }
@@ -143,7 +145,7 @@ def _without_broken(values: dict[str, Any], error: ValidationError) -> tuple[Set
         for part in path[:-1]:
             holder = holder[part]
         if isinstance(holder, list):
-            holder[int(path[-1])] = {} if path[0] == "eras" else "broken"
+            holder[int(path[-1])] = {"eras": {}, "authenticity": EXAMPLE_ANCHOR}.get(str(path[0]), "broken")
         else:
             holder.pop(path[-1], None)
     return Settings.model_validate(values), broken

@@ -18,6 +18,7 @@ from bronze.partitioning.era import Era, ordered_eras
 from bronze.redact import redact, secrets_in
 from pipeline.settings.types import (
     Address,
+    Anchor,
     DatastorePath,
     Dsn,
     Flag,
@@ -201,6 +202,19 @@ class MetricsSettings(Section):
     path: UrlPath = "/metrics"
 
 
+_CHECK_MODES = ("require", "report", "off")
+
+
+class AuthenticitySettings(Section):
+    """Which proofs that the ledgers are the network's own are required; see docs/authenticity.md."""
+
+    signatures: Annotated[Literal["require", "report", "off"], choice(*_CHECK_MODES)] = "require"
+    events: Annotated[Literal["require", "report", "off"], choice(*_CHECK_MODES)] = "require"
+    genesis: Flag = True
+    anchors: tuple[Anchor, ...] = ()
+    anchors_file: Text = ""
+
+
 class BronzeSettings(Section):
     """The published table."""
 
@@ -225,6 +239,7 @@ class Settings(Section):
     logging: LoggingSettings = LoggingSettings()
     metrics: MetricsSettings = MetricsSettings()
     bronze: BronzeSettings = BronzeSettings()
+    authenticity: AuthenticitySettings = AuthenticitySettings()
 
     def all_eras(self) -> tuple[Era, ...]:
         """All eras in ledger order: those of `eras`, or the single `era` when `eras` is empty.

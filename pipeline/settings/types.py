@@ -18,6 +18,9 @@ _FALSE = frozenset(("false", "no", "off", "n", "0"))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]")
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):(?P<port>[0-9]{1,5})")
+#: The genesis of the public network.
+EXAMPLE_ANCHOR = "1:39c2a3cd4141b2853e70d84601faa44744660334b48f3228e0309342e3f4eb48"
+_ANCHOR = re.compile(r"([0-9]{1,10}):([0-9a-f]{64})")
 _DSN_PAIR = r"[A-Za-z_]+\s*=\s*(?:'(?:\\.|[^'\\])*'|[^\s']\S*)?"
 _DSN_PAIRS = re.compile(rf"\s*{_DSN_PAIR}(?:\s+{_DSN_PAIR})*\s*")
 
@@ -200,6 +203,14 @@ def _address(value: object) -> str:
     return text
 
 
+def _anchor(value: object) -> str:
+    text = _as_text(value).strip().lower()
+    match = _ANCHOR.fullmatch(text)
+    if not match or not 1 <= int(match[1]) <= MAX_LEDGER:
+        raise ValueError(f"must be a ledger and its hash in hex, such as {EXAMPLE_ANCHOR}")
+    return text
+
+
 def _url_path(value: object) -> str:
     text = _text(value)
     if not text.startswith("/") or any(sign in text for sign in " ?#"):
@@ -219,6 +230,7 @@ Url: TypeAlias = Annotated[str, BeforeValidator(_url)]
 ServerUrl: TypeAlias = Annotated[str, BeforeValidator(_server_url)]
 Dsn: TypeAlias = Annotated[SecretStr, BeforeValidator(_dsn)]
 Address: TypeAlias = Annotated[str, BeforeValidator(_address)]
+Anchor: TypeAlias = Annotated[str, BeforeValidator(_anchor)]
 UrlPath: TypeAlias = Annotated[str, BeforeValidator(_url_path)]
 Ledger: TypeAlias = Annotated[int, integer(0, MAX_LEDGER)]
 LedgerCount: TypeAlias = Annotated[int, integer(1, MAX_LEDGER)]

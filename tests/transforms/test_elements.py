@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bronze.authenticity.findings import PartitionAuthenticity
 from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
@@ -24,6 +25,13 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "Outcome": st.sampled_from(Outcome),
     "Partition": st.tuples(LEDGERS, LEDGERS).map(lambda ends: Partition(*sorted(ends))),
+    "PartitionAuthenticity | None": st.none()
+    | st.builds(
+        PartitionAuthenticity,
+        network_id=st.text(),
+        signatures=LEDGERS,
+        signers=st.lists(st.tuples(st.text(), LEDGERS)).map(tuple),
+    ),
     "Producer": st.builds(Producer, st.text(), st.text(), st.text()),
 }
 
