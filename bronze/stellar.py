@@ -14,6 +14,14 @@ PASSPHRASES = {
     "futurenet": "Test SDF Future Network ; October 2022",
 }
 
+#: Passphrase, to the hash of ledger 1 in hex, which ledger 2 must name as the one before. It follows from the
+#: passphrase where a network begins as stellar-core begins it; test networks configure their own.
+GENESIS_HASHES = {
+    PASSPHRASES["pubnet"]: "39c2a3cd4141b2853e70d84601faa44744660334b48f3228e0309342e3f4eb48",
+    PASSPHRASES["testnet"]: "63d98f536ee68d1b27b5b89f23af5311b7569a24faf1403ad0b52b633b07be99",
+    PASSPHRASES["futurenet"]: "471c12c0dd073c1c8a70cd722a7c4ae26fc6b9d42923a52459354dc69d4efd03",
+}
+
 #: Other names that configurations of the older copier use for the same networks.
 ALIASES = {"mainnet": "pubnet", "public": "pubnet"}
 

@@ -1,8 +1,4 @@
-"""Ledger hashes that are known from elsewhere: the genesis of the public networks, and pinned pairs of an operator.
-
-The genesis hash follows from the passphrase (the root account's key is made of it), and only for networks that begin
-as stellar-core begins them; test networks configure their own.
-"""
+"""Ledger hashes that are known from elsewhere: pinned pairs of an operator, the genesis of the public networks."""
 
 from __future__ import annotations
 
@@ -11,17 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bronze.errors import ConfigError
-from bronze.stellar import PASSPHRASES
-
-#: Hash of ledger 1, in hex, which ledger 2 must name as the one before.
-GENESIS_HASHES = {
-    PASSPHRASES["pubnet"]: "39c2a3cd4141b2853e70d84601faa44744660334b48f3228e0309342e3f4eb48",
-    PASSPHRASES["testnet"]: "63d98f536ee68d1b27b5b89f23af5311b7569a24faf1403ad0b52b633b07be99",
-    PASSPHRASES["futurenet"]: "471c12c0dd073c1c8a70cd722a7c4ae26fc6b9d42923a52459354dc69d4efd03",
-}
+from bronze.stellar import MAX_LEDGER
 
 _LEDGER_HASH = re.compile(r"[0-9a-f]{64}")
-_MAX_LEDGER = 2**32 - 1
 
 
 def merge_anchors(sources: Iterable[tuple[str, Mapping[int, str]]]) -> dict[int, str]:
@@ -68,7 +56,7 @@ def parse_checkpoints_file(content: bytes, name: str) -> dict[int, str]:
             case [0, ""]:
                 continue
             case [int(ledger), str(ledger_hash)] if (
-                0 < ledger <= _MAX_LEDGER and not isinstance(ledger, bool) and _LEDGER_HASH.fullmatch(ledger_hash)
+                0 < ledger <= MAX_LEDGER and not isinstance(ledger, bool) and _LEDGER_HASH.fullmatch(ledger_hash)
             ):
                 if found.setdefault(ledger, ledger_hash) != ledger_hash:
                     raise ConfigError(f"{name} has two hashes of ledger {ledger}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bronze.authenticity.anchors import GENESIS_HASHES, merge_anchors, parse_checkpoints_file
+from bronze.authenticity.anchors import merge_anchors, parse_checkpoints_file
 from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
 from bronze.errors import ConfigError
-from bronze.stellar import known_passphrase
+from bronze.stellar import GENESIS_HASHES, known_passphrase
 from pipeline.settings.model import AuthenticitySettings, Settings
 
 #: A file of all checkpoints of pubnet has some 80 MB.

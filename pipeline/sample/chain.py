@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from stellar_sdk import xdr
 
+from bronze.stellar import FIRST_LEDGER, GENESIS_HASHES
 from pipeline.sample import consensus
 from pipeline.sample.schedule import DEFAULT_PROTOCOLS, ChainSchedule
 from pipeline.sample.template import array, i64, u32
@@ -86,7 +87,8 @@ def sample_chain(
     Args:
         first: at least 2.
         count: at least 1.
-        network_passphrase: passphrase of the network that transactions and values are signed for.
+        network_passphrase: passphrase of the network that transactions and values are signed for. From ledger 2 on, the
+            chain of a public network follows that network's genesis.
         protocols: ascending; the chain upgrades from each to the next, in segments of equal length.
         seed: another seed makes other ledgers.
         transactions: average number of transactions in a ledger (0 to twice as many), about 3 KB each.
@@ -114,6 +116,7 @@ class _State:
 class _Chain:
     def __init__(self, schedule: ChainSchedule, passphrase: str, seed: int, transactions: int) -> None:
         self._schedule = schedule
+        self._passphrase = passphrase
         self._seed = f"{seed} {passphrase}"
         self._network_id = hashlib.sha256(passphrase.encode()).digest()
         self._average = transactions
@@ -123,7 +126,9 @@ class _Chain:
 
     def ledgers(self) -> Iterator[SampleLedger]:
         first = self._schedule.first
-        state = _State(self._digest("ledger before", first), self._schedule.protocol(first))
+        genesis = GENESIS_HASHES.get(self._passphrase) if first == FIRST_LEDGER else None
+        before = bytes.fromhex(genesis) if genesis else self._digest("ledger before", first)
+        state = _State(before, self._schedule.protocol(first))
         for ledger in range(first, self._schedule.last + 1):
             yield self._ledger(ledger, state)
 

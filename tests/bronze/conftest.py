@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from bronze.audit.event_log import EventLog
+from bronze.authenticity.policy import AuthenticityPolicy
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.position import ChainPosition
 from bronze.commit.sequencer import Sequencer
@@ -111,6 +112,7 @@ def lay(dataset: Dataset, of: Era, made: PartitionSummary) -> None:
         producer=made.producer,
         created_at="2026-01-01T00:00:00Z",
         ledgers=links,
+        authenticity=made.authenticity,
     )
     dataset.store.replace(dataset.parquet_key(of, partition), bytes(made.byte_size))
     dataset.store.replace(dataset.manifest_key(of, partition), manifest.to_bytes())
@@ -233,6 +235,7 @@ def workspace_at(root: Path, lake: Path, options: SampleOptions = OPTIONS, **cha
             layout=options.layout,
             passphrase=options.passphrase,
             verify=VerifyLevel.FULL,
+            authenticity=AuthenticityPolicy(network="standalone", passphrase=options.passphrase),
             max_file_bytes=1 << 26,
         ),
         target=DatasetSpec(

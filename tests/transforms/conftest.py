@@ -20,6 +20,7 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.testing import test_pipeline
 
+from bronze.authenticity.policy import AuthenticityPolicy
 from bronze.dataset.manifest import LedgerLinks, Manifest
 from bronze.job.connections import Connections
 from bronze.job.secrets import Secrets
@@ -54,6 +55,7 @@ def make_job(root: Path, *, layout: LakeLayout | None = None, **changes: Any) ->
             layout=layout or LakeLayout(),
             passphrase=None,
             verify=VerifyLevel.FULL,
+            authenticity=AuthenticityPolicy(network="net", passphrase=None),
             max_file_bytes=1 << 24,
         ),
         target=DatasetSpec(

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from bronze.authenticity.anchors import GENESIS_HASHES, merge_anchors, parse_checkpoints_file
+from bronze.authenticity.anchors import merge_anchors, parse_checkpoints_file
 from bronze.errors import ConfigError
+from bronze.stellar import GENESIS_HASHES
 
 HASH, OTHER = "ab" * 32, "cd" * 32
 

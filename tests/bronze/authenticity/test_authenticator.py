@@ -7,14 +7,13 @@ import re
 
 import pytest
 
-from bronze.authenticity.anchors import GENESIS_HASHES
 from bronze.authenticity.authenticator import Authenticator
 from bronze.authenticity.findings import PartitionAuthenticity, parse_authenticity
 from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
 from bronze.errors import AuthenticityError
 from bronze.ledger.close_meta import VerifyLevel, read_close_meta
 from bronze.ledger.hashes import check_hashes, check_link
-from bronze.stellar import PASSPHRASES
+from bronze.stellar import GENESIS_HASHES, PASSPHRASES
 from tests.support.forged_ledgers import fee_pool_at, real_chain, rehashed, relinked
 from tests.support.made_ledgers import Made, RealLedgers, u32
 

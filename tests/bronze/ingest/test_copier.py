@@ -10,16 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from bronze.authenticity.findings import PartitionAuthenticity
+from bronze.authenticity.value_signature import network_id
 from bronze.errors import ConflictError, DataError, FrameError, ObjectNotFoundError, StateError, VerificationError
 from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
 from bronze.storage import location as locations
 from bronze.storage.local import LocalStore
 from pipeline.sample import SampleLedger, SampleOptions, write_sample_lake
+from pipeline.sample.chain import STANDALONE_PASSPHRASE
 from tests.bronze.conftest import ERA, GRID, Workspace, files, workspace_at
 from tests.bronze.storage.store_suite import race
 
 FIRST, SECOND = GRID[:2]
+
+PROVEN_NOTHING = PartitionAuthenticity(network_id="").as_json()
 
 
 def with_other_lake(workspace: Workspace, tmp_path: Path) -> Workspace:
@@ -60,6 +65,8 @@ def test_published_files_and_summary(workspace: Workspace, chain: list[SampleLed
         "producer": {"name": "bronze-copier", "version": "v1.2.3", "git_sha": "abc123"},
         "ledgers": {"first": 12, "last": 21, "previous_hash": made.previous_hash, "first_hash": made.first_hash,
                     "last_hash": made.last_hash},
+        "authenticity": {**PROVEN_NOTHING, "network_id": network_id(STANDALONE_PASSPHRASE).hex(),
+                         "transaction_proofs": 10},
     }  # fmt: skip
 
 

@@ -28,7 +28,8 @@ def test_job_survives_pickling(workspace: Workspace) -> None:
 
 def test_job_is_plain_data(workspace: Workspace) -> None:
     assert {type(value) for value in values_in(workspace.job)} <= {str, int, float, bool, type(None)} | {
-        type(workspace.job.source.verify)  # type: ignore[union-attr]
+        type(workspace.job.source.verify),  # type: ignore[union-attr]
+        type(workspace.job.source.authenticity.events),  # type: ignore[union-attr]
     }
 
 

@@ -122,6 +122,8 @@ def test_configurations_of_the_go_copier_load(load_text: Load, text: str) -> Non
         ("METRICS_ENABLED", "true", True),
         ("METRICS_ADDRESS", "h:1", "h:1"),
         ("METRICS_PORT", "9100", 9100),
+        ("AUTHENTICITY_SIGNATURES", "Report", "report"),
+        ("AUTHENTICITY_EVENTS", "off", "off"),
         ("BRONZE_PRIMARY_TABLE", "t", "t"),
         ("BRONZE_COMPRESSION", "none", "none"),
     ],

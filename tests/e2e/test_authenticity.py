@@ -1,0 +1,112 @@
+"""Only the network's own ledgers are published: whole runs over honest, foreign and invented lakes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.sample import SampleOptions
+from tests.e2e.conftest import SHARED, Copier
+
+CHAIN_0 = {"ledger_start": 1410048, "ledger_end": 1410087, "partition_size": 20}
+
+
+@pytest.mark.ledgers
+def test_testnet_lake_is_not_published_as_pubnet(real_lake: Callable[..., Path], copier: Callable[..., Copier]) -> None:
+    lake = real_lake("--chain", "0", "--no-manifest")
+    foreign = copier(lake, name="foreign", network="pubnet", **CHAIN_0)
+
+    ran = foreign.run()
+
+    assert ran.status == 1
+    assert "ledger 1410048 is not authentic" in ran.out
+    assert "it is a ledger of testnet: set era.network to 'testnet'" in ran.out
+    assert foreign.partitions() == foreign.events() == []
+
+    own = copier(lake, name="own", network="testnet", **CHAIN_0)
+    assert own.run().status == 0
+    assert [one["authenticity"]["signatures"] for one in own.manifests().values()] == [20, 20]
+    assert own.verified()
+
+
+@pytest.mark.ledgers
+def test_unknown_name_does_not_hide_a_public_network(
+    real_lake: Callable[..., Path], copier: Callable[..., Copier]
+) -> None:
+    copy = copier(real_lake("--chain", "0", "--no-manifest"), network="mine", **CHAIN_0)
+    ran = copy.run()
+    assert ran.status == 1
+    assert "ledger 1410048 is a ledger of testnet, but era.network is 'mine'" in ran.out
+    assert copy.partitions() == []
+
+
+@pytest.mark.ledgers
+def test_invented_pubnet_is_published_only_on_request(tmp_path: Path, copier: Callable[..., Copier]) -> None:
+    (real,) = (SHARED / "ledgers").glob("53312000-*.xdr.zst")
+    lake = tmp_path / "invented"
+    command = [sys.executable, SHARED / "tools" / "make_lake.py", lake, "--repeat", real, "--count", "12"]
+    subprocess.run([*command, "--rehash", "--network", "pubnet"], check=True, capture_output=True)
+    where = {"network": "pubnet", "ledger_start": 53312000, "ledger_end": 53312009, "partition_size": 10}
+    copy = copier(lake, **where)
+
+    ran = copy.run()
+
+    assert ran.status == 1
+    assert "it was not made by this network" in ran.out
+    assert copy.partitions() == []
+    copy.settings["authenticity"] = {"signatures": "report"}
+    assert copy.run().status == 1  # the events were changed with everything else
+    copy.settings["authenticity"]["events"] = "report"
+    assert copy.run().status == 0
+    (found,) = (one["authenticity"] for one in copy.manifests().values())
+    assert (found["signatures"], found["failed_signatures"], found["signers"]) == (0, 10, {})
+
+
+def test_sample_of_a_public_network_follows_its_genesis(
+    sample: Callable[..., Path], copier: Callable[..., Copier]
+) -> None:
+    pubnet = SampleOptions(passphrase="Public Global Stellar Network ; September 2015").passphrase
+    lake = sample(first=2, ledgers=20, passphrase=pubnet)
+    where = {"network": "pubnet", "ledger_start": 2, "ledger_end": 21, "partition_size": 10}
+    assert copier(lake, name="good", **where).run().status == 0
+
+    other = sample(first=12, ledgers=10, passphrase=pubnet, seed=5)
+    copy = copier(other, name="anchored", **{**where, "ledger_start": 12})
+    copy.settings["authenticity"] = {"anchors": ["11:" + "ab" * 32]}
+    ran = copy.run()
+    assert ran.status == 1
+    assert f"a trusted anchor says {'ab' * 32}" in ran.out
+    assert copy.partitions() == []
+
+
+def test_contradicting_anchors_are_refused_at_start(
+    sample: Callable[..., Path], copier: Callable[..., Copier], tmp_path: Path
+) -> None:
+    trusted = tmp_path / "trusted.json"
+    trusted.write_text(json.dumps([[15, "cd" * 32], [0, ""]]))
+    copy = copier(sample(first=8, ledgers=16), ledger_start=8, ledger_end=23, partition_size=8)
+    copy.settings["authenticity"] = {"anchors": ["15:" + "ab" * 32], "anchors_file": str(trusted)}
+    ran = copy.run()
+    assert ran.status == 2
+    assert "the anchor of ledger 15" in ran.err
+    copy.settings["authenticity"] = {"anchors_file": str(tmp_path / "absent.json")}
+    ran = copy.run()
+    assert ran.status == 2
+    assert "absent.json cannot be read: No such file" in ran.err
+
+
+def test_same_findings_with_any_number_of_workers(sample: Callable[..., Path], copier: Callable[..., Copier]) -> None:
+    lake = sample(first=8, ledgers=32)
+    found = []
+    for workers in (1, 3):
+        copy = copier(lake, name=f"w{workers}", ledger_start=8, ledger_end=39, partition_size=8)
+        copy.settings["perf"]["workers"] = workers
+        assert copy.run().status == 0
+        found.append([one["authenticity"] for one in copy.manifests().values()])
+    assert found[0] == found[1]
+    assert sum(one["signatures"] for one in found[0]) > 0
