@@ -96,6 +96,8 @@ def _measure(lake: BenchLake, work: Path, repeat: int) -> Measured:
                 runs.setdefault(name, []).append(run_case("program", lake, out, size, workers))
                 if turn == repeat - 1 and name == "two":
                     parquet = sum(path.stat().st_size for path in out.rglob("*.parquet"))
+            unproven = run_case("program", lake, Path(scratch) / "u", half, 1, authenticity="off")
+            runs.setdefault("unproven", []).append(unproven)
             # A single partition: its decoding is spread over the cores.
             runs.setdefault("alone", []).append(run_case("program", lake, Path(scratch) / "a", lake.ledgers, 2))
         runs["four"] = [run_case("program", lake, Path(scratch) / "f", half, 4)]

@@ -29,6 +29,7 @@ def run_case(
     places: str = "",
     cores: Collection[int] = (),
     wave: int = 0,
+    authenticity: str = "report",
 ) -> Figures:
     """Run one case in its own process, `under` a profiler if given; `keep` what was published before it.
 
@@ -36,6 +37,7 @@ def run_case(
         places: the settings of source and storage, when they are not on the disk.
         cores: that it may use, whose speed is measured then; empty: those of this process, and it is not.
         wave: partitions of one wave; 0: as the program chooses.
+        authenticity: ``report`` (the lakes are invented, and it costs what ``require`` does) or ``off``.
     """
     if not keep:
         shutil.rmtree(out, ignore_errors=True)
@@ -52,6 +54,7 @@ def run_case(
         + f"pas: {{enabled: {chain}, backup_dir: {out / 'pas'}}}\n"
         f"checkpoint: {{enabled: {chain}, dir: {out / 'state'}}}\n"
         f"perf: {{workers: {workers}, wave_partitions: {wave}}}\n"
+        f"authenticity: {{signatures: {authenticity}, events: {authenticity}}}\n"
         "logging: {level: warn}\n",
         encoding="utf-8",
     )

@@ -70,7 +70,15 @@ class Authenticator:
             self._check_not_public(meta, data)
             self._unproven += 1
         elif signature is not None:
-            if signature.holds(self._network_id):
+            holds = signature.holds(self._network_id)
+            if meta.tx_set_previous_hash != meta.previous_ledger_hash:
+                self._fail_signature(
+                    meta,
+                    data,
+                    f"its transaction set, which the signature covers, follows the ledger"
+                    f" {meta.tx_set_previous_hash.hex()}, its header {meta.previous_ledger_hash.hex()}",
+                )
+            elif holds:
                 self._signatures += 1
                 if signature.attests_previous:
                     self._signers[signature.node] = meta.sequence

@@ -26,8 +26,7 @@ def check_hashes(meta: CloseMeta, verify: VerifyLevel) -> None:
     """Check the hashes of a ledger that was read with the same `verify`, or with ``VerifyLevel.FULL``.
 
     Raises:
-        VerificationError: a hash differs from the stored one, a set declared empty holds transactions, or the set names
-            another previous ledger than the header.
+        VerificationError: a hash differs from the stored one, or a set declared empty holds transactions.
         ValueError: the ledger was read with ``VerifyLevel.HEADER`` and is to be checked in full.
     """
     _check("ledger hash", meta, meta.ledger_hash, meta.computed_ledger_hash)
@@ -44,11 +43,6 @@ def check_hashes(meta: CloseMeta, verify: VerifyLevel) -> None:
                 f"ledger {meta.sequence}: its header declares the transaction set empty, it holds {meta.tx_count}"
             )
     _check("result hash", meta, meta.result_hash, meta.computed_result_hash)
-    if meta.tx_set_previous_hash != meta.previous_ledger_hash:
-        raise VerificationError(
-            f"ledger {meta.sequence}: its transaction set follows the ledger {meta.tx_set_previous_hash.hex()}, its"
-            f" header {meta.previous_ledger_hash.hex()}"
-        )
 
 
 def check_link(previous_hash: bytes, meta: CloseMeta) -> None:

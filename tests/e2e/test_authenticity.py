@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.sample import SampleOptions
-from tests.e2e.conftest import SHARED, Copier
+from tests.e2e.conftest import SHARED, Copier, LakeFiles
 
 CHAIN_0 = {"ledger_start": 1410048, "ledger_end": 1410087, "partition_size": 20}
 
@@ -68,14 +68,14 @@ def test_invented_pubnet_is_published_only_on_request(tmp_path: Path, copier: Ca
 
 
 def test_sample_of_a_public_network_follows_its_genesis(
-    sample: Callable[..., Path], copier: Callable[..., Copier]
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:
     pubnet = SampleOptions(passphrase="Public Global Stellar Network ; September 2015").passphrase
-    lake = sample(first=2, ledgers=20, passphrase=pubnet)
+    lake = sample(first=2, ledgers=20, passphrase=pubnet).root
     where = {"network": "pubnet", "ledger_start": 2, "ledger_end": 21, "partition_size": 10}
     assert copier(lake, name="good", **where).run().status == 0
 
-    other = sample(first=12, ledgers=10, passphrase=pubnet, seed=5)
+    other = sample(first=12, ledgers=10, passphrase=pubnet, seed=5).root
     copy = copier(other, name="anchored", **{**where, "ledger_start": 12})
     copy.settings["authenticity"] = {"anchors": ["11:" + "ab" * 32]}
     ran = copy.run()
@@ -85,11 +85,11 @@ def test_sample_of_a_public_network_follows_its_genesis(
 
 
 def test_contradicting_anchors_are_refused_at_start(
-    sample: Callable[..., Path], copier: Callable[..., Copier], tmp_path: Path
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier], tmp_path: Path
 ) -> None:
     trusted = tmp_path / "trusted.json"
     trusted.write_text(json.dumps([[15, "cd" * 32], [0, ""]]))
-    copy = copier(sample(first=8, ledgers=16), ledger_start=8, ledger_end=23, partition_size=8)
+    copy = copier(sample(first=8, ledgers=16).root, ledger_start=8, ledger_end=23, partition_size=8)
     copy.settings["authenticity"] = {"anchors": ["15:" + "ab" * 32], "anchors_file": str(trusted)}
     ran = copy.run()
     assert ran.status == 2
@@ -100,8 +100,10 @@ def test_contradicting_anchors_are_refused_at_start(
     assert "absent.json cannot be read: No such file" in ran.err
 
 
-def test_same_findings_with_any_number_of_workers(sample: Callable[..., Path], copier: Callable[..., Copier]) -> None:
-    lake = sample(first=8, ledgers=32)
+def test_same_findings_with_any_number_of_workers(
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
+) -> None:
+    lake = sample(first=8, ledgers=32).root
     found = []
     for workers in (1, 3):
         copy = copier(lake, name=f"w{workers}", ledger_start=8, ledger_end=39, partition_size=8)

@@ -209,3 +209,14 @@ def test_damaged_findings_are_refused(change: dict[str, object], message: str) -
     for name in good:
         with pytest.raises(KeyError, match=re.escape(name)):
             parse_authenticity({key: value for key, value in good.items() if key != name})
+
+
+@pytest.mark.ledgers
+def test_set_that_follows_another_ledger_is_refused(ledgers: RealLedgers) -> None:
+    (data,) = real_chain("testnet", 1410100, 1410100)
+    meta = dataclasses.replace(read_close_meta(data, 0, len(data)), tx_set_previous_hash=bytes(32))
+    with pytest.raises(AuthenticityError, match=f"follows the ledger {'00' * 32}, its header {'[0-9a-f]' * 8}"):
+        Authenticator(policy("testnet")).check(meta, data)
+    counted = Authenticator(policy("testnet", signatures=CheckMode.REPORT))
+    counted.check(meta, data)
+    assert (counted.findings().signatures, counted.findings().failed_signatures) == (0, 1)

@@ -66,7 +66,7 @@ def test_published_files_and_summary(workspace: Workspace, chain: list[SampleLed
         "ledgers": {"first": 12, "last": 21, "previous_hash": made.previous_hash, "first_hash": made.first_hash,
                     "last_hash": made.last_hash},
         "authenticity": {**PROVEN_NOTHING, "network_id": network_id(STANDALONE_PASSPHRASE).hex(),
-                         "transaction_proofs": 10},
+                         "signatures": 10, **{key: manifest["authenticity"][key] for key in ("signers", "events")}},
     }  # fmt: skip
 
 
