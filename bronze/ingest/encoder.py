@@ -58,9 +58,10 @@ class PartitionEncoder:
     ) -> None:
         self._lake = lake
         self._verify = verify
-        # The hash that contract events are compared with is itself only checked in full verification.
+        # The hashes of transaction sets, and those that contract events are compared with, are checked in full
+        # verification only.
         if authenticity is not None and verify is not VerifyLevel.FULL:
-            authenticity = replace(authenticity, events=CheckMode.OFF)
+            authenticity = replace(authenticity, events=CheckMode.OFF, sets_are_verified=False)
         self._authenticity = authenticity
         self._compression = compression
         self._stopped = stopped
