@@ -43,9 +43,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "pipeline.launch": {
         "pipeline.exit_status", "pipeline.settings", "pipeline.telemetry", "transforms",
-        "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset", "bronze.job",
-        "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage", "bronze.verify",
-        "bronze.xdr",
+        "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset", "bronze.ingest",
+        "bronze.job", "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
+        "bronze.verify", "bronze.xdr",
     },
     "pipeline.telemetry": {"bronze.outcomes", "bronze.partitioning"},
     "pipeline.settings": {

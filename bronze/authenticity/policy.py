@@ -26,7 +26,7 @@ class AuthenticityPolicy:
         passphrase: the network's; None when it is not known, then signatures can only be counted.
         signatures: of the StellarValue of each ledger; before protocol 14 a transaction's hash takes their place.
         events: contract events and return values, in full verification only.
-        sets_are_verified: whether the hash of each transaction set is checked, without which nothing in it means anything.
+        sets_are_verified: whether the hash of each transaction set is checked, without which its content means nothing.
         anchors: pairs of a ledger and its hash in hex, ascending; genesis (ledger 1) among them where it is required.
     """
 

@@ -19,6 +19,7 @@ from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
 from pipeline.launch.job import make_job, make_secrets
 from pipeline.launch.lake_start import check_lake_start
+from pipeline.launch.seams import check_seams
 from pipeline.settings.directories import checked_locations
 from pipeline.settings.model import LAKE_SECTIONS, Settings
 
@@ -67,7 +68,8 @@ def prepare(
 
     Raises:
         ConfigError: the settings, or what they refer to, are not usable.
-        DataError: the lake's layout or the state of a chain is damaged, or nothing that a chain says exists is there.
+        DataError: the lake's layout or the state of a chain is damaged, nothing that a chain says exists is there, or
+            the lake is of another history than what is published.
     """
     locations = checked_locations(settings)
     eras = settings.active(era_ids or None)
@@ -97,6 +99,7 @@ def prepare(
             again = found.missing.keys() | set(found.unfinished)
             new = tuple(partition for partition in plan.partitions if partition not in again)
             check_lake_start(lake, replace(plan, partitions=new), found.listing)
+        check_seams(settings, connections, lake, plans, [found.listing for found in existence])
         stack.pop_all()
     missing = tuple(
         MissingPartition(chain=found.listing.era.chain, partition=partition, checksum=checksum)
