@@ -36,19 +36,30 @@ class ChainEnd:
         return any(start <= partition.start and partition.end <= end for start, end in self.ranges or ())
 
 
-def end_of_events(events: Sequence[Event], names: Collection[str]) -> ChainEnd | None:
+def end_of_events(events: Sequence[Event], names: Collection[str], recorded: ChainEnd | None = None) -> ChainEnd | None:
     """The end of the chain whose events are `events`, all that have files; None when it has none.
 
     Args:
         events: in the order of their links.
         names: of their files.
+        recorded: an earlier end of the chain, which knows of events whose files were pruned since.
     """
     if not events:
         return None
+    added = [(event.partition.start, event.partition.end) for event in events]
+    count: int | None = 0
+    ranges: tuple[tuple[int, int], ...] | None = ()
     if events[0].prev_hash:
-        return ChainEnd(events[-1].event_hash, None, names_digest(names))
-    ranges = merged_ranges((event.partition.start, event.partition.end) for event in events)
-    return ChainEnd(events[-1].event_hash, len(events), names_digest(names), ranges)
+        hashes = [events[0].prev_hash, *(event.event_hash for event in events)]
+        is_known = recorded is not None and recorded.head in hashes
+        count, ranges = (recorded.events, recorded.ranges) if recorded and is_known else (None, None)
+        added = added[hashes.index(recorded.head) :] if recorded and is_known else added
+    return ChainEnd(
+        events[-1].event_hash,
+        None if count is None else count + len(added),
+        names_digest(names),
+        None if ranges is None else merged_ranges((*ranges, *added)),
+    )
 
 
 def extended_end(end: ChainEnd | None, head: str, event: Event, name: str) -> ChainEnd | None:

@@ -85,6 +85,20 @@ class ChainState:
             return position
         return self._behind(position, checkpoint, events, head)
 
+    def check_events(self) -> None:
+        """Check that the event files hold the chain that the checkpoint knows of; reads them all only when in doubt.
+
+        Raises:
+            StateError: they are missing, older or of another chain; or checkpoint or chain heads are damaged.
+        """
+        checkpoint = self.checkpoint.load() if self.checkpoint else None
+        if self.log is None or checkpoint is None or checkpoint.chain is None:
+            return
+        head = self.log.head()
+        if head == checkpoint.chain.head and checkpoint.partition and self.log.latest(checkpoint.partition)[0]:
+            return
+        check_chain_end(self.era, checkpoint, self.log.load(), head, self.log.where)
+
     def _behind(
         self, position: ChainPosition, checkpoint: Checkpoint, events: Sequence[Event], head: str | None
     ) -> ChainPosition:

@@ -30,11 +30,15 @@ class ChainTail:
         """Whether there are event files that are not known; lists them."""
         return not self._names.issuperset(self._log.names())
 
-    def read(self) -> tuple[list[Event], ChainEnd | None]:
-        """All events in the order of their links, and the chain's end; None when it has no event."""
+    def read(self, position: ChainPosition) -> tuple[list[Event], ChainEnd | None]:
+        """All events in the order of their links, and the chain's end; None when it has no event.
+
+        Args:
+            position: of the chain; what the checkpoint recorded tells of events whose files were pruned.
+        """
         events = self._log.load()
         self._names = set(self._log.read_names)
-        return events, end_of_events(events, self._names)
+        return events, end_of_events(events, self._names, position.recorded)
 
     def add(self, name: str) -> None:
         """The event file `name` was appended."""

@@ -197,7 +197,7 @@ class Sequencer:
         if revision == 0 and self._pruned and self._pruned.include(summary, position, published_at):
             return _PersistedEvent(None, head, is_new=False, chain=end)
         if not is_at_end:
-            events, end = tail.read()
+            events, end = tail.read(position)
             head = resolve_head(self._era, events, head, log.where)
             if not log.supports_locking:
                 # What is missing after the chain's end was read can only come after it: its place is claimed once.
@@ -225,7 +225,7 @@ class Sequencer:
                 end = extended_end(position.chain, position.head, event, log.key(event.partition, revision))
                 return _PersistedEvent(event, event.event_hash, is_new=False, chain=end), revision
             # The position's head lags behind the event, or lies beyond it.
-            events, end = tail.read()
+            events, end = tail.read(position)
             head = resolve_head(self._era, events, position.head, log.where)
             return _PersistedEvent(event, head, is_new=False, chain=end), revision
         if not self._era.allow_overwrite:

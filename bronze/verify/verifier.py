@@ -11,11 +11,18 @@ from dataclasses import dataclass, field
 
 from bronze.audit.event import Event
 from bronze.audit.event_log import EventLog
-from bronze.commit.checkpoint import CheckpointFile
-from bronze.commit.position import resume_point
+from bronze.commit.checkpoint import Checkpoint, CheckpointFile
+from bronze.commit.position import check_chain_end, resume_point
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest
-from bronze.errors import AccessDeniedError, DataError, NotAnObjectError, ObjectNotFoundError, ObjectTooLargeError
+from bronze.errors import (
+    AccessDeniedError,
+    DataError,
+    NotAnObjectError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StateError,
+)
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition, uncovered_ranges
 
@@ -75,6 +82,7 @@ def verify_chain(
     """
     result = Verification(era.chain)
     events: list[Event] = []
+    head: str | None = None
     if log is not None:
         try:
             events, head = log.load(), log.head()
@@ -82,26 +90,31 @@ def verify_chain(
             result.problems.append(str(error))
             return result
         result.events, result.head = len(events), events[-1].event_hash if events else ""
-        if events and head != result.head:
-            result.problems.append(f"the chain head of {era.chain} is {head}, but the last event has {result.head}")
+    known = _checkpoint(result, checkpoint)
+    if log is not None:
+        try:
+            check_chain_end(era, known, events, head, log.where)
+            if events and head != result.head:
+                result.problems.append(f"the chain head of {era.chain} is {head}, but the last event has {result.head}")
+        except StateError as error:  # it names what was found, so a chain head that differs from it goes with it
+            result.problems.append(str(error))
     # Partitions without an event count too: theirs may be pruned or not yet made. Of a range with several
     # events the last one counts: a correction is appended, never written over.
     expected: dict[Partition, Event | None] = dict.fromkeys(dataset.list_partitions(era))
     expected |= {event.partition: event for event in events}
     published = _check_partitions(result, dataset, era, expected)
-    committed = _next_ledger(result, checkpoint, era, events) - 1
+    committed = resume_point(era, known, events)[0] - 1
     result.gaps = uncovered_ranges(published, era.ledger_start, max([committed, *(one.end for one in published)]))
     return result
 
 
-def _next_ledger(result: Verification, checkpoint: CheckpointFile | None, era: Era, events: list[Event]) -> int:
-    """The next ledger to commit, by the checkpoint or the events."""
+def _checkpoint(result: Verification, checkpoint: CheckpointFile | None) -> Checkpoint | None:
+    """The checkpoint; None when there is none, or it cannot be read."""
     try:
-        found = checkpoint.load() if checkpoint else None
+        return checkpoint.load() if checkpoint else None
     except _SINGLE_FILE_ERRORS as error:
         result.problems.append(str(error))
-        found = None
-    return resume_point(era, found, events)[0]
+        return None
 
 
 def _check_partitions(

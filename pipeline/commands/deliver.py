@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.commands.configured import add_config_arguments, chosen_eras, load_settings
+from pipeline.commands.configured import add_config_arguments, add_wait_argument, chosen_eras, load_settings
 from pipeline.exit_status import DONE, UNDONE
 
 DESCRIPTION = """\
@@ -13,7 +13,7 @@ Needs no lake. A run does the same before it ends; this command is for an endpoi
 """
 EXIT_STATUS = """\
   0  every event is delivered, or no endpoint is configured
-  1  events are not yet delivered; the last lines say why
+  1  events are not yet delivered, event files are missing, or another run holds the chain; the last lines say why
   2  the configuration or the command line is wrong
 """
 
@@ -21,19 +21,23 @@ EXIT_STATUS = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config_arguments(parser)
+    add_wait_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Deliver the events of each era and print how many were sent, and what is left."""
     settings = load_settings(options, needs_lake=False)
     from pipeline.commands.text import outstanding_lines, print_lines
-    from pipeline.launch.deliver import deliver_all
+    from pipeline.launch.chain_locks import exclusive_chains
+    from pipeline.launch.deliver import check_events, deliver_all
     from pipeline.launch.prepare import connect_without_lake
 
     with connect_without_lake(settings, chosen_eras(options)) as connections:
         if not connections.delivers:
             print_lines(["there is no endpoint to deliver to: pas.enabled is false, or pas.endpoint is empty"])
             return DONE
-        sent, outstanding = deliver_all(connections)
+        with exclusive_chains(connections, "deliver", options.wait):
+            check_events(connections)
+            sent, outstanding = deliver_all(connections)
     print_lines([f"delivered    {sent:,} events", *outstanding_lines(outstanding)])
     return UNDONE if outstanding else DONE

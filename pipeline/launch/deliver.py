@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from bronze.commit.chain_state import ChainState
+from bronze.commit.downstream import Downstream
 from bronze.errors import DeliveryError, DeliveryRejectedError
 from bronze.job.connections import Connections
+
+
+def check_events(connections: Connections) -> None:
+    """Check that no chain has lost events that it would not deliver then. Raises `StateError`."""
+    for era in connections.job.eras:
+        log, checkpoint = connections.event_log(era), connections.checkpoint(era)
+        ChainState(era, log, checkpoint, Downstream()).check_events()
 
 
 def deliver_all(connections: Connections) -> tuple[int, list[str]]:

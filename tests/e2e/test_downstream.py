@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 from bronze.dataset import manifest as manifests
+from bronze.storage.local import LocalStore
 from tests.e2e.conftest import Copier, LakeFiles, wait_until
 from tests.faults.program import child_of, start, strace
 from tests.support.http_endpoint import EventEndpoint
@@ -156,6 +157,42 @@ def test_deliver_sends_undelivered_events(copy: Copier, endpoint: EventEndpoint)
     assert copy.run("deliver").out.split() == ["delivered", "4", "events"]
     assert endpoint.event_ids() == [event["event_id"] for event in copy.events()]
     assert copy.run("deliver").out.split() == ["delivered", "0", "events"]
+
+
+def test_deliver_refuses_event_files_that_are_gone(copy: Copier, endpoint: EventEndpoint) -> None:
+    assert copy.run().status == 0
+    copy.settings["pas"]["endpoint"] = endpoint.url
+    (copy.root / "pas").rename(copy.root / "unmounted")
+    ran = copy.run("deliver")
+    assert ran.status == 1
+    assert "has 4 events, the last one sha256:" in ran.err
+    assert not (copy.root / "pas").exists()
+    (copy.root / "unmounted").rename(copy.root / "pas")
+    assert copy.run("deliver").out.split() == ["delivered", "4", "events"]
+
+
+def test_deliver_refuses_older_event_files(copy: Copier, endpoint: EventEndpoint) -> None:
+    assert copy.run().status == 0
+    copy.settings["pas"]["endpoint"] = endpoint.url
+    events = copy.events()
+    last = next(path for path in (copy.root / "pas").glob("*.json") if events[-1]["event_id"] in path.read_text())
+    last.unlink()
+    heads = copy.root / "pas" / "pas-chain-heads.json"
+    heads.write_text(heads.read_text().replace(*(events[at]["chain"]["event_hash"] for at in (-1, -2))))
+    ran = copy.run("deliver")
+    assert ran.status == 1
+    assert f"holds 3 event files of it, the last one {events[-2]['chain']['event_hash']}" in ran.err
+    assert endpoint.taken == []
+
+
+def test_deliver_waits_for_the_run(copy: Copier, endpoint: EventEndpoint) -> None:
+    assert copy.run().status == 0
+    copy.settings["pas"]["endpoint"] = endpoint.url
+    with LocalStore(copy.root / "pas").exclusive("the events of standalone/e1/v1", holder="a run", wait_s=0):
+        ran = copy.run("deliver")
+    assert ran.status == 1
+    assert "a run" in ran.err
+    assert endpoint.taken == []
 
 
 def test_failing_strict_endpoint_stops_run(copy: Copier, endpoint: EventEndpoint) -> None:

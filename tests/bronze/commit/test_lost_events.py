@@ -257,3 +257,30 @@ def test_damaged_end_of_chain_is_an_error(workspace: Workspace, change: dict[str
         workspace.sequencer().position()
     assert any("set aside" in sentence for sentence in recovered(workspace, None))
     assert parts(workspace) == [2]
+
+
+def test_pruned_events_stay_counted(workspace: Workspace) -> None:
+    copy(workspace, GRID[:4])
+    for one in GRID[:3]:
+        (workspace.events / workspace.log.key(one)).unlink()
+    copy(workspace, GRID[4:5])
+    assert (checkpoint(workspace)["chain_events"], checkpoint(workspace)["chain_ranges"]) == (5, [[2, 51]])
+
+
+def test_uncounted_pruned_chain_stays_uncounted(workspace: Workspace) -> None:
+    """The checkpoint is of an older version, and the oldest events were pruned before anybody counted them."""
+    copy(workspace, GRID[:4])
+    edit(workspace, chain_head=None, chain_events=None, chain_files=None, chain_ranges=None)
+    (workspace.events / workspace.log.key(GRID[0])).unlink()
+    last = copy(workspace, GRID[4:5])[-1]
+    assert checkpoint(workspace)["chain_head"] == last.event_hash
+    assert "chain_events" not in checkpoint(workspace)
+
+
+def test_verify_names_events_that_are_gone(workspace: Workspace) -> None:
+    copy(workspace, GRID[:3])
+    assert workspace.audit().problems == []
+    shutil.rmtree(workspace.events)
+    (problem,) = workspace.audit().problems
+    assert "has 3 events, the last one" in problem
+    assert "repair --adopt" in problem
