@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.sample import write_sample_lake
-from tests.e2e.conftest import TIMEOUT_S, Copier, RunResult, new_copier, small, wait_until
+from tests.e2e.conftest import TIMEOUT_S, Copier, new_copier, small
 from tests.faults.compare import differences, duplicates
 from tests.faults.downstream_servers import DownstreamServers
 from tests.faults.program import finish, run, start, strace
@@ -34,6 +34,7 @@ from tests.faults.steps import (
     likely_numbers,
     read_trace,
 )
+from tests.support.failing_calls import build, preloaded
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Bed:
     lake: Path = field(init=False)
     undisturbed: Copier = field(init=False)
     traces: dict[bool, dict[tuple[str, str], list[int]]] = field(init=False)
+    library: Path | None = None
     _made: int = 0
 
     def __post_init__(self) -> None:
@@ -118,6 +120,8 @@ class Bed:
         if step.request:
             return self._kill_at_request(copy, step, rng.randrange(len(PARTITIONS)))
         trace = copy.root / "trace"
+        if step.part:
+            return self._kill_at_part(copy, step, rng.choice(step.numbers))
         if step.path is not None:
             path = step.path(copy, rng.choice(PARTITIONS))
             number = rng.choice(step.numbers)
@@ -144,6 +148,19 @@ class Bed:
         name = f"clean-{kind}" if step.after and hit.step else hit.step
         return Kill(name if name in STEPS else "", hit.text)
 
+    def _kill_at_part(self, copy: Copier, step: Step, number: int) -> Kill | None:
+        if self.library is None:
+            self.library = build(self.root)
+        log = copy.root / "killed"
+        log.unlink(missing_ok=True)
+        chosen = {"KILL_CALL": step.calls[0], "KILL_PATH": step.part, "KILL_NUMBER": number, "KILL_LOG": str(log)}
+        ran = run(copy, **preloaded(self.library, **chosen))
+        if ran.status == 0:
+            return None
+        assert ran.status == -signal.SIGKILL, f"the run failed before it was killed: {ran}"
+        assert log.exists(), f"killed, but not at {step.calls[0]} {number} on {step.part}"
+        return Kill(step.name, f"{step.calls[0]}({log.read_text()})")
+
     def _kill_at_request(self, copy: Copier, step: Step, number: int) -> Kill | None:
         ready = threading.Event()
 
@@ -163,7 +180,7 @@ class Bed:
     def case(self, step: Step, seed: str, *, twice: bool = False) -> Case:
         """Kill a run at `step` (`twice`: and the one that resumes it, anywhere), resume, compare."""
         rng = random.Random(seed)
-        by_count = step.path is None
+        by_count = step.path is None and not step.part
         copy = self.published(downstream=True) if step.commit and by_count else self.copy(downstream=True)
         done = Case(copy)
         aims = [STEPS[step.after], step] if step.after else [step]
@@ -181,52 +198,6 @@ class Bed:
         except (AssertionError, subprocess.TimeoutExpired) as error:
             done.problems.append(f"{type(error).__name__}: {error}")
         return done
-
-    def race(self, seed: str) -> Race:
-        """Start two copiers of one range, the second at once or after some partitions of the first; compare."""
-        rng = random.Random(seed)
-        # With a catalog its lock decides; without one the files do.
-        copy = self.copy(downstream=rng.random() < 0.5)
-        done = Race(copy)
-        first = start(copy)
-        begun = rng.choice([0, 0, 1, 4, 8])
-        try:
-            wait_until(lambda: len(copy.partitions()) >= begun or first.poll() is not None, f"{begun} partitions")
-            second = start(copy)
-            done.ran = [finish(first), finish(second)]
-            for ran in done.ran:
-                if ran.status not in (0, 1):
-                    done.problems.append(f"a copier ends with {ran.status}: {ran.err}")
-                if "Traceback" in ran.err or (ran.status and not (ran.err.strip() or ran.lines("failed"))):
-                    done.problems.append(f"a copier that ends with {ran.status} does not say what happened: {ran}")
-            if any(ran.status for ran in done.ran):
-                again = run(copy)
-                if again.status:
-                    done.problems.append(f"the run that follows ends with {again.status}: {again}")
-            done.problems += self.differences(copy)
-        except (AssertionError, subprocess.TimeoutExpired) as error:
-            done.problems.append(f"{type(error).__name__}: {error}")
-        return done
-
-
-@dataclass
-class Race:
-    """Two copiers of one range, how they ended, and the problems of the result."""
-
-    copy: Copier
-    ran: list[RunResult] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def ended(self) -> str:
-        """Both exit statuses, and the first line of a failing one's message."""
-        told = [line for ran in self.ran if ran.status for line in [*ran.lines("failed"), *ran.err.splitlines()]]
-        return " ".join([*(str(ran.status) for ran in self.ran), *told[:1]])
-
-    def check(self) -> None:
-        """Fail with how both ended and the problems; without problems remove the copy."""
-        assert not self.problems, f"{self.copy.root}: {self.ended}\n" + "\n".join(self.problems)
-        shutil.rmtree(self.copy.root)
 
 
 @dataclass

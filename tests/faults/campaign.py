@@ -1,8 +1,9 @@
-"""The full campaign: ``python -m tests.faults.campaign --kills 200 --races 50``.
+"""The full campaign: ``python -m tests.faults.campaign --kills 300 --races 100``; about 25 minutes on two cores.
 
 Kills the program at every named step in turn until so many kills have fallen, each resumed and compared with an
-undisturbed run, then races copiers. Prints a table of the steps; exit status 1 when anything does not hold, when
-a step was hit fewer than `--each` times, or when fewer kills fell than were asked for.
+undisturbed run; every third in another history (`tests.faults.scenarios`). Then it races copiers
+(`tests.faults.races`). Prints a table of the steps; exit status 1 when anything does not hold, when a step was hit
+fewer than `--each` times, or when fewer kills fell than were asked for.
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ from pathlib import Path
 from pipeline.settings.load import VARIABLES
 from tests.faults.bed import Bed, Case
 from tests.faults.downstream_servers import downstream_servers
+from tests.faults.races import KINDS, race, remove
+from tests.faults.scenarios import AIMS, SCENARIOS, play
 from tests.faults.steps import STEPS
 
 #: At most so many cases for each requested kill: a run that is targeted by count may end unharmed.
 _BOUND = 3
 #: In every so many cases the resuming run is killed as well.
 _TWICE = 4
+#: Every so many cases play a scenario.
+_SCENARIO = 3
 
 
 @dataclass
@@ -57,7 +62,7 @@ class Tally:
 
 
 def _kills(bed: Bed, kills: int, each: int, seed: str, jobs: int) -> Tally:
-    tally = Tally()
+    tally, begun = Tally(), time.monotonic()
     bound = _BOUND * max(kills, each * len(STEPS))
 
     def names() -> Iterator[str]:
@@ -70,8 +75,15 @@ def _kills(bed: Bed, kills: int, each: int, seed: str, jobs: int) -> Tally:
         turn, started = names(), 0
         while True:
             while len(going) < jobs and started < bound and (name := next(turn, None)):
-                twice = started % _TWICE == _TWICE - 1
-                future = pool.submit(bed.case, STEPS[name], f"{seed} {name} {started}", twice=twice)
+                case_seed = f"{seed} {name} {started}"
+                if started % _SCENARIO == _SCENARIO - 1:  # a history of its own, at a step that every history comes to
+                    scenario = list(SCENARIOS.values())[started // _SCENARIO % len(SCENARIOS)]
+                    aim = STEPS[name] if STEPS[name] in AIMS else AIMS[started % len(AIMS)]
+                    future = pool.submit(play, bed, scenario, aim, case_seed)
+                    name = scenario.name
+                else:
+                    twice = started % _TWICE == _TWICE - 1
+                    future = pool.submit(bed.case, STEPS[name], case_seed, twice=twice)
                 going[future] = name
                 started += 1
             if not going:
@@ -79,28 +91,33 @@ def _kills(bed: Bed, kills: int, each: int, seed: str, jobs: int) -> Tally:
             for future in wait(going, return_when=FIRST_COMPLETED).done:
                 tally.add(going.pop(future), future.result())
                 if tally.cases % 10 == 0:
-                    print(f"  {tally.kills.total()} kills in {tally.cases} cases", file=sys.stderr, flush=True)
+                    each_s = (time.monotonic() - begun) / tally.cases
+                    text = f"  {tally.kills.total()} of {kills} kills in {tally.cases} cases, {each_s:.1f} s a case"
+                    print(text, file=sys.stderr, flush=True)
 
 
 def _races(bed: Bed, races: int, seed: str) -> tuple[Counter[str], list[str]]:
     ends: Counter[str] = Counter()
     problems = []
     for number in range(races):
-        race = bed.race(f"{seed} race {number}")
-        ends[race.ended] += 1
-        if race.problems:
-            problems.append(f"{race.copy.root}: {race.ended}\n    " + "\n    ".join(race.problems))
+        kind = list(KINDS.values())[number % len(KINDS)]
+        raced = race(bed, kind, f"{seed} race {number}")
+        ends[f"{kind.name}: {raced.ended}"] += 1
+        if raced.problems:
+            problems.append(f"{raced.copy.root}: {kind.name}: {raced.ended}\n    " + "\n    ".join(raced.problems))
         else:
-            shutil.rmtree(race.copy.root, ignore_errors=True)
+            remove(raced)
+        if number % 10 == 9:
+            print(f"  {number + 1} of {races} races", file=sys.stderr, flush=True)
     return ends, problems
 
 
 def main() -> int:
     """Run the campaign; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.campaign", description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--each", type=int, default=5, help="kills at each named step, at least")
-    parser.add_argument("--races", type=int, default=50)
+    parser.add_argument("--races", type=int, default=100)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
@@ -120,8 +137,8 @@ def main() -> int:
         verdict = "DOES NOT HOLD" if tally.bad[name] else "holds" if tally.kills[name] else "-"
         print(f"{name:24} {tally.kills[name]:>5}  {verdict}")
     print(f"{'all':24} {tally.kills.total():>5}  {len(tally.problems)} of {tally.cases} cases do not hold")
-    for end, count in ends.most_common():
-        print(f"race: {end:40} {count:>3}")
+    for end, count in sorted(ends.items()):
+        print(f"race: {end:70} {count:>3}")
     print(f"races: {ends.total()}, {len(race_problems)} do not hold")
     print(f"time: {kill_seconds:.0f} s kills, {time.monotonic() - started - kill_seconds:.0f} s races")
     problems = [*tally.problems, *race_problems]

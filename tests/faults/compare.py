@@ -25,7 +25,7 @@ def differences(copy: Copier, undisturbed: Copier, servers: DownstreamServers) -
         *_files(copy, undisturbed),
         *_stories(copy, undisturbed),
         *_state(copy),
-        *_audit(copy),
+        *chain_problems(copy),
         *_rows(copy, undisturbed),
         *servers.problems(copy),
     ]
@@ -95,7 +95,8 @@ def _state(copy: Copier) -> Iterator[str]:
         yield f"the checkpoint is {document}, expected it at {expected}"
 
 
-def _audit(copy: Copier) -> Iterator[str]:
+def chain_problems(copy: Copier) -> Iterator[str]:
+    """What the verifier finds, a line each."""
     try:
         prepared = prepare(load(copy.config))
         for plan in prepared.plans:

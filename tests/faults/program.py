@@ -17,7 +17,7 @@ from tests.e2e.conftest import REPOSITORY, TIMEOUT_S, Copier, RunResult
 from tests.faults.steps import TRACED
 
 
-def environment(copy: Copier) -> dict[str, str]:
+def environment(copy: Copier, **more: str) -> dict[str, str]:
     """The environment of the program: nothing configures it, and its temporary directory is its own."""
     folder = copy.root / "tmp"
     folder.mkdir(exist_ok=True)
@@ -26,18 +26,25 @@ def environment(copy: Copier) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if name in kept},
         "PYTHONPATH": str(REPOSITORY),
         "TMPDIR": str(folder),
+        **more,
     }
 
 
-def start(copy: Copier, command: str = "run", *, under: Sequence[str] = ()) -> subprocess.Popen[str]:
-    """Start the real command line, `under` strace or prlimit when told; in a process group of its own."""
+def start(
+    copy: Copier, command: str = "run", *, under: Sequence[str] = (), module: str = "pipeline.main", **environ: str
+) -> subprocess.Popen[str]:
+    """Start the real command line, `under` strace or prlimit when told; in a process group of its own.
+
+    Args:
+        module: what is run instead of the program.
+    """
     return subprocess.Popen(
-        [*under, sys.executable, "-m", "pipeline.main", command, "--config", str(copy.config)],
+        [*under, sys.executable, "-m", module, command, "--config", str(copy.config)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=copy.root,
-        env=environment(copy),
+        env=environment(copy, **environ),
         start_new_session=True,
     )
 
@@ -59,9 +66,9 @@ def finish(process: subprocess.Popen[str]) -> RunResult:
     return RunResult(process.returncode, out, err)
 
 
-def run(copy: Copier, command: str = "run", *, under: Sequence[str] = ()) -> RunResult:
+def run(copy: Copier, command: str = "run", *, under: Sequence[str] = (), **environ: str) -> RunResult:
     """Run the real command line to its end."""
-    return finish(start(copy, command, under=under))
+    return finish(start(copy, command, under=under, **environ))
 
 
 def strace(trace: Path | str, *options: str, calls: Sequence[str] = TRACED) -> list[str]:

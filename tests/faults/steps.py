@@ -1,9 +1,11 @@
 """The named steps of a run, and the reader of a trace of its system calls.
 
-A step is targeted in one of two ways:
+A step is targeted in one of three ways:
 
 - *by path*, where the call names a file whose name is known beforehand (such as a partition's parquet file): with
   ``-P PATH`` strace counts the calls on that file only, so the right one is always hit;
+- *by part of a path*, where the call works on a temporary file with a random name, and other threads make more such
+  calls than the one that comes to the step: a preloaded library counts the calls whose path holds that part;
 - *by count*, where the call works on a temporary file with a random name or on a socket: strace counts the calls of
   each thread (``when=N``), and a traced run that is not killed (`likely_numbers`) shows which N is probably which step.
   The step that was hit is read from the trace of the killed run, never assumed.
@@ -41,6 +43,7 @@ class Step:
     Attributes:
         calls: the system calls that perform it.
         path: the file that the call names, when that is known beforehand.
+        part: what the path of the file holds, when a random name follows it.
         numbers: which of a thread's calls on that file it may be.
         commit: whether it belongs to the commit; targeted by count, everything is published beforehand.
         request: instead of a call, a request at the endpoint, ``before`` or ``after`` it stores the event.
@@ -54,6 +57,7 @@ class Step:
     commit: bool = False
     request: str = ""
     after: str = ""
+    part: str = ""
 
 
 def _folder(copy: Copier, part: Part) -> Path:
@@ -79,11 +83,15 @@ def _folder_lock(copy: Copier, part: Part) -> Path:
 
 
 _LINK = ("link", "linkat")
+_PARQUET, _MANIFEST = "/data/_temporary/part-", "/data/_temporary/_manifest.json."
+_EACH = range(1, len(PARTITIONS) + 1)
 STEPS = {
     step.name: step
     for step in [
         # One partition is encoded…
-        Step("parquet-lock", ("flock",)),  # the temporary file was created, and nobody holds it yet
+        Step(
+            "parquet-lock", ("flock",), part=_PARQUET, numbers=_EACH
+        ),  # the temporary file was created, and nobody holds it yet
         Step("encode-write", ("write",)),
         Step("parquet-fsync", ("fsync",)),
         # … and published.
@@ -96,8 +104,8 @@ STEPS = {
         Step("manifest-fsync", ("fsync",)),
         Step("manifest-link", _LINK, _manifest),
         Step("manifest-dir-fsync", ("fsync",), _folder, numbers=(2,)),
-        Step("manifest-unlink", ("unlink",)),
-        Step("parquet-unlink", ("unlink",)),
+        Step("manifest-unlink", ("unlink",), part=_MANIFEST, numbers=_EACH),
+        Step("parquet-unlink", ("unlink",), part=_PARQUET, numbers=_EACH),
         # A partition is committed.
         Step("chain-lock", ("flock",), lambda copy, _: _lock(copy.root / "pas", ""), numbers=range(1, 2 * WAVE, 2)),
         Step("event-lock", ("flock",), commit=True),

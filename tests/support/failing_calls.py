@@ -1,4 +1,8 @@
-"""A library, preloaded into a process, with which chosen calls of the C library fail as on other file systems."""
+"""A library, preloaded into a process, with which chosen calls of the C library fail as on other file systems.
+
+Or at which the process is killed: at the n-th call of a kind on a file whose path holds a given text, whichever thread
+makes it. (strace counts the calls of each thread, and names files only by their whole path.)
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,10 @@ _SOURCE = r"""
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,8 +33,31 @@ static int failure(const char *variable) {
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 #define FAIL(variable) do { int e = failure(variable); if (e) { errno = e; return -1; } } while (0)
 
+/* KILL_CALL, KILL_PATH, KILL_NUMBER: SIGKILL at the KILL_NUMBER-th KILL_CALL on a path that holds KILL_PATH. */
+static int calls_seen = 0;
+static void kill_at(const char *call, const char *path) {
+    const char *kind = getenv("KILL_CALL"), *part = getenv("KILL_PATH"), *number = getenv("KILL_NUMBER");
+    if (!kind || !part || !number || strcmp(kind, call) || !path || !strstr(path, part)) return;
+    if (__sync_add_and_fetch(&calls_seen, 1) == atoi(number)) {
+        const char *log = getenv("KILL_LOG");
+        int fd = log ? open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
+        if (fd >= 0) { if (write(fd, path, strlen(path)) < 0) {} close(fd); }
+        kill(getpid(), SIGKILL);
+        for (;;) pause();
+    }
+}
+static void kill_at_fd(const char *call, int fd) {
+    char name[64], path[4096];
+    if (!getenv("KILL_CALL")) return;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    ssize_t size = readlink(name, path, sizeof path - 1);
+    if (size > 0) { path[size] = 0; kill_at(call, path); }
+}
+int unlink(const char *path) { kill_at("unlink", path); return NEXT(unlink)(path); }
+
 int flock(int fd, int operation) {
     FAIL("FAIL_FLOCK");
+    if (!(operation & LOCK_UN)) kill_at_fd("flock", fd);
     /* NFS locks only what is open for writing */
     if (failure("FAIL_FLOCK_READ_ONLY") && !(operation & LOCK_UN) && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
         errno = EBADF;
@@ -64,6 +94,6 @@ def build(folder: Path) -> Path:
     return library
 
 
-def preloaded(library: Path, **failures: int) -> dict[str, str]:
+def preloaded(library: Path, **failures: int | str) -> dict[str, str]:
     """Variables of a process in which ``FAIL_LINK=5`` and the like apply; see the library's source."""
     return {"LD_PRELOAD": str(library), **{name: str(number) for name, number in failures.items()}}

@@ -1,0 +1,167 @@
+"""Histories of a copy that a kill may fall into: gaps that are filled, corrections, pruned events, lost directories.
+
+Each scenario prepares a copy, is killed in the run that follows, and is then settled. What has to hold at the end is
+stated by `problems_of`: the chain holds, each partition is committed as often as it should be, and the README's query
+counts every ledger once.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.e2e.conftest import Copier
+from tests.faults.bed import Bed, Case
+from tests.faults.compare import chain_problems, count_rows, duplicates
+from tests.faults.program import run
+from tests.faults.steps import FIRST, LAST, PARTITIONS, STEPS, Step
+
+#: Steps that a run of any history comes to, and that are found by the path of the file.
+AIMS = [step for step in STEPS.values() if step.path is not None or step.part]
+#: The gap that is filled later: these partitions, by their number.
+GAP = range(6, 10)
+_PRUNED = 4
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A history.
+
+    Attributes:
+        prepare: makes a copy whose next run is killed.
+        settle: what happens after the kill, before the last run; gives problems.
+        events: how many events there are in the end; None: one for each partition.
+    """
+
+    name: str
+    prepare: Callable[[Bed], Copier]
+    settle: Callable[[Copier], list[str]] = lambda _: []
+    events: int | None = None
+
+
+def _set_checkpoint(copy: Copier, last: int) -> None:
+    """As an operator edits it."""
+    path = copy.root / "state" / "checkpoint.json"
+    document = json.loads(path.read_bytes())
+    document["last_committed_ledger"] = last
+    path.write_text(json.dumps(document))
+
+
+def _done(copy: Copier) -> None:
+    ran = run(copy)
+    assert ran.status == 0, f"a run that nobody disturbs ends with {ran.status}: {ran.out}{ran.err}"
+
+
+def _with_gap(bed: Bed) -> Copier:
+    """The chain went on behind a gap; the checkpoint is set back, so that the next run fills it."""
+    before, behind = PARTITIONS[GAP.start][0] - 1, PARTITIONS[GAP.stop][0] - 1
+    copy = bed.copy(ledger_end=before)
+    _done(copy)
+    _set_checkpoint(copy, behind)
+    copy.settings["era"]["ledger_end"] = LAST
+    _done(copy)
+    _set_checkpoint(copy, before)
+    return copy
+
+
+def _pruned_gap(bed: Bed) -> Copier:
+    """The same, and the oldest event files by links are removed."""
+    copy = _with_gap(bed)
+    for event in copy.events()[:_PRUNED]:
+        part = event["partition"]
+        (copy.root / "pas" / f"standalone_e1_v1_{part['ledger_start']}-{part['ledger_end']}.json").unlink()
+    return copy
+
+
+def _overwriting(bed: Bed) -> Copier:
+    copy = bed.complete()
+    copy.settings["era"]["allow_overwrite"] = True
+    copy.settings["bronze"] = {"compression": "snappy"}
+    return copy
+
+
+def _half(bed: Bed) -> Copier:
+    copy = bed.copy(ledger_end=PARTITIONS[9][1])
+    _done(copy)
+    copy.settings["era"]["ledger_end"] = LAST
+    return copy
+
+
+def _lost(name: str) -> Callable[[Copier], list[str]]:
+    """The directory is away, as a volume that is not mounted: a run is refused and leaves nothing in its place."""
+
+    def settle(copy: Copier) -> list[str]:
+        place, away = copy.root / name, copy.root / f"{name}-away"
+        place.rename(away)
+        place.mkdir()
+        ran = run(copy)
+        problems = [] if ran.status == 1 else [f"a run without {name} ends with {ran.status}: {ran.out}{ran.err}"]
+        left = [path for path in place.rglob("*") if path.is_file() and "_temporary" not in path.parts]
+        problems += [f"a run without {name} left {left}"] if left else []
+        shutil.rmtree(place)
+        away.rename(place)
+        return problems
+
+    return settle
+
+
+def _state_lost(copy: Copier) -> list[str]:
+    shutil.rmtree(copy.root / "state", ignore_errors=True)
+    return []
+
+
+SCENARIOS = {
+    one.name: one
+    for one in [
+        Scenario("gap filled", _with_gap),
+        Scenario("gap filled, events pruned", _pruned_gap, events=len(PARTITIONS) - _PRUNED),
+        Scenario("overwriting", _overwriting, events=2 * len(PARTITIONS)),
+        Scenario("events lost", _half, _lost("pas")),
+        Scenario("data lost", _half, _lost("data")),
+        Scenario("state lost", _half, _state_lost),
+    ]
+}
+
+
+def problems_of(copy: Copier, scenario: Scenario) -> list[str]:
+    """What does not hold at the end of a scenario, a line each."""
+    problems = [*chain_problems(copy)]
+    try:
+        events, parts = copy.events(), copy.partitions()
+    except (AssertionError, ValueError, KeyError) as error:
+        return [*problems, f"events cannot be read: {type(error).__name__}: {error}"]
+    if parts != PARTITIONS:
+        problems.append(f"published are {parts}")
+    wanted = scenario.events if scenario.events is not None else len(PARTITIONS)
+    if len(events) != wanted:
+        problems.append(f"the chain has {len(events)} events, expected {wanted}")
+    if copy.checkpoint() != LAST:
+        problems.append(f"the checkpoint is at {copy.checkpoint()}, expected {LAST}")
+    if copy.leftovers():
+        problems.append(f"left over: {copy.leftovers()}")
+    if count_rows(copy) != dict.fromkeys(range(FIRST, LAST + 1), 1):
+        problems.append("the README's query does not count every ledger once")
+    return problems
+
+
+def play(bed: Bed, scenario: Scenario, step: Step, seed: str) -> Case:
+    """Play a scenario with a kill at `step`."""
+    done = Case(scenario.prepare(bed))
+    copy, problems = done.copy, done.problems
+    try:
+        kill = bed.kill_at(copy, step, random.Random(seed))
+        done.kills += [kill] if kill else []
+        problems += duplicates(copy)
+        problems += scenario.settle(copy)
+        _done(copy)
+        problems += problems_of(copy, scenario)
+        ran = run(copy)
+        if ran.status:
+            problems.append(f"one more run ends with {ran.status}: {ran.out}{ran.err}")
+    except (AssertionError, subprocess.TimeoutExpired) as error:
+        problems.append(f"{scenario.name}: {type(error).__name__}: {error}")
+    return done

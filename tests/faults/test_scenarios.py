@@ -1,0 +1,20 @@
+"""A kill in a run that fills a gap, corrects, follows pruned events, or is followed by the loss of a directory."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.bed import Bed
+from tests.faults.scenarios import AIMS, SCENARIOS, play
+from tests.faults.steps import STEPS
+
+CHOSEN = "manifest-link"
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "step", [CHOSEN, *(pytest.param(one.name, marks=pytest.mark.full) for one in AIMS if one.name != CHOSEN)]
+)
+def test_run_killed_in_scenario_is_resumed(name: str, step: str, bed: Bed) -> None:
+    play(bed, SCENARIOS[name], STEPS[step], f"{name} {step}").check()
