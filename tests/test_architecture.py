@@ -103,6 +103,7 @@ CROSS_MODULE_TESTS = {
     "bronze/commit/test_unlocked_chain.py",
     "bronze/commit/test_chain_properties.py",
     "bronze/commit/test_lost_events.py",
+    "bronze/commit/test_commit_cost.py",
     "bronze/verify/test_independence.py",
 }
 

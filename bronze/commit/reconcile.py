@@ -60,6 +60,7 @@ def reconcile(
     *,
     compared: Mapping[Partition, RecordedPartition] | None = None,
     checkpoint: bytes = b"",
+    partitions: Sequence[Partition] | None = None,
 ) -> Reconciliation:
     """Make the catalog's rows of the committed partitions of `era` say what manifests and events say.
 
@@ -73,6 +74,7 @@ def reconcile(
         checkpoint: the chain's checkpoint file, which every commit changes; empty without one. The catalog keeps a
             digest of checkpoint, chain head, partitions and rows once all rows were right: while it is still that, no
             manifest and no event is read at all. Without checkpoint and audit stream there is no digest.
+        partitions: what is published of the era, in ledger order; None: it is listed.
 
     Raises:
         CatalogError: the catalog cannot be reached, or refuses more than a single row.
@@ -80,7 +82,8 @@ def reconcile(
         StoreError: the store cannot be listed.
     """
     catalog.register(era, lineage.table)
-    partitions = [partition for partition in dataset.list_partitions(era) if partition.end < next_ledger]
+    listed = dataset.list_partitions(era) if partitions is None else partitions
+    partitions = [partition for partition in listed if partition.end < next_ledger]
     rows = catalog.recorded(era, lineage.table)
     found = Reconciliation(unrecorded=catalog.unusable_rows(era, lineage.table))
     has_digest = bool(checkpoint) or log is not None

@@ -87,8 +87,7 @@ def run(options: argparse.Namespace) -> int:
             positions = prepared.positions
             if not options.dry_run:
                 positions = [connections.sequencer(plan.era).position() for plan in prepared.plans]
-            is_changed = not options.dry_run and any(plan.partitions for plan in prepared.plans)
-            gaps, problems = finish_existence(prepared, positions, is_changed=is_changed)
+            gaps, problems = finish_existence(prepared, positions)
     print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, gaps, problems))
     if finished.stopped_by is not None:
         return finished.stopped_by
@@ -115,7 +114,7 @@ def _copy(settings: Settings, prepared: Prepared, beam_options: Sequence[str]) -
     from pipeline.launch.session import ChainSession
     from pipeline.telemetry.totals import Finished, Totals
 
-    session = ChainSession(prepared.connections, prepared.positions)
+    session = ChainSession(prepared.connections, prepared.positions, prepared.listings)
     session.open()
     if not prepared.job.run.dry_run:
         remove_superfluous(prepared)

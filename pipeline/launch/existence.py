@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from bronze.commit.existence import settle_replacements
 from bronze.commit.position import ChainPosition
-from bronze.dataset.listing import list_dataset
 from bronze.partitioning.partition import Partition
 from pipeline.launch.prepare import Prepared
 
@@ -27,13 +26,12 @@ def remove_superfluous(prepared: Prepared) -> None:
 
 
 def finish_existence(
-    prepared: Prepared, positions: Sequence[ChainPosition], *, is_changed: bool
+    prepared: Prepared, positions: Sequence[ChainPosition]
 ) -> tuple[dict[str, list[Partition]], dict[tuple[str, Partition], str]]:
     """Look what is there when a run ends, and remove the marks of replacements that are complete.
 
     Args:
         positions: of the chains when the run ended.
-        is_changed: whether the run may have published anything; otherwise nothing is listed again.
 
     Returns:
         By chain, the ranges of ledgers that the chain has passed and that have no partition; and by chain and
@@ -43,7 +41,7 @@ def finish_existence(
     problems: dict[tuple[str, Partition], str] = {}
     for found, position in zip(prepared.existence, positions, strict=True):
         era, log = found.listing.era, prepared.connections.event_log(found.listing.era)
-        listing = list_dataset(found.listing.dataset, era) if is_changed else found.listing
+        listing = prepared.listings.of(era)
         is_dry_run = prepared.job.run.dry_run  # it has read and encoded what is missing, or failed with it
         uncorrected = found.uncorrected if is_dry_run else settle_replacements(listing, log)
         problems |= {(era.chain, one): text for one, text in (*uncorrected.items(), *found.problems.items())}

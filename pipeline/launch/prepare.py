@@ -19,6 +19,7 @@ from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
 from pipeline.launch.job import make_job, make_secrets
 from pipeline.launch.lake_start import check_lake_start
+from pipeline.launch.listings import Listings
 from pipeline.launch.seams import check_seams
 from pipeline.settings.directories import checked_locations
 from pipeline.settings.model import LAKE_SECTIONS, Settings
@@ -34,6 +35,7 @@ class Prepared:
         plans: what is to be copied, for each era.
         positions: where each era's chain continues, in the order of `plans`.
         existence: how what is published agrees with each chain, in the order of `plans`.
+        listings: what is published; known when the run is prepared, and listed again after it has published.
     """
 
     connections: Connections
@@ -42,6 +44,7 @@ class Prepared:
     plans: Sequence[EraPlan]
     positions: Sequence[ChainPosition]
     existence: Sequence[Existence]
+    listings: Listings
 
     @property
     def job(self) -> CopyJob:
@@ -108,7 +111,13 @@ def prepare(
     )
     connections.job = replace(connections.job, run=replace(connections.job.run, missing=missing))
     return Prepared(
-        connections=connections, lake=lake, newest=newest, plans=plans, positions=positions, existence=existence
+        connections=connections,
+        lake=lake,
+        newest=newest,
+        plans=plans,
+        positions=positions,
+        existence=existence,
+        listings=Listings(found.listing for found in existence),
     )
 
 

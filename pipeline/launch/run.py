@@ -45,7 +45,7 @@ def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished
         default_partitions=runner.default_wave(is_remote=dataset.is_remote),
     )
     started = time.monotonic()
-    session = ChainSession(prepared.connections, prepared.positions)
+    session = ChainSession(prepared.connections, prepared.positions, prepared.listings)
     with scratch() as folder:
         control = runner.control_location(folder)
         run = replace(
@@ -61,6 +61,8 @@ def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished
                 remove_superfluous(prepared)
             for number, wave in enumerate(waves):
                 outcomes = OutcomeFiles(control, f"wave-{number}")
+                if not job.run.dry_run:
+                    prepared.listings.forget()
                 runner.run(CopyPartitions(job, wave, outcomes))
                 failures = len(totals.failures)
                 _add_wave(totals, wave, outcomes)

@@ -20,6 +20,7 @@ from bronze.outcomes import PartitionFailure
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from pipeline.launch.deliver import deliver_all
+from pipeline.launch.listings import Listings
 
 _LOG = logging.getLogger(__name__)
 #: Most sentences in one message.
@@ -32,11 +33,13 @@ class ChainSession:
     Args:
         connections: of the launching process; the thread that opens the session does everything else too.
         positions: where each era's chain continued when the run was prepared, in the order of the job's eras.
+        listings: what is published, which the catalog is compared with.
     """
 
-    def __init__(self, connections: Connections, positions: Sequence[ChainPosition]) -> None:
+    def __init__(self, connections: Connections, positions: Sequence[ChainPosition], listings: Listings) -> None:
         self._connections = connections
         self._positions = positions
+        self._listings = listings
         self._job = connections.job
         #: The catalog's rows, by chain, that were compared in this run and are right.
         self._compared: dict[str, Mapping[Partition, RecordedPartition]] = {}
@@ -126,6 +129,7 @@ class ChainSession:
                 position.next_ledger,
                 compared=self._compared.get(era.chain),
                 checkpoint=checkpoint.content() if (checkpoint := at.checkpoint(era)) else b"",
+                partitions=self._listings.of(era).list_partitions(era),
             )
             if done.written:
                 _LOG.info("wrote %d catalog rows of %s that were missing or differed", len(done.written), era.chain)

@@ -21,6 +21,7 @@ from bronze.partitioning.plan import EraPlan
 from bronze.storage.local import LocalStore
 from bronze.verify.verifier import Verification
 from pipeline.commands.text import format_size, plan_lines, run_lines, verification_lines
+from pipeline.launch.listings import Listings
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
 from tests.pipeline.telemetry.test_totals import SUMMARY
@@ -61,6 +62,7 @@ def prepared(
         plans=[plan],
         positions=[ChainPosition(0, "", None)],
         existence=[found],
+        listings=Listings([]),
     )
 
 
