@@ -154,12 +154,12 @@ class Dataset:
         if size is None:
             raise StateError(
                 f"manifest {self.object_url(self.manifest_key(era, manifest.partition))} stands without its parquet"
-                f" file {parquet}: restore the file, or remove the manifest to have the partition made again"
+                f" file {parquet}: restore the file, or make it again: {again_command(manifest.partition)}"
             )
         if size != manifest.byte_size:
             raise StateError(
-                f"{parquet} has {size} bytes, its manifest says {manifest.byte_size}: restore the file, or remove the"
-                " manifest to have the partition made again"
+                f"{parquet} has {size} bytes, its manifest says {manifest.byte_size}: restore the file, or make it"
+                f" again: {again_command(manifest.partition)}"
             )
 
     def links(self, era: Era, manifest: Manifest) -> LedgerLinks:
@@ -183,7 +183,7 @@ class Dataset:
         if (links.first, links.last) != (partition.first_ledger, partition.end):
             raise StateError(
                 f"{self.object_url(key)} begins with ledger {links.first} and ends with ledger {links.last}, but its"
-                f" partition is {partition}: restore the file, or remove the manifest to have the partition made again"
+                f" partition is {partition}: restore the file, or make it again: {again_command(partition)}"
             )
         return links
 
@@ -202,6 +202,11 @@ class Dataset:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
         return f"sha256:{digest.hexdigest()}"
+
+
+def again_command(partition: Partition) -> str:
+    """The command that makes a damaged or missing partition anew, for messages."""
+    return f"bronze-copier run --partition {partition} --again"
 
 
 def _parse_range(name: str) -> Partition | None:

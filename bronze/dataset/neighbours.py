@@ -1,14 +1,15 @@
-"""The published partitions beside a range: found by one listing, linked by their manifests."""
+"""The published partitions beside a range: found by one listing or by their names, linked by their manifests."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks
 from bronze.errors import StateError, VerificationError
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition
+from bronze.partitioning.partition import Partition, grid_cell_end, grid_cell_start
 
 
 class Neighbours:
@@ -71,3 +72,72 @@ class Neighbours:
             self._dataset.object_url(self._dataset.directory(self._era, one)) for one in sorted(partitions)
         )
         return f"Copy from the right lake; if the published one is wrong, remove its directory ({names}) and run again"
+
+
+def check_published_neighbours(
+    dataset: Dataset, eras: Iterable[Era], era: Era, partition: Partition, ledgers: LedgerLinks
+) -> None:
+    """Check, before `partition` is published, that it links to the published partitions right beside it.
+
+    They are asked for by their names, as the grids of `eras` cut them, so it costs two reads whatever is published.
+    Of two neighbours that are published at the same time neither may see the other; then the commit, which goes in
+    ledger order, decides.
+
+    Args:
+        eras: the eras of the run: a neighbour may be the last partition of one, or the first one.
+        ledgers: what links the partition that is about to be published.
+
+    Raises:
+        VerificationError: it does not link to a neighbour. A neighbour that cannot be read is left to the commit.
+    """
+    for other_era in eras:
+        if other_era.network != era.network:
+            continue
+        before = _cell_that_ends_at(other_era, partition.start - 1)
+        links = _read_links(dataset, other_era, before)
+        if before and links and links.last_hash != ledgers.previous_hash:
+            raise VerificationError(
+                f"ledger {ledgers.first} of partition {era.chain} {partition} follows a ledger with the hash"
+                f" {ledgers.previous_hash}, but ledger {links.last} of the published partition"
+                f" {other_era.chain} {before} has {links.last_hash}: {_not_published(dataset, other_era, before)}"
+            )
+        behind = _cell_that_begins_at(other_era, partition.end + 1)
+        links = _read_links(dataset, other_era, behind)
+        if behind and links and links.previous_hash != ledgers.last_hash:
+            raise VerificationError(
+                f"ledger {ledgers.last} of partition {era.chain} {partition} has the hash {ledgers.last_hash}, but"
+                f" ledger {links.first} of the published partition {other_era.chain} {behind} follows"
+                f" {links.previous_hash}: {_not_published(dataset, other_era, behind)}"
+            )
+
+
+def _cell_that_ends_at(era: Era, ledger: int) -> Partition | None:
+    """The partition of the era's grid, perhaps a part of it, that ends at `ledger`; None outside the era."""
+    if not era.ledger_start <= ledger <= era.last_ledger:
+        return None
+    return Partition(grid_cell_start(era, ledger), ledger)
+
+
+def _cell_that_begins_at(era: Era, ledger: int) -> Partition | None:
+    """The partition of the era's grid, perhaps a part of it, that begins at `ledger`; None outside the era."""
+    if not era.ledger_start <= ledger <= era.last_ledger:
+        return None
+    return Partition(ledger, min(grid_cell_end(era, ledger), era.last_ledger))
+
+
+def _read_links(dataset: Dataset, era: Era, partition: Partition | None) -> LedgerLinks | None:
+    """What links a published partition; None when there is none, or it is damaged: verify and the commit say so."""
+    if partition is None:
+        return None
+    try:
+        manifest = dataset.find_manifest(era, partition, check_file=False)
+        return None if manifest is None else dataset.links(era, manifest)
+    except StateError:
+        return None
+
+
+def _not_published(dataset: Dataset, era: Era, other: Partition) -> str:
+    return (
+        "one of them is of another history, and this one was not published. Copy from the right lake; if the published"
+        f" one is wrong, remove its directory ({dataset.object_url(dataset.directory(era, other))}) and run again"
+    )

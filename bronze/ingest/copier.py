@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest
+from bronze.dataset.neighbours import check_published_neighbours
 from bronze.dataset.publication import Publication
 from bronze.dataset.sink import HashingSink, NullSink
 from bronze.errors import ConflictError
 from bronze.ingest.encoder import PartitionEncoder
+from bronze.ingest.renewal import Renewal, check_same_content, describe_objects
 from bronze.ingest.rows import EncodedPartition
 from bronze.outcomes import Outcome, PartitionSummary
 from bronze.partitioning.era import Era
@@ -30,12 +32,17 @@ class PartitionCopier:
         committed: by chain and partition, the checksum that the chain states (empty when it states none), of partitions
             that are in the chain but not in the dataset: they are published with that content only, unless
             `Era.allow_overwrite`.
+        again: by chain and partition, the checksum that is stated of partitions that are to be made anew, whether they
+            are published or not; they are published with that content only.
+        eras: the eras of the run: what is published of them is compared with a partition beside it.
     """
 
     dataset: Dataset
     encoder: PartitionEncoder
     producer: Producer
     committed: Mapping[tuple[str, Partition], str] = field(default_factory=dict)
+    again: Mapping[tuple[str, Partition], str] = field(default_factory=dict)
+    eras: tuple[Era, ...] = ()
 
     def copy(self, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
         """Make `partition` exist in the dataset, or find that it does.
@@ -45,6 +52,7 @@ class PartitionCopier:
 
         Raises:
             DataError: a lake file or a ledger is not what it has to be; nothing is published.
+            VerificationError: it does not link to a published partition right before or behind it.
             ConflictError: the partition exists with other content, or is in the chain with other content.
             RunStoppedError: the run was asked to stop.
             StoreError, OSError: the lake or the dataset failed; `bronze.errors.is_transient` tells whether to retry.
@@ -58,7 +66,8 @@ class PartitionCopier:
         next partition is encoded. Both raise as `copy`.
         """
         self.encoder.prefetch(partition)  # the lake answers while the manifest is looked up
-        found = self._find_manifest(era, partition)
+        is_again = (era.chain, partition) in self.again
+        found = None if is_again else self._find_manifest(era, partition)
         if found is not None and not era.allow_overwrite:
             self.dataset.ensure_durable(era, partition)
             skipped = self._summary(era, found, self.dataset.links(era, found), Outcome.SKIPPED)
@@ -75,11 +84,18 @@ class PartitionCopier:
 
         def finish() -> PartitionSummary:
             with open_upload:
-                outcome = Publication(
-                    dataset=self.dataset, era=era, manifest=manifest, upload=upload, is_correction=is_correction
-                ).publish()
+                if is_again:
+                    renewal = Renewal(dataset=self.dataset, era=era, manifest=manifest, upload=upload)
+                    outcome = renewal.publish()
+                else:
+                    if not era.allow_overwrite:  # what follows is overwritten later, and may differ until then
+                        check_published_neighbours(self.dataset, self.eras or (era,), era, partition, encoded.ledgers)
+                    outcome = Publication(
+                        dataset=self.dataset, era=era, manifest=manifest, upload=upload, is_correction=is_correction
+                    ).publish()
             # The same bytes may have been published by another program: the manifest that is there counts.
-            found = self.dataset.find_manifest(era, partition) if outcome is Outcome.UNCHANGED else None
+            is_found = is_again or outcome is Outcome.UNCHANGED
+            found = self.dataset.find_manifest(era, partition) if is_found else None
             return self._summary(era, found or manifest, encoded.ledgers, outcome, encoded)
 
         return finish
@@ -101,6 +117,11 @@ class PartitionCopier:
 
     def _is_correction(self, era: Era, manifest: Manifest) -> bool:
         """Whether the chain states another checksum of the partition. Raises `ConflictError` where it must not."""
+        stated = self.again.get((era.chain, manifest.partition))
+        if stated is not None:
+            objects = describe_objects(self.encoder.lake, manifest.partition)
+            check_same_content(self.dataset, era, manifest, stated, objects)
+            return False
         committed = self.committed.get((era.chain, manifest.partition), "")
         if committed in ("", manifest.checksum):
             return False

@@ -56,7 +56,7 @@ class PartitionEncoder:
         read_ahead: int = 0,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._lake = lake
+        self.lake = lake
         self._verify = verify
         # The hashes of transaction sets, and those that contract events are compared with, are checked in full
         # verification only.
@@ -92,7 +92,7 @@ class PartitionEncoder:
         """
         if self._prefetcher is not None:
             if self._encoded and not self._stopped():
-                self._prefetcher.start(map(self._lake.key, self._read_starts(partition)))
+                self._prefetcher.start(map(self.lake.key, self._read_starts(partition)))
             else:
                 self._prefetcher.give_up()
         self._encoded = False
@@ -109,7 +109,7 @@ class PartitionEncoder:
         """
         self._encoded = True
         self._check_stop(era, partition)
-        expected = self._lake.file_starts(partition.start, partition.end)
+        expected = self.lake.file_starts(partition.start, partition.end)
         given = list(files)
         if given != list(expected):
             raise LakeError(
@@ -128,10 +128,10 @@ class PartitionEncoder:
 
         They are those that hold it and, where it begins with a file, the one before, to link to.
         """
-        starts = self._lake.file_starts(partition.start, partition.end)
+        starts = self.lake.file_starts(partition.start, partition.end)
         first = max(partition.start, FIRST_LEDGER)
         links = starts.start == first > FIRST_LEDGER
-        return [self._lake.layout.file_start(first - 1), *starts] if links else list(starts)
+        return [self.lake.layout.file_start(first - 1), *starts] if links else list(starts)
 
     def _read_into(
         self,
@@ -163,14 +163,14 @@ class PartitionEncoder:
                                 authenticator.check(meta, view)
                             rows.add(meta, view)
                             previous = meta
-                    last = min(self._lake.layout.file_end(start), partition.end)
+                    last = min(self.lake.layout.file_end(start), partition.end)
                     if rows.next_ledger <= last:
                         raise LakeError(
                             f"holds ledgers {metas[0].sequence}-{metas[-1].sequence}, but its name says that it also"
                             f" holds ledger {rows.next_ledger}"
                         )
                 except DataError as error:
-                    raise error.at(f"object {self._lake.describe_found(self._lake.key(start))}") from error.__cause__
+                    raise error.at(f"object {self.lake.describe_found(self.lake.key(start))}") from error.__cause__
 
     def _files(
         self, rows: PartitionRows, starts: range, reads: Generator[Read | None, None, None]
@@ -186,7 +186,7 @@ class PartitionEncoder:
         if self._prefetcher is None:
             yield from itertools.repeat(None, len(starts))
         else:
-            yield from self._prefetcher.reads(map(self._lake.key, starts))
+            yield from self._prefetcher.reads(map(self.lake.key, starts))
 
     def _preceding_ledger(self, rows: PartitionRows, start: int, read: Read | None) -> CloseMeta | None:
         """The ledger before the partition, to link to, when the lake file `start` has it and its header hash holds.

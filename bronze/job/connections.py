@@ -83,7 +83,8 @@ class Connections:
             stopped=stop.is_requested if stop else lambda: False,
         )
         committed = {(one.chain, one.partition): one.checksum for one in run.missing}
-        return PartitionCopier(self.dataset(), encoder, run.producer, committed)
+        again = {(one.chain, one.partition): one.checksum for one in run.again}
+        return PartitionCopier(self.dataset(), encoder, run.producer, committed, again, self.job.eras)
 
     def event_log(self, era: Era) -> EventLog | None:
         """The event files of the era's chain; None when no audit stream is written."""

@@ -79,7 +79,7 @@ class ChainSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingPartition:
-    """A partition that is in its chain but not in the dataset.
+    """A partition that is to be made again: in its chain but not in the dataset, or named by the operator.
 
     Attributes:
         checksum: as the chain states it; empty when it states none.
@@ -103,6 +103,7 @@ class RunSpec:
         dry_run: read, verify and encode; write nothing.
         in_processes: whether each worker copies in a process of its own (`bronze.job.copier_process`).
         missing: partitions that are in a chain but not in the dataset.
+        again: partitions that are to be made anew with the content that is stated of them, published or not.
         is_exclusive: whether locks keep every other run away from the chains until this one ends.
     """
 
@@ -114,6 +115,7 @@ class RunSpec:
     dry_run: bool = False
     in_processes: bool = False
     missing: tuple[MissingPartition, ...] = ()
+    again: tuple[MissingPartition, ...] = ()
     is_exclusive: bool = False
 
 

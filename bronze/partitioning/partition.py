@@ -62,6 +62,11 @@ def grid_cell_end(era: Era, ledger: int) -> int:
     return ledger + size - 1 - (ledger - era.ledger_start) % size
 
 
+def grid_cell_start(era: Era, ledger: int) -> int:
+    """First ledger of the grid cell of `era` that holds `ledger`."""
+    return ledger - (ledger - era.ledger_start) % era.partition_size
+
+
 def grid_partitions(era: Era, start: int, end: int) -> Iterator[Partition]:
     """Cut the inclusive range `start`..`end` of `era` into partitions, in ledger order; none when it is empty.
 

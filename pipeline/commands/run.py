@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from bronze.errors import ConfigError
+from bronze.partitioning.partition import Partition
 from bronze.producer import this_producer
 from pipeline.commands.configured import (
     add_config_arguments,
@@ -29,7 +31,8 @@ _LOG = logging.getLogger(__name__)
 DESCRIPTION = """\
 Copies the partitions that are missing: reads each partition's ledgers from the lake, verifies them, publishes them as
 parquet with a manifest, and commits them in ledger order to the chain, the catalog and the endpoint. A run that was
-stopped is resumed by running it again.
+stopped is resumed by running it again. With --partition A-B --again it makes that one partition anew: a damaged or
+missing file is replaced when the lake gives the same bytes, and nothing else changes.
 """
 EXIT_STATUS = """\
   0  done
@@ -47,13 +50,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="read, verify and encode; report sizes and checksums; write nothing"
     )
+    parser.add_argument(
+        "--partition", type=_partition, metavar="A-B", help="with --again: the first and the last ledger of a partition"
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="make the published or missing partition of --partition anew with the same bytes, and copy nothing else",
+    )
     parser.add_argument("-validate", "--validate", action="store_true", help="check the settings and end")
     version = f"bronze-copier {this_producer().version} ({this_producer().git_sha})"
     parser.add_argument("-version", "--version", action="version", version=version)
 
 
+def _partition(text: str) -> Partition:
+    first, _, last = text.partition("-")
+    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a partition such as 2-10001")
+    return Partition(int(first), int(last))
+
+
 def run(options: argparse.Namespace) -> int:
     """Copy what is missing and print what was done; with ``--validate`` only check the settings."""
+    if options.again != (options.partition is not None):
+        raise ConfigError("--partition A-B and --again belong together: they make one partition anew")
     settings = load_settings(options, needs_lake=True)
     era_ids = chosen_eras(options)
     if options.validate:
@@ -74,7 +94,12 @@ def run(options: argparse.Namespace) -> int:
                 locks.enter_context(exclusive_chains(connections, "run", options.wait))
 
         prepared = prepare(
-            settings, era_ids, partial=options.publish_partial, dry_run=options.dry_run, before_planning=lock
+            settings,
+            era_ids,
+            partial=options.publish_partial,
+            dry_run=options.dry_run,
+            again=options.partition,
+            before_planning=lock,
         )
         with prepared.connections as connections:
             for line in plan_lines(prepared):

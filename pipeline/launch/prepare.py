@@ -14,9 +14,11 @@ from bronze.job.spec import CopyJob, MissingPartition
 from bronze.lake.lake import Lake, NewestObject
 from bronze.lake.opening import LakeOptions, open_lake
 from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan, plan_era
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
+from pipeline.launch.again import era_of, plan_again, stated_partition
 from pipeline.launch.job import make_job, make_secrets
 from pipeline.launch.lake_start import check_lake_start
 from pipeline.launch.listings import Listings
@@ -58,6 +60,7 @@ def prepare(
     *,
     partial: bool = False,
     dry_run: bool = False,
+    again: Partition | None = None,
     before_planning: Callable[[Connections], object] = lambda _: None,
 ) -> Prepared:
     """Find out what a run with these settings has to do; writes nothing itself.
@@ -66,6 +69,7 @@ def prepare(
         era_ids: only these eras; all active ones when empty.
         partial: publish the incomplete last partition of an era without an end, whatever the settings say.
         dry_run: prepare a run that writes nothing either.
+        again: make this partition anew, and copy nothing else.
         before_planning: called before the lake's end and the chains' positions are read: a run takes its locks there,
             so that it plans after what others have published and committed.
 
@@ -76,6 +80,8 @@ def prepare(
     """
     locations = checked_locations(settings)
     eras = settings.active(era_ids or None)
+    if again is not None:
+        eras = [era_of(eras, again)]
     assert locations.lake is not None
     lake = _open_lake(settings, locations.lake, eras)
     job = make_job(settings, locations, eras, lake, dry_run=dry_run)
@@ -86,21 +92,26 @@ def prepare(
         newest_ledger = newest.ledger if newest else None
         positions = [connections.sequencer(era).position() for era in eras]
         existence = [_check_existence(connections, era, newest_ledger) for era in eras]
-        plans = [
-            plan_era(
-                era,
-                position.next_ledger,
-                newest_ledger,
-                found.listing,
-                partial=partial or settings.bronze.publish_partial,
-                unfinished=(*found.missing, *found.unfinished),
-            )
-            for era, position, found in zip(eras, positions, existence, strict=True)
-        ]
+        stated: tuple[MissingPartition, ...] = ()
+        if again is not None:
+            plans = [plan_again(again, existence[0])]
+            stated = (stated_partition(connections, existence[0], again),)
+        else:
+            plans = [
+                plan_era(
+                    era,
+                    position.next_ledger,
+                    newest_ledger,
+                    found.listing,
+                    partial=partial or settings.bronze.publish_partial,
+                    unfinished=(*found.missing, *found.unfinished),
+                )
+                for era, position, found in zip(eras, positions, existence, strict=True)
+            ]
         for plan, found in zip(plans, existence, strict=True):
             # A lake that lacks what is to be made again or finished fails those partitions alone.
-            again = found.missing.keys() | set(found.unfinished)
-            new = tuple(partition for partition in plan.partitions if partition not in again)
+            lost = found.missing.keys() | {again, *found.unfinished}
+            new = tuple(partition for partition in plan.partitions if partition not in lost)
             check_lake_start(lake, replace(plan, partitions=new), found.listing)
         check_seams(settings, connections, lake, plans, [found.listing for found in existence])
         stack.pop_all()
@@ -109,7 +120,7 @@ def prepare(
         for found in existence
         for partition, checksum in found.missing.items()
     )
-    connections.job = replace(connections.job, run=replace(connections.job.run, missing=missing))
+    connections.job = replace(connections.job, run=replace(connections.job.run, missing=missing, again=stated))
     return Prepared(
         connections=connections,
         lake=lake,
