@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Rebuilds what is derived from the event files of each chain when it is lost, damaged or behind: the checkpoint, the
 chain head, and the record of what was delivered. Damaged files are set aside. Needs no lake; changes no event and no
-partition.
+partition. Partitions that are missing are named, and how they come back.
 
 When event files are lost for good, so that they contradict the checkpoint, somebody has to say what counts: with
 --adopt checkpoint the chain goes on behind the event that the checkpoint names, and event files that do not lead up to
@@ -25,7 +25,8 @@ get a new one by the next run. What was delivered already keeps the old events.
 """
 EXIT_STATUS = """\
   0  done, or nothing needed repair
-  1  the event files themselves are damaged or contradict each other, or another run holds the chain
+  1  the event files themselves are damaged, missing or contradict each other, nothing of a chain is published, or
+     another run holds the chain
   2  the configuration or the command line is wrong
 """
 
@@ -51,8 +52,18 @@ def run(options: argparse.Namespace) -> int:
     connections = connect_without_lake(settings, chosen_eras(options))
     with connections, exclusive_chains(connections, "repair", options.wait, check_events=options.adopt is None):
         repaired = [sentence for era in connections.job.eras for sentence in _recover(connections, era, options.adopt)]
-    print_lines(repaired or ["nothing needed repair"])
+        print_lines(repaired)
+        missing = [sentence for era in connections.job.eras for sentence in _missing(connections, era)]
+    print_lines(missing or ([] if repaired else ["nothing needed repair"]))
     return DONE
+
+
+def _missing(connections: Connections, era: Era) -> Iterator[str]:
+    """What is not published as the chain says; nothing of it is changed here."""
+    from pipeline.commands.text import missing_lines
+    from pipeline.launch.existence import find_missing
+
+    return missing_lines(era.chain, *find_missing(connections, era))
 
 
 def _recover(connections: Connections, era: Era, adopt: str | None) -> Iterator[str]:

@@ -69,6 +69,34 @@ def _existence_lines(existence: Existence) -> Iterator[str]:
     yield from _rest(problems)
 
 
+def missing_lines(chain: str, existence: Existence, gaps: Sequence[Partition]) -> Iterator[str]:
+    """What of a chain is not published as it should be, and which command brings it back."""
+    for found, what in (
+        (
+            existence.missing,
+            "is in the chain but not published: `bronze-copier run` makes it again if the lake gives the same bytes",
+        ),
+        (existence.unfinished, "has a parquet file without a manifest: `bronze-copier run` finishes it"),
+        (
+            existence.superfluous,
+            "has a parquet file without a manifest, of ledgers of other partitions: `bronze-copier run` removes it",
+        ),
+    ):
+        for partition in list(found)[:_LISTED]:
+            yield f"partition {chain} {partition} {what}"
+        yield from _rest(tuple(found))
+    problems = sorted({**existence.problems, **existence.uncorrected}.items())
+    for partition, problem in problems[:_LISTED]:
+        yield f"partition {chain} {partition}: {problem}"
+    yield from _rest(problems)
+    for gap in gaps[:_LISTED]:
+        yield (
+            f"ledgers {gap} of {chain} have no partition: set last_committed_ledger of the checkpoint to"
+            f" {max(gap.start - 1, 0)}, and `bronze-copier run` copies them"
+        )
+    yield from _rest(tuple(gaps))
+
+
 def _end_words(plan: EraPlan) -> str:
     return f"the last wanted is {plan.end}" if plan.end >= plan.era.ledger_start else "no partition is complete yet"
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from bronze.commit.existence import settle_replacements
+from bronze.commit.existence import Existence, check_existence, settle_replacements
 from bronze.commit.position import ChainPosition
+from bronze.dataset.listing import list_dataset
+from bronze.job.connections import Connections
+from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from pipeline.launch.prepare import Prepared
 
@@ -23,6 +26,21 @@ def remove_superfluous(prepared: Prepared) -> None:
                 _LOG.info(
                     "removed %s, which has no manifest and is covered by other partitions", dataset.object_url(key)
                 )
+
+
+def find_missing(connections: Connections, era: Era) -> tuple[Existence, list[Partition]]:
+    """How what is published agrees with the chain of `era`, without a lake; and the gaps before its checkpoint.
+
+    Raises:
+        StateError: nothing of the chain is published, or its checkpoint or an event file is damaged.
+    """
+    checkpoint = connections.checkpoint(era)
+    stated = checkpoint.load() if checkpoint else None
+    listing = list_dataset(connections.dataset(), era)
+    found = check_existence(listing, connections.event_log(era), stated, last_ledger=era.last_ledger)
+    gaps = listing.uncovered_ranges(stated.last_ledger + 1) if stated else []
+    known = {*found.missing, *found.problems}
+    return found, [gap for gap in gaps if not any(map(gap.overlaps, known))]
 
 
 def finish_existence(

@@ -76,6 +76,32 @@ def state(copy: Copier) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("lose", LOSSES)
+def test_repair_names_missing_partitions(lose: Callable[[Copier], None], copied: Copier) -> None:
+    assert copied.run("repair").out == "nothing needed repair\n"
+    lose(copied)
+    before = state(copied)
+    said = copied.run("repair")
+    assert said.status == 0
+    missing = "partition standalone/e1/v1 16-23 is in the chain but not published: `bronze-copier run` makes it again"
+    assert missing in said.out
+    assert state(copied) == before
+    assert copied.run().status == 0
+    assert copied.run("repair").out == "nothing needed repair\n"
+
+
+def test_repair_says_when_nothing_is_published(copied: Copier) -> None:
+    shutil.rmtree(copied.root / "data")
+    said = copied.run("repair")
+    assert (said.status, "nothing of the chain standalone/e1/v1 is published" in said.err) == (1, True)
+
+
+def test_repair_names_gap_and_its_remedy(copied: Copier) -> None:
+    no_pas(copied)
+    lose_directory(copied)
+    assert "ledgers 16-23 of standalone/e1/v1 have no partition: set last_committed_ledger" in copied.run("repair").out
+
+
+@pytest.mark.parametrize("lose", LOSSES)
 def test_lost_partition_is_made_again(lose: Callable[[Copier], None], copied: Copier) -> None:
     before, events = copied.published(), tree(copied.root / "pas")
     lose(copied)
