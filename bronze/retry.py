@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bronze.errors import is_transient
+from bronze.log_fields import error_fields, log_fields
+from bronze.measurements import RETRY, report
 
 _LOG = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class RetryPolicy:
         is_retryable: Callable[[BaseException], bool] = is_transient,
         *,
         level: int = logging.WARNING,
+        operation: str = "other",
     ) -> Result:
         """Call `function` until it succeeds, fails permanently or has failed `attempts` times; raise its last error.
 
@@ -51,17 +54,22 @@ class RetryPolicy:
             what: the operation, for the log.
             is_retryable: whether retrying may help after an error.
             level: the level at which each failure that is retried is logged.
+            operation: the kind of operation, one word of few, for the count of retries.
         """
         delays = self.delays()
         attempt = 0
         while True:
             attempt += 1
             try:
-                return function()
+                if attempt == 1:
+                    return function()
+                with log_fields(attempt=attempt):
+                    return function()
             except Exception as error:
                 delay = next(delays, None) if is_retryable(error) else None
                 if delay is None:
                     raise
+                report(RETRY, operation=operation)
                 _LOG.log(level, "%s failed (attempt %d of %d), retrying in %.1f s: %s", what, attempt, self.attempts,
-                         delay, error)  # fmt: skip
+                         delay, error, extra=error_fields(error, attempt=attempt))  # fmt: skip
             time.sleep(delay)

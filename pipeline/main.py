@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from bronze.errors import BronzeError, ConfigError
-from bronze.redact import printable
 from pipeline.early_signals import exit_on_signals
 from pipeline.exit_status import UNDONE, USAGE
+from pipeline.telemetry.logs import report_error
 
 _DEFAULT_COMMAND = "run"
 #: The commands, and what each does; each is a module of `pipeline.commands`.
@@ -68,10 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command.run(options)
     except ConfigError as error:
-        print(printable(f"bronze-copier: {error}", keep="\n\t"), file=sys.stderr)
+        report_error(error, with_type=False)
         return USAGE
     except (BronzeError, OSError) as error:
-        print(printable(f"bronze-copier: {type(error).__name__}: {error}", keep="\n\t"), file=sys.stderr)
+        report_error(error)
         return UNDONE
 
 

@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 #: Everybody may import these; they import only each other, downwards.
 GROUND = {
-    "bronze.retry": {"bronze.errors"},
+    "bronze.retry": {"bronze.errors", "bronze.log_fields", "bronze.measurements"},
+    "bronze.metric_families": {"bronze.measurements"},
+    "bronze.measurements": {"bronze.log_fields"},
+    "bronze.log_fields": set(),
     "bronze.waiting": {"bronze.errors"},
     "bronze.errors": set(),
     "bronze.checksums": set(),

@@ -3,25 +3,39 @@
 import functools
 import itertools
 import logging
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from bronze.errors import BronzeError
+from bronze.errors import BronzeError, RunStoppedError
 from bronze.ingest.copier import PartitionCopier
 from bronze.job.connections import Connections
 from bronze.job.copier_process import CopierProcess
 from bronze.job.secrets import Secrets
 from bronze.job.spec import CopyJob
+from bronze.log_fields import error_fields, log_fields, partition_fields, worker_name
+from bronze.measurements import (
+    PARTITION_DONE,
+    PARTITION_FAILED,
+    PARTITION_STARTED,
+    PARTITION_STOPPED,
+    Measurement,
+    collected_in,
+    report,
+)
 from bronze.outcomes import PartitionFailure, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from transforms.beam_metrics import pass_to_beam
 from transforms.elements import BatchFiles, PartitionKey
+from transforms.worker_logs import set_up_worker_logs
 
 FAILED = "failed"
 _LOG = logging.getLogger(__name__)
@@ -44,9 +58,11 @@ class EncodePartition(beam.DoFn):
         self._copier: PartitionCopier | CopierProcess | None = None
         self._publish_pool: ThreadPoolExecutor | None = None
         self._in_flight: Callable[[], Any] | None = None
+        self._measured: list[Measurement] = []
 
     def setup(self) -> None:
         """Open lake and dataset and allocate the decode buffer, once for each worker; a process does so by itself."""
+        set_up_worker_logs(self._job.run.run_id)
         if self._job.run.in_processes:
             self._copier = CopierProcess(self._job)
             return
@@ -60,9 +76,19 @@ class EncodePartition(beam.DoFn):
 
     def process(self, element: tuple[PartitionKey, Iterable[BatchFiles]]) -> Iterator[Any]:
         """Publish one partition; on an object store encode it, and output the one before it."""
-        key, spans = element
+        with collected_in(self._measured):
+            outcome = self._process(*element)
+        pass_to_beam(self._measured)
+        if outcome is not None:
+            yield outcome
+
+    def _process(self, key: PartitionKey, spans: Iterable[BatchFiles]) -> Any:
+        """The output of this partition, or of the one before it; None when there is none yet."""
         copier = self._copier
         assert copier is not None
+        named = partition_fields(self._job.run.run_id, key.chain, key.partition.start, key.partition.end)
+        named["worker"] = worker_name()
+        started = time.monotonic()
         era, partition = self._job.era(key.chain), key.partition
         files = [start for span in sorted(spans) for start in span.starts()]
 
@@ -71,20 +97,26 @@ class EncodePartition(beam.DoFn):
             return copy(era, partition, files)
 
         attempts: Iterator[Attempt] = itertools.repeat(attempt)
+        with log_fields(**named):
+            report(PARTITION_STARTED)
+            _LOG.debug("partition %s: begun", key)
         if self._publish_pool is None or isinstance(copier, CopierProcess):
-            yield self._outcome(key, attempts)
-            return
+            return self._outcome(key, attempts, named, started)
         # Further attempts are made when the partition is to be output: the encoder is free then.
-        attempts = itertools.chain([self._begin(copier, self._publish_pool, era, partition, files)], attempts)
-        before, self._in_flight = self._in_flight, functools.partial(self._outcome, key, attempts)
-        if before is not None:
-            yield before()
+        with log_fields(**named):
+            attempts = itertools.chain([self._begin(copier, self._publish_pool, era, partition, files)], attempts)
+        before = self._in_flight
+        self._in_flight = functools.partial(self._outcome, key, attempts, named, started)
+        return before() if before is not None else None
 
     def finish_bundle(self) -> Iterator[Any]:
         """Output the last partition."""
         last, self._in_flight = self._in_flight, None
         if last is not None:
-            yield _as_bundle_end_output(last())
+            with collected_in(self._measured):
+                outcome = last()
+            pass_to_beam(self._measured)
+            yield _as_bundle_end_output(outcome)
 
     def teardown(self) -> None:
         """End the threads of publishing and reading ahead, or the process."""
@@ -105,23 +137,63 @@ class EncodePartition(beam.DoFn):
             failed.set_exception(error)
             return failed.result
         try:
-            return pool.submit(finish).result
+            return pool.submit(copy_context().run, finish).result
         except RuntimeError:  # no thread can be started: it is published when it is to be output
             return finish
 
-    def _outcome(self, key: PartitionKey, attempts: Iterator[Attempt]) -> Any:
-        """The output for a partition, after as many attempts as the retry policy allows."""
+    def _outcome(self, key: PartitionKey, attempts: Iterator[Attempt], named: dict[str, object], started: float) -> Any:
+        """The output for a partition, after as many attempts as the retry policy allows.
+
+        Args:
+            named: the fields that its log records carry.
+            started: when its first attempt began, on the monotonic clock.
+        """
+        made = 0
 
         def attempt() -> PartitionSummary:
+            nonlocal made
+            made += 1
             return next(attempts)()
 
-        try:
-            summary = self._job.run.retry.call(f"partition {key}", attempt)
-        except Exception as error:
-            if not isinstance(error, (BronzeError, OSError)):
-                _LOG.exception("partition %s failed with an unexpected error", key)
-            return beam.pvalue.TaggedOutput(FAILED, PartitionFailure.of(key.chain, key.partition, error))
+        with log_fields(**named):
+            try:
+                summary = self._job.run.retry.call(f"partition {key}", attempt, operation="partition")
+            except Exception as error:
+                self._report_failure(key, error, made, time.monotonic() - started)
+                return beam.pvalue.TaggedOutput(FAILED, PartitionFailure.of(key.chain, key.partition, error))
+            self._report_done(key, summary, made, time.monotonic() - started)
         return key.chain, summary
+
+    def _report_done(self, key: PartitionKey, summary: PartitionSummary, attempts: int, seconds: float) -> None:
+        report(
+            PARTITION_DONE,
+            seconds,
+            outcome=str(summary.outcome),
+            rows=summary.row_count,
+            raw_bytes=summary.raw_bytes,
+            parquet_bytes=summary.byte_size,
+            table=self._job.target.table,
+        )
+        _LOG.debug(
+            "partition %s: %s, %d ledgers",
+            key,
+            summary.outcome,
+            summary.row_count,
+            extra={"duration_ms": round(seconds * 1000), "attempt": attempts, "outcome": str(summary.outcome)},
+        )
+
+    @staticmethod
+    def _report_failure(key: PartitionKey, error: Exception, attempts: int, seconds: float) -> None:
+        extra = error_fields(error, duration_ms=round(seconds * 1000), attempt=attempts)
+        if isinstance(error, RunStoppedError):
+            report(PARTITION_STOPPED, seconds)
+            _LOG.debug("partition %s: %s", key, error, extra=extra)
+            return
+        report(PARTITION_FAILED, seconds, is_published=False, **error_fields(error))
+        if isinstance(error, (BronzeError, OSError)):
+            _LOG.error("partition %s failed: %s: %s", key, type(error).__name__, error, extra=extra)
+        else:
+            _LOG.error("partition %s failed with an unexpected error: %s", key, error, exc_info=error, extra=extra)
 
 
 def _release_frames(error: BaseException | None) -> None:

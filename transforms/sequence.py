@@ -4,6 +4,8 @@ A partition that continues the chain is committed at once, and with it all that 
 after a gap waits in the state. Partitions that still wait when the input ends are reported as pending.
 """
 
+import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,11 +20,16 @@ from bronze.errors import BronzeError, DeliveryError, is_transient
 from bronze.job.connections import Connections
 from bronze.job.secrets import Secrets
 from bronze.job.spec import CopyJob
-from bronze.outcomes import PartitionFailure, PartitionSummary, PendingPartition
+from bronze.log_fields import error_fields, log_fields, partition_fields, worker_name
+from bronze.measurements import PARTITION_COMMITTED, PARTITION_FAILED, Measurement, collected_in, report
+from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, PendingPartition
+from transforms.beam_metrics import pass_to_beam
 from transforms.elements import PartitionSummaryCoder
+from transforms.worker_logs import set_up_worker_logs
 
 PENDING = "pending"
 REFUSED = "refused"
+_LOG = logging.getLogger(__name__)
 
 
 def _is_retryable(error: BaseException) -> bool:
@@ -46,9 +53,11 @@ class SequencePartitions(beam.DoFn):
         self._job = job
         self._connections: Connections | None = None
         self._sequencers: dict[str, Sequencer] = {}
+        self._measured: list[Measurement] = []
 
     def setup(self) -> None:
         """Open the chains; what they contain is read from their files."""
+        set_up_worker_logs(self._job.run.run_id)
         self._connections = Connections(self._job, Secrets.for_worker(self._job.run.run_id))
         self._sequencers = {}
 
@@ -75,10 +84,11 @@ class SequencePartitions(beam.DoFn):
         queue = sorted([*waiting.read(), summary], key=lambda waits: waits.partition)
         while queue and queue[0].partition.start <= at:
             try:
-                commit = self._commit(sequencer, queue[0], position)
+                commit = self._commit(sequencer, queue[0], position, at)
             except (BronzeError, OSError) as error:
                 first = queue.pop(0)
                 blocked.write(str(error))
+                pass_to_beam(self._measured)
                 failure = PartitionFailure.of(chain, first.partition, error, published=True)
                 yield beam.pvalue.TaggedOutput(REFUSED, failure)
                 break
@@ -110,14 +120,42 @@ class SequencePartitions(beam.DoFn):
         if self._connections is not None:
             self._connections.close()
 
-    def _commit(self, sequencer: Sequencer, summary: PartitionSummary, position: ChainPosition | None) -> Any:
-        """Commit `summary`; `position` serves the first attempt, any other one reads it anew."""
-        positions = [position]
-        return self._job.run.retry.call(
-            f"commit of {summary.chain} {summary.partition}",
-            lambda: sequencer.commit(summary, positions.pop() if positions else None),
-            _is_retryable,
-        )
+    def _commit(
+        self, sequencer: Sequencer, summary: PartitionSummary, position: ChainPosition | None, next_ledger: int
+    ) -> CommittedPartition:
+        """Commit `summary`; `position` serves the first attempt, any other one reads it anew.
+
+        Args:
+            next_ledger: the next ledger that the chain needs.
+        """
+        positions, partition = [position], summary.partition
+        started = time.monotonic()
+        named = partition_fields(self._job.run.run_id, summary.chain, partition.start, partition.end)
+        with log_fields(**named, worker=worker_name()), collected_in(self._measured):
+            try:
+                committed = self._job.run.retry.call(
+                    f"commit of {summary.chain} {partition}",
+                    lambda: sequencer.commit(summary, positions.pop() if positions else None),
+                    _is_retryable,
+                    operation="commit",
+                )
+            except (BronzeError, OSError) as error:
+                seconds = time.monotonic() - started
+                report(PARTITION_FAILED, seconds, is_published=True, **error_fields(error))
+                extra = error_fields(error, duration_ms=round(seconds * 1000))
+                _LOG.error(
+                    "partition %s %s is published, but not committed: %s: %s",
+                    summary.chain, partition, type(error).__name__, error, extra=extra,
+                )  # fmt: skip
+                raise
+            seconds = time.monotonic() - started
+            report(PARTITION_COMMITTED, seconds, committed_up_to=max(next_ledger - 1, partition.end))
+            _LOG.debug(
+                "partition %s %s: committed", summary.chain, partition,
+                extra={"duration_ms": round(seconds * 1000), "event_hash": committed.event_hash},
+            )  # fmt: skip
+        pass_to_beam(self._measured)
+        return committed
 
     def _sequencer(self, chain: str) -> Sequencer:
         if chain not in self._sequencers:

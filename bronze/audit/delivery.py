@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 from bronze.audit.chain_hash_file import ChainHashFile
 from bronze.audit.event import Event
 from bronze.audit.event_log import EventLog
+from bronze.errors import DeliveryError, DeliveryRejectedError
+from bronze.log_fields import chain_fields
+from bronze.measurements import EVENT_FAILED, report
 from bronze.storage.store import Store
 
 if TYPE_CHECKING:  # the cursor is needed where no HTTP client is
@@ -90,12 +93,20 @@ class EventDelivery:
         sent = 0
         while events:
             event = events.pop(0)
-            self._endpoint.send(event)
+            self._send(event)
             sent += 1
             last = self._cursor.advance(last, event.event_hash)
             if last != event.event_hash:  # another process is ahead, or somebody edited the record
                 events = self._events_after(last)
         return sent
+
+    def _send(self, event: Event) -> None:
+        try:
+            self._endpoint.send(event)
+        except (DeliveryError, DeliveryRejectedError):
+            report(EVENT_FAILED, 1, **chain_fields(event.chain))
+            raise
+        _LOG.debug("delivered the event %s of %s %s", event.event_hash, event.chain, event.partition)
 
     def _events_after(self, last: str | None) -> list[Event]:
         """The events that follow `last`; all events that have a file when `last` has none."""

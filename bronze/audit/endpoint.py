@@ -134,7 +134,7 @@ class DeliveryEndpoint:
         retry = self._retry if pause is None else RetryPolicy(1, self._retry.backoff_ms)
         try:
             try:
-                retry.call(f"delivery of the event of {event.chain} {event.partition}", attempt)
+                retry.call(f"delivery of the event of {event.chain} {event.partition}", attempt, operation="delivery")
             except _FirstConflictError:
                 attempt()
         except DeliveryError:

@@ -15,6 +15,8 @@ from bronze.audit.chain_hash_file import ChainHashFile
 from bronze.audit.claims import claim_place
 from bronze.audit.event import MAX_EVENT_BYTES, Event, parse_event
 from bronze.errors import ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError, StateError
+from bronze.log_fields import chain_fields
+from bronze.measurements import EVENT_EMITTED, report
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.storage.json_object import unusable_object_error
@@ -113,6 +115,7 @@ class EventLog:
                 if not self._holds(key, data):
                     raise
         self._remember(key, event)
+        report(EVENT_EMITTED, 1, **chain_fields(event.chain))
 
     def _holds(self, key: str, data: bytes) -> bool:
         try:

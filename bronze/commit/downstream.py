@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from bronze.audit.event import Event
 from bronze.errors import CatalogError, DeliveryError, DeliveryRejectedError
+from bronze.log_fields import error_fields
+from bronze.measurements import METADATA_ERROR, report
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -56,9 +58,14 @@ class Downstream:
             row = self._lineage_context.lineage(summary, summary.storage_path, event_hash)
             self._catalog.record(era, self._lineage_context.table, row)
         except CatalogError as error:
+            report(METADATA_ERROR)
             if self._catalog_strict:
                 raise
-            _LOG.warning("%s; its rows are written later, the copy continues (catalog.strict is false)", error)
+            _LOG.warning(
+                "%s; its rows are written later, the copy continues (catalog.strict is false)",
+                error,
+                extra=error_fields(error),
+            )
             self._catalog = None
 
     def deliver(self, era: Era, event: Event) -> None:
@@ -70,7 +77,11 @@ class Downstream:
         except (DeliveryError, DeliveryRejectedError) as error:
             if self._delivery_strict:
                 raise
-            _LOG.warning("%s; events are kept and delivered later, the copy continues (pas.strict is false)", error)
+            _LOG.warning(
+                "%s; events are kept and delivered later, the copy continues (pas.strict is false)",
+                error,
+                extra=error_fields(error),
+            )
             self._deliverer = None
 
     def last_event(self, era: Era, *, needed: bool) -> tuple[Partition, str] | None:

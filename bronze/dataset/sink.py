@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Protocol
 
+from bronze.measurements import STORAGE_ERROR, report
+
 
 class Sink(Protocol):
     """Accepts the bytes of a file in order."""
@@ -34,7 +36,11 @@ class HashingSink:
         view = memoryview(data)
         self._hash.update(view)
         self.size += len(view)
-        return self._target.write(view)
+        try:
+            return self._target.write(view)
+        except Exception:
+            report(STORAGE_ERROR)
+            raise
 
     def tell(self) -> int:
         """Bytes written so far: the position at which the next write lands."""

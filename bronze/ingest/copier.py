@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from bronze.dataset.dataset import Dataset
@@ -11,10 +12,11 @@ from bronze.dataset.manifest import LedgerLinks, Manifest
 from bronze.dataset.neighbours import check_published_neighbours
 from bronze.dataset.publication import Publication
 from bronze.dataset.sink import HashingSink, NullSink
-from bronze.errors import ConflictError
+from bronze.errors import ConflictError, StoreError
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.ingest.renewal import Renewal, check_same_content, describe_objects
 from bronze.ingest.rows import EncodedPartition
+from bronze.measurements import STORAGE_ERROR, UPLOAD, report
 from bronze.outcomes import Outcome, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -83,7 +85,7 @@ class PartitionCopier:
             open_upload = stack.pop_all()
 
         def finish() -> PartitionSummary:
-            with open_upload:
+            with open_upload, _measured_upload():
                 if is_again:
                     renewal = Renewal(dataset=self.dataset, era=era, manifest=manifest, upload=upload)
                     outcome = renewal.publish()
@@ -181,3 +183,15 @@ class PartitionCopier:
             raw_bytes=encoded.raw_bytes if encoded else 0,
             files=encoded.files if encoded else 0,
         )
+
+
+@contextmanager
+def _measured_upload() -> Iterator[None]:
+    """Measure how long the block takes to publish, or count that it could not."""
+    started = time.perf_counter()
+    try:
+        yield
+    except (StoreError, OSError):
+        report(STORAGE_ERROR)
+        raise
+    report(UPLOAD, time.perf_counter() - started)

@@ -10,6 +10,7 @@ import concurrent.futures
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 
 from bronze.errors import DataError, LakeError
 from bronze.lake.lake import Lake
@@ -129,7 +130,7 @@ class ParallelDecoder:
                         break
                     start, read = following
                     buffer = free.popleft()
-                    in_flight.append((buffer, self._pool.submit(self._decoder.decode, start, buffer, read)))
+                    in_flight.append((buffer, self._decode_ahead(start, buffer, read)))
                 if not in_flight:
                     return
                 buffer, decoded = in_flight.popleft()
@@ -144,6 +145,11 @@ class ParallelDecoder:
                 if not left.cancel():  # it is running: its buffer is free when it has ended
                     with suppress(BaseException):
                         left.result()
+
+    def _decode_ahead(
+        self, start: int, buffer: DecodeBuffer, read: Read | None
+    ) -> concurrent.futures.Future[Sequence[CloseMeta]]:
+        return self._pool.submit(copy_context().run, self._decoder.decode, start, buffer, read)
 
     def close(self) -> None:
         """End the threads."""

@@ -6,6 +6,7 @@ Memory is bounded by a row group and the largest lake file, not by the partition
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -21,12 +22,15 @@ from bronze.lake.lake import Lake
 from bronze.lake.prefetch import REQUESTS, ObjectPrefetcher, Read
 from bronze.ledger.close_meta import BATCH_HEADER_BYTES, CloseMeta, VerifyLevel
 from bronze.ledger.hashes import check_hashes, check_link
+from bronze.measurements import LEDGER_READ, report
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.stellar import FIRST_LEDGER
 
 #: Room for lake files of the usual size behind a full row group; larger ones make the buffer grow.
 _SLACK = 8 * 1024 * 1024
+#: Seconds between two reports of how far a partition is read.
+_REPORT_INTERVAL_S = 0.25
 _MAX_INT32 = 2**31 - 1
 _MAX_CLOSE_TIME = (2**63 - 1) // 1000
 
@@ -146,7 +150,7 @@ class PartitionEncoder:
         # Closed at once when an error leaves it, so that no thread writes into a buffer that is used again.
         with ExitStack() as stack:
             reads = stack.enter_context(closing(self._reads(read_starts)))
-            previous = None
+            previous, next_report_at = None, 0.0
             if len(read_starts) > len(starts):
                 previous = self._preceding_ledger(rows, read_starts[0], next(reads))
             files = stack.enter_context(closing(self._files(rows, starts, reads)))
@@ -171,6 +175,9 @@ class PartitionEncoder:
                         )
                 except DataError as error:
                     raise error.at(f"object {self.lake.describe_found(self.lake.key(start))}") from error.__cause__
+                if time.monotonic() >= next_report_at:
+                    next_report_at = time.monotonic() + _REPORT_INTERVAL_S
+                    report(LEDGER_READ, rows.next_ledger - 1, raw_bytes=rows.raw_bytes)
 
     def _files(
         self, rows: PartitionRows, starts: range, reads: Generator[Read | None, None, None]

@@ -50,6 +50,7 @@ class PartitionRows:
 
     Attributes:
         next_ledger: the ledger that has to be added next.
+        raw_bytes: of the close metas that were added.
     """
 
     def __init__(self, era: Era, partition: Partition, writer: TableWriter, buffer: DecodeBuffer) -> None:
@@ -61,7 +62,7 @@ class PartitionRows:
         self._group = RowGroup(self._labels)
         self._first: CloseMeta | None = None
         self._last: CloseMeta | None = None
-        self._raw_bytes = 0
+        self.raw_bytes = 0
         self.next_ledger = max(partition.start, FIRST_LEDGER)
         buffer.shrink()
 
@@ -95,7 +96,7 @@ class PartitionRows:
         """Append the ledger `meta`, whose span is a position in `view`: of `decode`, or of any other buffer."""
         xdr = self._buffer.append(view, meta.start, meta.end)
         self._group.add(meta, xdr)
-        self._raw_bytes += len(xdr)
+        self.raw_bytes += len(xdr)
         self._first = self._first or meta
         self._last = meta
         self.next_ledger += 1
@@ -121,7 +122,7 @@ class PartitionRows:
         self._writer.close()
         return EncodedPartition(
             row_count=last.sequence - first.sequence + 1,
-            raw_bytes=self._raw_bytes,
+            raw_bytes=self.raw_bytes,
             files=files,
             ledgers=LedgerLinks(
                 first=first.sequence,

@@ -13,14 +13,20 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
 from bronze.errors import BronzeError
 from bronze.job.connections import Connections
-from bronze.job.copier_process import DONE, FAILED, LOG
+from bronze.job.copier_process import DONE, FAILED, LOG, MEASURED
 from bronze.job.secrets import Secrets
+from bronze.log_fields import current_fields, log_fields, set_process_fields, worker_name
+from bronze.measurements import Measurement, observed_by
+
+#: Seconds between two messages with measurements.
+_SEND_INTERVAL_S = 0.25
 
 
 class _Messages:
@@ -54,8 +60,41 @@ class _SendingHandler(logging.handlers.QueueHandler):
         super().__init__(queue.Queue())
         self._messages = messages
 
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        prepared: logging.LogRecord = super().prepare(record)
+        for name, value in current_fields().items():
+            prepared.__dict__.setdefault(name, value)
+        return prepared
+
     def enqueue(self, record: logging.LogRecord) -> None:
         self._messages.send(LOG, record)
+
+
+class _SendingObserver:
+    """Sends measurements to the process that asks, many in one message: there is one for each lake object."""
+
+    def __init__(self, messages: _Messages) -> None:
+        self._messages = messages
+        self._kept: list[Measurement] = []
+        self._sent_at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def __call__(self, measurement: Measurement) -> None:
+        with self._lock:
+            self._kept.append(measurement)
+            if time.monotonic() - self._sent_at >= _SEND_INTERVAL_S:
+                self._send()
+
+    def flush(self) -> None:
+        """Send what is kept."""
+        with self._lock:
+            self._send()
+
+    def _send(self) -> None:
+        kept, self._kept = self._kept, []
+        self._sent_at = time.monotonic()
+        if kept:
+            self._messages.send(MEASURED, kept)
 
 
 def serve(connection: Connection) -> None:
@@ -63,14 +102,18 @@ def serve(connection: Connection) -> None:
     messages = _Messages(connection)
     job, level = messages.receive()
     logging.basicConfig(level=level, handlers=[_SendingHandler(messages)], force=True)
+    set_process_fields(run_id=job.run.run_id)
+    measured = _SendingObserver(messages)
     copier = None
     while True:
-        method, era, partition, files = messages.receive()
-        try:
-            copier = copier or Connections(job, Secrets()).copier()
-            kind, value = DONE, getattr(copier, method)(era, partition, files)
-        except BaseException as error:
-            kind, value = FAILED, _picklable(error)
+        method, era, partition, files, fields = messages.receive()
+        with log_fields(**fields | {"worker": worker_name()}), observed_by(measured):
+            try:
+                copier = copier or Connections(job, Secrets()).copier()
+                kind, value = DONE, getattr(copier, method)(era, partition, files)
+            except BaseException as error:
+                kind, value = FAILED, _picklable(error)
+        measured.flush()
         messages.send(kind, value)
 
 

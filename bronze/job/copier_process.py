@@ -4,8 +4,9 @@ Worker and process exchange pickled messages over a pair of connected sockets th
 nobody else can reach either end. The process gets the job and no secrets: catalog and endpoint are not its matter. It
 ends with its worker, at the latest when that process does.
 
-Messages to the process: the job and the log level, then one ``(method, era, partition, files)`` for each partition.
-Messages from it: any number of ``(LOG, record)``, then ``(DONE, summary)`` or ``(FAILED, error)``.
+Messages to the process: the job and the log level, then one ``(method, era, partition, files, fields)`` for each
+partition, with the fields of `bronze.log_fields`. Messages from it: any number of ``(LOG, record)`` and
+``(MEASURED, measurements)``, then ``(DONE, summary)`` or ``(FAILED, error)``.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from typing import Any
 
 from bronze.errors import RunStoppedError, WorkerError
 from bronze.job.spec import CopyJob
+from bronze.log_fields import current_fields
+from bronze.measurements import pass_on
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.waiting import is_stopping
 
-LOG, DONE, FAILED = "log", "done", "failed"
+LOG, MEASURED, DONE, FAILED = "log", "measured", "done", "failed"
 #: Seconds between two looks whether the run was asked to stop.
 _LOOK_S = 0.25
 #: Seconds that the process has to give up its partition by itself after the run was asked to stop.
@@ -91,7 +94,7 @@ class CopierProcess:
     def _call(self, method: str, era: Era, partition: Partition, files: Iterable[int]) -> PartitionSummary:
         try:
             connection = self._connection or self._start()
-            connection.send((method, era, partition, list(files)))
+            connection.send((method, era, partition, list(files), dict(current_fields())))
             kind, value = self._answer(connection, f"partition {era.chain} {partition}")
         except (EOFError, OSError) as error:
             raise WorkerError(f"the process that copies partitions ended: {self._end()}") from error
@@ -106,6 +109,10 @@ class CopierProcess:
         while True:
             if connection.poll(_LOOK_S):
                 kind, value = connection.recv()
+                if kind == MEASURED:
+                    for measurement in value:
+                        pass_on(measurement)
+                    continue
                 if kind != LOG:
                     return kind, value
                 logger = logging.getLogger(value.name)

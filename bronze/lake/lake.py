@@ -5,6 +5,7 @@ Keys are computed, never looked up in a listing (`bronze.lake.layout`). `bronze.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from bronze.lake.layout import (
     with_extension,
 )
 from bronze.lake.oldest import OldestObject, find_oldest
+from bronze.measurements import SOURCE_ERROR, SOURCE_READ, report
 from bronze.stellar import FIRST_LEDGER
 from bronze.storage.store import Store, join
 
@@ -83,17 +85,24 @@ class Lake:
             return found
         found = self._read(other, max_bytes)
         if found is None:
+            report(SOURCE_ERROR)
             raise LakeError(f"object {self.describe(key)} is missing from the lake")
         self._extension, self._is_mixed = other.rpartition(".")[2], True
         return found
 
     def _read(self, key: str, max_bytes: int | None) -> memoryview | None:
+        started = time.perf_counter()
         try:
-            return self.store.read_view(key, max_bytes)
+            found = self.store.read_view(key, max_bytes)
         except ObjectNotFoundError:
             return None
-        except ObjectTooLargeError as error:
-            raise LakeError(str(error)) from error
+        except (BronzeError, OSError) as error:
+            report(SOURCE_ERROR)
+            if isinstance(error, ObjectTooLargeError):
+                raise LakeError(str(error)) from error
+            raise
+        report(SOURCE_READ, time.perf_counter() - started)
+        return found
 
     def _check_same(self, key: str, data: memoryview, other: str, max_bytes: int | None) -> None:
         """Check that the object `other` has the content of the object `key`, whose stored bytes are `data`."""

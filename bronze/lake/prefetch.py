@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextvars import copy_context
 
 from bronze.lake.lake import Lake
 
@@ -56,7 +57,9 @@ class ObjectPrefetcher:
             wanted, lambda key: self._lake.read(key, self._max_bytes), self._budget, self._largest
         )
         # A thread for each request, from the first key to the last: nothing is handed over for each object.
-        self._working = [self._pool.submit(batch.work) for _ in range(min(self._requests, len(wanted)))]
+        self._working = [
+            self._pool.submit(copy_context().run, batch.work) for _ in range(min(self._requests, len(wanted)))
+        ]
         self._started = wanted
 
     def reads(self, keys: Iterable[str]) -> Generator[Read, None, None]:

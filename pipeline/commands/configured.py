@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bronze.errors import ConfigError
+
 if TYPE_CHECKING:
     from pipeline.settings.model import Settings
 
@@ -64,11 +66,15 @@ def load_settings(options: argparse.Namespace, *, needs_lake: bool) -> Settings:
     Raises:
         ConfigError: the settings are wrong; the message lists every problem.
     """
-    from pipeline.settings.load import load
+    from pipeline.settings.load import load, log_format
     from pipeline.settings.model import LAKE_SECTIONS
     from pipeline.telemetry import logs
 
-    settings = load(options.config, unused=() if needs_lake else LAKE_SECTIONS)
+    try:
+        settings = load(options.config, unused=() if needs_lake else LAKE_SECTIONS)
+    except ConfigError:
+        logs.configure(log_format(options.config))
+        raise
     logs.configure(settings.logging.format, settings.logging.level, secrets=settings.secrets(os.environ))
     for warning in settings.warnings:
         _LOG.warning("%s", warning)

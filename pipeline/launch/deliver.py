@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from bronze.commit.chain_state import ChainState
 from bronze.commit.downstream import Downstream
 from bronze.errors import DeliveryError, DeliveryRejectedError
 from bronze.job.connections import Connections
+from bronze.log_fields import chain_fields, error_fields
+
+_LOG = logging.getLogger(__name__)
 
 
 def check_events(connections: Connections) -> None:
@@ -26,5 +31,6 @@ def deliver_all(connections: Connections) -> tuple[int, list[str]]:
         try:
             sent += connections.delivery(era).deliver()
         except (DeliveryError, DeliveryRejectedError) as error:
+            _LOG.error("%s", error, extra=chain_fields(era.chain) | error_fields(error))
             outstanding.append(f"events of {era.chain} not yet delivered to the endpoint: {error}")
     return sent, outstanding

@@ -13,6 +13,7 @@ from bronze.job.connections import Connections
 from bronze.job.spec import CopyJob, MissingPartition
 from bronze.lake.lake import Lake, NewestObject
 from bronze.lake.opening import LakeOptions, open_lake
+from bronze.log_fields import set_process_fields
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan, plan_era
@@ -85,6 +86,7 @@ def prepare(
     assert locations.lake is not None
     lake = _open_lake(settings, locations.lake, eras)
     job = make_job(settings, locations, eras, lake, dry_run=dry_run)
+    set_process_fields(run_id=job.run.run_id)
     with ExitStack() as stack:
         connections = stack.enter_context(Connections(job, make_secrets(settings)))
         before_planning(connections)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from bronze.errors import ConfigError
 from bronze.job.spec import CopyJob
 from bronze.job.stop_signal import StopSignal
+from bronze.log_fields import log_fields, partition_fields
 from bronze.storage.location import StorageLocation
 from pipeline.launch.existence import remove_superfluous
 from pipeline.launch.prepare import Prepared
@@ -60,6 +61,7 @@ def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished
             if not job.run.dry_run:
                 remove_superfluous(prepared)
             for number, wave in enumerate(waves):
+                _log_planned(job, wave)
                 outcomes = OutcomeFiles(control, f"wave-{number}")
                 if not job.run.dry_run:
                     prepared.listings.forget()
@@ -97,6 +99,13 @@ def _existing(prepared: Prepared) -> frozenset[PartitionKey]:
         if not plan.era.allow_overwrite
         for partition in found.listing.published
     )
+
+
+def _log_planned(job: CopyJob, wave: list[PartitionKey]) -> None:
+    """Begin the story of each partition in the log, at level debug."""
+    for key in wave if _LOG.isEnabledFor(logging.DEBUG) else ():
+        with log_fields(**partition_fields(job.run.run_id, key.chain, key.partition.start, key.partition.end)):
+            _LOG.debug("partition %s: planned", key)
 
 
 def _add_wave(totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles) -> None:

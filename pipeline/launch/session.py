@@ -16,6 +16,8 @@ from bronze.commit.reconcile import reconcile
 from bronze.commit.recovery import restore
 from bronze.errors import CatalogError
 from bronze.job.connections import Connections
+from bronze.log_fields import error_fields
+from bronze.measurements import METADATA_ERROR, report
 from bronze.outcomes import PartitionFailure
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -72,9 +74,10 @@ class ChainSession:
                     era = self._job.era(failure.chain)
                     self._catalog.record_failure(era, self._job.target.table, failure.partition, failure.message)
         except CatalogError as error:
+            report(METADATA_ERROR)
             if self._job.chain.catalog_strict:
                 raise
-            _LOG.warning("%s; that partitions failed is not recorded", error)
+            _LOG.warning("%s; that partitions failed is not recorded", error, extra=error_fields(error))
 
     def close(self) -> list[str]:
         """Record and deliver what was missed, and release the chains.
@@ -87,6 +90,7 @@ class ChainSession:
             try:
                 outstanding += self._close_catalog()
             except CatalogError as error:
+                report(METADATA_ERROR)
                 outstanding.append(f"rows not yet recorded in the catalog: {error}")
             self._catalog.close()
         if not self._job.run.dry_run:
@@ -101,6 +105,7 @@ class ChainSession:
             act()
             return True
         except CatalogError as error:
+            report(METADATA_ERROR)
             if self._job.chain.catalog_strict:
                 raise
             _LOG.warning("%s; the copy continues, its rows are written later (catalog.strict is false)", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from difflib import get_close_matches
@@ -82,6 +83,23 @@ def load(
         return from_document(document, environ, unused=unused)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}" if path else str(error)) from None
+
+
+def log_format(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """The format of the log that file and environment name, also where other settings are wrong; ``text`` without one.
+
+    For errors that keep `load` from giving settings.
+    """
+    environ = os.environ if environ is None else environ
+    path = path or environ.get("CONFIG_FILE") or None
+    section: Any = None
+    with suppress(ConfigError):
+        section = read_file(path).values.get("logging") if path else None
+    stated = environ.get("LOG_FORMAT") or (section.get("format") if isinstance(section, dict) else None)
+    try:
+        return Settings.model_validate({"logging": {"format": stated}}).logging.format
+    except ValidationError:
+        return "text"
 
 
 def from_document(document: Document, environ: Mapping[str, str], *, unused: Collection[str] = ()) -> Settings:

@@ -186,7 +186,7 @@ class PerfSettings(Section):
 class LoggingSettings(Section):
     """Format and level of the log."""
 
-    format: Annotated[Literal["text", "json"], choice("text", "json")] = "text"
+    format: Annotated[Literal["text", "json", "gcp"], choice("text", "json", "gcp")] = "text"
     level: Annotated[
         Literal["debug", "info", "warn", "error"],
         choice("debug", "info", "warn", "error", synonyms={"warning": "warn"}),

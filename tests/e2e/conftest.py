@@ -25,6 +25,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -88,6 +89,15 @@ class RunResult:
         """Standard error, without the line that says which reader these tests run with."""
         own = [] if is_compiled() else [line for line in self.log.splitlines(True) if READER_WARNING in line]
         return "".join(line for line in self.log.splitlines(True) if line not in own)
+
+    @property
+    def failures_logged(self) -> tuple[int, str]:
+        """The number of partitions whose failure was logged when it happened, and the rest of standard error."""
+        lines = self.err.splitlines(keepends=True)
+        rest = [
+            line for line in lines if not re.match(r"\S+Z ERROR   partition \S+ \d+-\d+ (failed|is published)", line)
+        ]
+        return len(lines) - len(rest), "".join(rest)
 
     def lines(self, label: str) -> list[str]:
         """The lines of the summary that begin with `label`, without it."""

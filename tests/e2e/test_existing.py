@@ -126,7 +126,7 @@ def test_mismatched_manifest_fails_partition(harm: Callable[[Copier], None], say
 
     ran = copied.run()
 
-    assert (ran.status, ran.err) == (1, "")
+    assert (ran.status, ran.failures_logged) == (1, (1, ""))
     assert ran.lines("partitions") == ["0 written, 2 skipped, 1 failed"]
     (failed,) = ran.lines("failed")
     assert "standalone/e1/v1 16-23: StateError" in failed

@@ -166,7 +166,9 @@ class Bucket:
         url = self._base_url(base)
 
         def send(params: Mapping[str, str]) -> bytes:
-            return self.retry.call(url, lambda: self.service.list_request(params), level=logging.DEBUG)
+            return self.retry.call(
+                url, lambda: self.service.list_request(params), level=logging.DEBUG, operation="list"
+            )
 
         return list_pages(send, f"{base}/" if base else "", delimiter=delimiter, after=after, url=url)
 

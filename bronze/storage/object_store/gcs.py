@@ -87,7 +87,10 @@ class GcsProvider:
         """See `ObjectServiceApi`."""
         operation, url = f"get the checksum of {path}", self._object_url(path)
         answer = self._retry.call(
-            f"{self._location.url}: {operation}", lambda: self._request("HEAD", operation, url), level=logging.DEBUG
+            f"{self._location.url}: {operation}",
+            lambda: self._request("HEAD", operation, url),
+            level=logging.DEBUG,
+            operation="storage",
         )
         headers = answer.headers
         hashes = dict(pair.strip().split("=", 1) for pair in headers.get("x-goog-hash", "").split(",") if "=" in pair)

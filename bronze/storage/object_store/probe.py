@@ -26,7 +26,7 @@ def check_conditional_writes(bucket: Bucket) -> None:
             has no such bucket.
         AccessDeniedError: the credentials do not allow writing.
     """
-    ignored = bucket.retry.call(bucket.url, lambda: _try(bucket), level=logging.DEBUG)
+    ignored = bucket.retry.call(bucket.url, lambda: _try(bucket), level=logging.DEBUG, operation="storage")
     if not ignored:
         return
     message = (

@@ -64,6 +64,7 @@ class ObjectSource:
             lambda: translated(self.url, attempt),
             lambda error: is_transient(error) and not client_gave_up(error),
             level=logging.DEBUG,
+            operation="read",
         )
 
     def open(self) -> io.BufferedReader:

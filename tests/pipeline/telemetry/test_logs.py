@@ -8,11 +8,13 @@ import logging
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from bronze.log_fields import correlation_id, log_fields, partition_fields
 from pipeline.telemetry import logs
 
 LOG = logging.getLogger("bronze.test_logs")
@@ -23,8 +25,10 @@ SECRET = "correct-horse"
 def _root_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    hooks = sys.excepthook, threading.excepthook
     yield
     root.handlers[:], root.level = handlers, level
+    sys.excepthook, threading.excepthook = hooks
 
 
 def set_up(format: str = "text", level: str = "info", **others: Any) -> io.StringIO:
@@ -50,27 +54,28 @@ def test_json_line_has_the_collector_fields() -> None:
     stream = set_up("json")
     LOG.warning("two\nlines")
     fields = only_json(stream)
-    assert fields["severity"] == "WARNING"
-    assert fields["message"] == "two\nlines"
+    assert list(fields)[:3] == ["time", "level", "msg"]
+    assert fields["level"] == "WARN"
+    assert fields["msg"] == "two\nlines"
     assert fields["logger"] == "bronze.test_logs"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", fields["time"])
-    assert fields["logging.googleapis.com/sourceLocation"]["file"] == __file__
+    assert fields["source"].startswith(f"{__file__}:")
 
 
 def test_extra_fields_never_replace_fixed_ones() -> None:
     stream = set_up("json")
-    LOG.info("done", extra={"era": "pre_p23", "range": (0, 9), "ratio": 0.5, "none": None, "severity": "forged"})
+    LOG.info("done", extra={"era": "pre_p23", "range": (0, 9), "ratio": 0.5, "none": None, "level": "forged"})
     fields = only_json(stream)
     assert (fields["era"], fields["range"], fields["ratio"], fields["none"]) == ("pre_p23", [0, 9], 0.5, None)
-    assert fields["severity"] == "INFO"
+    assert fields["level"] == "INFO"
 
 
 @pytest.mark.parametrize(
     ("level", "passed"),
     [
-        ("debug", ["DEBUG", "INFO", "WARNING", "ERROR"]),
-        ("info", ["INFO", "WARNING", "ERROR"]),
-        ("warn", ["WARNING", "ERROR"]),
+        ("debug", ["DEBUG", "INFO", "WARN", "ERROR"]),
+        ("info", ["INFO", "WARN", "ERROR"]),
+        ("warn", ["WARN", "ERROR"]),
         ("error", ["ERROR"]),
     ],
 )
@@ -78,7 +83,7 @@ def test_level_drops_lower_records(level: str, passed: list[str]) -> None:
     stream = set_up("json", level)
     for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         LOG.log(number, "x")
-    assert [json.loads(line)["severity"] for line in stream.getvalue().splitlines()] == passed
+    assert [json.loads(line)["level"] for line in stream.getvalue().splitlines()] == passed
 
 
 @pytest.mark.parametrize("format", ["text", "json"])
@@ -150,3 +155,66 @@ def test_control_characters_are_escaped(format: str) -> None:
     LOG.warning("answered \x1b[2J\x9b31m\u202e", extra={"where": "a\x1bb"})
     assert stream.getvalue().rstrip("\n").isprintable()
     assert "x1b[2J" in stream.getvalue()
+
+
+def test_records_carry_fields_of_their_work() -> None:
+    stream = set_up("json")
+    with log_fields(**partition_fields("r1", "net/e1/v1", 0, 9)):
+        logging.getLogger("apache_beam.somewhere").warning("slow", extra={"attempt": 2})
+    fields = only_json(stream)
+    assert (fields["run_id"], fields["network"], fields["era_id"], fields["version_label"]) == (
+        "r1", "net", "e1", "v1"
+    )  # fmt: skip
+    assert (fields["ledger_start"], fields["ledger_end"], fields["attempt"]) == (0, 9, 2)
+    assert fields["correlation_id"] == correlation_id("r1", "net/e1/v1", 0, 9)
+
+
+def test_repeated_warnings_are_written_once() -> None:
+    stream = set_up()
+    for _ in range(3):
+        LOG.warning("ledgers are old")
+        LOG.error("failed")
+    assert stream.getvalue().count("ledgers are old") == 1
+    assert stream.getvalue().count("failed") == 3
+
+
+def test_repeated_warning_comes_again_after_minute() -> None:
+    times = iter((0.0, 59.0, 60.0))
+    once = logs.OnceFilter(lambda: next(times))
+    record = logging.makeLogRecord({"levelno": logging.WARNING, "msg": "slow"})
+    assert [once.filter(record) for _ in range(3)] == [True, False, True]
+
+
+def test_gcp_lines_are_structured_for_cloud_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p1")
+    stream = set_up("gcp", secrets=[SECRET])
+    with log_fields(**partition_fields("r1", "net/e1/v1", 0, 9)):
+        try:
+            raise ValueError(SECRET)
+        except ValueError:
+            LOG.exception("partition failed", extra={"error_type": "ValueError"})
+    fields = only_json(stream)
+    assert (fields["severity"], fields["message"], fields["error_type"]) == ("ERROR", "partition failed", "ValueError")
+    assert fields["logging.googleapis.com/labels"]["era_id"] == "e1"
+    trace = correlation_id("r1", "net/e1/v1", 0, 9)
+    assert fields["logging.googleapis.com/trace"] == f"projects/p1/traces/{trace}"
+    assert fields["stack_trace"].endswith("ValueError: ***")
+
+
+@pytest.mark.parametrize("format", ["json", "gcp"])
+def test_uncaught_errors_are_records(format: str) -> None:
+    program = (
+        "import threading; from pipeline.telemetry import logs;"
+        f"logs.configure({format!r}); import warnings; warnings.warn('old');"
+        "t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join(); raise ValueError('end')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line.get("error_type") for line in lines] == [None, "ZeroDivisionError", "ValueError"]
+    assert "Traceback" in lines[-1]["stack_trace"]
+
+
+def test_error_before_start_follows_the_format() -> None:
+    stream = set_up("json")
+    logs.report_error(ValueError("reason"))
+    assert only_json(stream)["error"] == "reason"
