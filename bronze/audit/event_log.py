@@ -149,6 +149,10 @@ class EventLog:
         """The names of the event files that this instance has read or created."""
         return self._cache.keys()
 
+    def names_by_hash(self) -> dict[str, str]:
+        """The names of the event files that this instance has read or created, by the hashes of their events."""
+        return {event.event_hash: name for name, event in self._cache.items()}
+
     def list_partitions(self) -> frozenset[Partition]:
         """The partitions that have an event, by the names of the event files; one listing, no event is read."""
         return self.partitions_of(self.names())

@@ -163,7 +163,9 @@ def _adopted(era: Era, log: EventLog, checkpoint: CheckpointFile, adopt: Adopt) 
         if any(end.head in (event.event_hash, event.prev_hash) for event in events):
             return
         if adopt is Adopt.CHECKPOINT:
-            for name in log.names():
+            names = log.names_by_hash()
+            for event in reversed(events):  # what is left when this is killed is a chain still
+                name = names[event.event_hash]
                 log.set_aside(name)
                 yield f"event file {log.where}/{name}: set aside in {SET_ASIDE}/, the chain goes on without it"
             log.set_head(end.head)

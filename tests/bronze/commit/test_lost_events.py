@@ -284,3 +284,33 @@ def test_verify_names_events_that_are_gone(workspace: Workspace) -> None:
     (problem,) = workspace.audit().problems
     assert "has 3 events, the last one" in problem
     assert "repair --adopt" in problem
+
+
+@pytest.mark.parametrize("killed_at", [0, 1, 2])
+def test_killed_adoption_is_completed(
+    workspace: Workspace, tmp_path: Path, killed_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(workspace, GRID[:3])
+    shutil.copytree(workspace.events, tmp_path / "older")
+    head = copy(workspace, GRID[3:5])[-1].event_hash
+    shutil.rmtree(workspace.events)
+    (tmp_path / "older").rename(workspace.events)
+    store, deleted = type(workspace.log.store), []
+    delete = store.delete
+
+    def dying(self: Any, key: str) -> None:
+        if len(deleted) == killed_at:
+            raise KeyboardInterrupt
+        deleted.append(key)
+        delete(self, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "delete", dying)
+        with pytest.raises(KeyboardInterrupt):
+            recovered(workspace, Adopt.CHECKPOINT)
+    recovered(workspace, Adopt.CHECKPOINT)
+    assert workspace.log.names() == []
+    assert len(list((workspace.events / SET_ASIDE).iterdir())) == 3
+    copy(workspace, GRID[5:6])
+    (event,) = workspace.log.load()
+    assert (event.partition, event.prev_hash) == (GRID[5], head)
