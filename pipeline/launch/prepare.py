@@ -20,6 +20,7 @@ from bronze.partitioning.plan import EraPlan, plan_era
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
 from pipeline.launch.again import era_of, plan_again, stated_partition
+from pipeline.launch.era_changes import warn_of_changes
 from pipeline.launch.job import make_job, make_secrets
 from pipeline.launch.lake_start import check_lake_start
 from pipeline.launch.listings import Listings
@@ -94,6 +95,7 @@ def prepare(
         newest_ledger = newest.ledger if newest else None
         positions = [connections.sequencer(era).position() for era in eras]
         existence = [_check_existence(connections, era, newest_ledger) for era in eras]
+        warn_of_changes([found.listing for found in existence], positions)
         stated: tuple[MissingPartition, ...] = ()
         if again is not None:
             plans = [plan_again(again, existence[0])]

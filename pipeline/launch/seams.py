@@ -9,6 +9,7 @@ from bronze.job.connections import Connections
 from bronze.lake.lake import Lake
 from bronze.partitioning.era import Era
 from bronze.partitioning.plan import EraPlan
+from pipeline.launch.era_changes import check_no_other_era
 from pipeline.settings.model import Settings
 
 
@@ -25,6 +26,7 @@ def check_seams(
     is configured beside those of the run and not one of them.
 
     Raises:
+        ConfigError: another era has published some of the ledgers.
         VerificationError: the lake is of another history.
     """
     published = {found.era: set(found.published) for found in listings}
@@ -39,6 +41,8 @@ def check_seams(
 
     for era in _beside(settings, list(published)):
         published[era] = set(list_dataset(connections.dataset(), era).published)
+    for era, partitions in new.items():
+        check_no_other_era(published, era, partitions)
     seams = Seams(lake, connections.dataset(), published, max_object=connections.source().max_file_bytes)
     for era, partitions in new.items():
         seams.check(era, partitions)

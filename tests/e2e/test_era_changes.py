@@ -1,0 +1,63 @@
+"""An era whose settings are not those that it was published with: told by plan and run; no ledger is there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.conftest import Copier, LakeFiles, era, tree
+
+
+@pytest.fixture
+def copied(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> Copier:
+    copy = copier(sample(first=8, ledgers=40).root, ledger_start=16, ledger_end=0, partition_size=8)
+    assert copy.run().status == 0
+    assert copy.run().err == ""
+    return copy
+
+
+def cut(copy: Copier, *, start: int = 32) -> None:
+    """As the template with several eras has it."""
+    del copy.settings["era"]
+    copy.settings["eras"] = [
+        era("e1", ledger_start=16, ledger_end=31, partition_size=8),
+        era("f", ledger_start=start, ledger_end=0, partition_size=8),
+    ]
+
+
+@pytest.mark.parametrize("command", [("plan",), ("run",), ("run", "--dry-run"), ("run", "--eras", "f")])
+def test_ledgers_of_a_cut_era_are_refused(command: tuple[str, ...], copied: Copier) -> None:
+    before = tree(copied.root / "data")
+    cut(copied)
+    ran = copied.run(*command)
+    assert ran.status == 2
+    assert "era 'f' would publish ledgers of its partition 32-39 a second time" in ran.err
+    assert "Set ledger_end of 'e1' to 47 and ledger_start of 'f' to 48" in ran.err
+    assert tree(copied.root / "data") == before
+
+
+def test_cut_behind_what_is_published_works(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:
+    copy = copier(sample(first=8, ledgers=48).root, ledger_start=16, ledger_end=47, partition_size=8)
+    assert copy.run().status == 0
+    cut(copy, start=48)
+    copy.settings["eras"][0]["ledger_end"] = 47
+    assert copy.run().status == 0
+    assert copy.partitions("f") == [(48, 55)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"ledger_end": 31}, "is published up to ledger 47, behind its ledger_end 31"),
+        ({"ledger_start": 8}, "ledgers 8-15 are not copied unless the checkpoint is set back to 7"),
+        ({"partition_size": 4}, "partition_size is 4, but 4 of 4 published partitions have 8 ledgers"),
+    ],
+    ids=["end", "start", "size"],
+)
+def test_changed_setting_is_told(changes: dict[str, int], says: str, copied: Copier) -> None:
+    copied.settings["era"] |= changes
+    before = tree(copied.root / "data")
+    for command in ("plan", "run"):
+        assert says in copied.run(command).err
+    assert tree(copied.root / "data") == before
