@@ -108,6 +108,7 @@ CROSS_MODULE_TESTS = {
     "bronze/commit/test_lost_events.py",
     "bronze/commit/test_commit_cost.py",
     "bronze/verify/test_independence.py",
+    "bronze/verify/test_lies.py",
 }
 
 

@@ -83,7 +83,7 @@ class EventLog:
         event, revision = None, 0
         while True:
             try:
-                event = self._read(self.key(partition, revision + 1))
+                event = self.read_event(self.key(partition, revision + 1))
             except ObjectNotFoundError:
                 return event, revision
             revision += 1
@@ -137,7 +137,7 @@ class EventLog:
         """
         for attempt in range(_MAX_LISTING_ATTEMPTS):
             try:
-                return in_link_order([self._read(name) for name in self.names()], self.where)
+                return in_link_order([self.read_event(name) for name in self.names()], self.where)
             except StateError:
                 # Unlocked, a listing of several pages may show an event and not the one before, made a moment earlier.
                 if self._store.supports_locking or attempt == _MAX_LISTING_ATTEMPTS - 1:
@@ -197,7 +197,8 @@ class EventLog:
         """
         self._heads.set(self._era.chain, event_hash, expected)
 
-    def _read(self, name: str) -> Event:
+    def read_event(self, name: str) -> Event:
+        """The event in the file `name`. Raises `StateError` when it is damaged, or of another chain or range."""
         if name in self._cache:
             return self._cache[name]
         where = f"{self._store.url}/{name}"

@@ -164,6 +164,54 @@ class TableWriter:
         self._writer.is_open = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footer:
+    """What the footer of a parquet file says.
+
+    Attributes:
+        rows: number of rows.
+        schema_differences: how its columns differ from those of this table, a part of a sentence each.
+    """
+
+    rows: int
+    schema_differences: tuple[str, ...]
+
+
+#: Types that columns of older files have: of version 0.1 (milliseconds), and of the Go copier.
+_OLDER_TYPES = {
+    "ledger_sequence": ("uint64",),
+    "protocol_version": ("uint32",),
+    "close_time": ("timestamp[ms, tz=UTC]", "timestamp[us, tz=UTC]"),
+    "ingested_at": ("timestamp[ms, tz=UTC]", "timestamp[us, tz=UTC]"),
+}
+
+
+def read_footer(source: BinaryReader) -> Footer:
+    """Read the footer of a partition's parquet file.
+
+    Args:
+        source: the parquet file; stays open.
+
+    Raises:
+        ValueError: it is not a parquet file.
+        OSError: reading failed, or the file is damaged.
+    """
+    try:
+        with pq.ParquetFile(source) as file:
+            rows, found = file.metadata.num_rows, file.schema_arrow
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from error
+    expected = [column.name for column in COLUMNS]
+    if found.names != expected:
+        return Footer(rows=rows, schema_differences=(f"has the columns {found.names}, expected {expected}",))
+    differences = [
+        f"has the column {column.name} of type {found.field(column.name).type}, expected {column.type}"
+        for column in COLUMNS
+        if str(found.field(column.name).type) not in (column.type, *_OLDER_TYPES.get(column.name, ()))
+    ]
+    return Footer(rows=rows, schema_differences=tuple(differences))
+
+
 def read_ledger_links(source: BinaryReader) -> LedgerLinks:
     """Read what links a partition to its neighbours from the first and last row of its parquet file.
 

@@ -115,7 +115,7 @@ class LocalStore:
         try:
             # Directory entries carry their kind: one listing, no stat for each.
             with os.scandir(folder) as found:
-                entries = [ListEntry(entry.name, entry.is_dir()) for entry in found if entry.name > after]
+                entries = [ListEntry(entry.name, _is_directory(entry)) for entry in found if entry.name > after]
         except (FileNotFoundError, NotADirectoryError):
             return
         self._directory.check_inside(os.path.realpath(folder), folder)
@@ -221,3 +221,11 @@ class LocalStore:
             folder = join(mount_point, TEMPORARY)
             removed += [f"{folder}/{name}" for name in remove_dead_files(self.root / folder, min_age_s=min_age_s)]
         return removed
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a directory; not when that cannot be told, as of a link to itself: reading it tells why."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

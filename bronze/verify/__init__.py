@@ -1,4 +1,4 @@
-"""The independent check of what was published: events, links, manifests, checksums and gaps of one era.
+"""The independent check of what was published: events, links, manifests, files and gaps of one era.
 
 What lives here reads a dataset and its chain and needs nothing of what wrote them: no Beam, lake, catalog, delivery
 endpoint or configuration. It must stay so, since an auditor runs it where none of these exist. Nothing here writes.
@@ -18,6 +18,7 @@ Begin at `verifier.verify_chain`. In a notebook::
     verify_chain(era, dataset, log=EventLog(LocalStore("/data/pas"), era)).problems
 """
 
-from bronze.verify.verifier import Verification, verify_chain
+from bronze.verify.verification import Verdict, Verification
+from bronze.verify.verifier import verify_chain
 
-__all__ = ["Verification", "verify_chain"]
+__all__ = ["Verdict", "Verification", "verify_chain"]

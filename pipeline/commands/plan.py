@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.commands.text import plan_lines, print_lines
     from pipeline.launch.prepare import prepare
 
-    prepared = prepare(settings, chosen_eras(options), partial=options.publish_partial)
+    prepared = prepare(settings, chosen_eras(options), partial=options.publish_partial, writes=False)
     with prepared.connections:
         print_lines(plan_lines(prepared))
     return DONE

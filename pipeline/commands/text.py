@@ -14,7 +14,7 @@ from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
 from bronze.redact import printable
-from bronze.verify.verifier import Verification
+from bronze.verify.verification import Verification
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
 
@@ -218,8 +218,8 @@ def _rest(found: Sequence[object]) -> Iterator[str]:
 
 def verification_lines(found: Verification) -> Iterator[str]:
     """What the verification of one chain found."""
-    verdict = "HOLDS" if not found.problems else f"DOES NOT HOLD: {len(found.problems)} problems"
-    yield f"chain {found.chain}: {verdict}"
+    count = f": {len(found.problems)} problems" if found.problems else ""
+    yield f"chain {found.chain}: {found.verdict}{count}"
     if found.first is not None:
         yield (
             f"  {found.events:,} events, {found.partitions:,} partitions, ledgers {found.first}-{found.last},"
@@ -229,8 +229,14 @@ def verification_lines(found: Verification) -> Iterator[str]:
         yield f"  head {found.head}"
     for gap in found.gaps:
         yield f"  gap: ledgers {gap} have no partition"
+    if found.unpublished is not None:
+        yield f"  not published yet: ledgers {found.unpublished}, which the era asks for"
     for problem in found.problems:
         yield f"  {problem}"
+    for note in found.notes:
+        yield f"  note: {note}"
+    for sentence in found.not_checked:
+        yield f"  not checked: {sentence}"
 
 
 def format_size(count: float) -> str:

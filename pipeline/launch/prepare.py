@@ -63,6 +63,7 @@ def prepare(
     partial: bool = False,
     dry_run: bool = False,
     again: Partition | None = None,
+    writes: bool = True,
     before_planning: Callable[[Connections], object] = lambda _: None,
 ) -> Prepared:
     """Find out what a run with these settings has to do; writes nothing itself.
@@ -72,6 +73,7 @@ def prepare(
         partial: publish the incomplete last partition of an era without an end, whatever the settings say.
         dry_run: prepare a run that writes nothing either.
         again: make this partition anew, and copy nothing else.
+        writes: whether the run that is prepared will be made, and write; a dry run never does.
         before_planning: called before the lake's end and the chains' positions are read: a run takes its locks there,
             so that it plans after what others have published and committed.
 
@@ -80,7 +82,7 @@ def prepare(
         DataError: the lake's layout or the state of a chain is damaged, nothing that a chain says exists is there, or
             the lake is of another history than what is published.
     """
-    locations = checked_locations(settings)
+    locations = checked_locations(settings, writes=writes and not dry_run)
     eras = settings.active(era_ids or None)
     if again is not None:
         eras = [era_of(eras, again)]
@@ -146,16 +148,17 @@ def _check_existence(connections: Connections, era: Era, newest: int | None) -> 
     )
 
 
-def connect_without_lake(settings: Settings, era_ids: Sequence[str] = ()) -> Connections:
+def connect_without_lake(settings: Settings, era_ids: Sequence[str] = (), *, writes: bool = True) -> Connections:
     """Connections to what was published and to its chains; the lake's settings are not looked at.
 
     Args:
         era_ids: only these eras; all active ones when empty.
+        writes: whether anything is to be written.
 
     Raises:
         ConfigError: the settings, or what they refer to, are not usable.
     """
-    locations = checked_locations(settings, unused=LAKE_SECTIONS)
+    locations = checked_locations(settings, unused=LAKE_SECTIONS, writes=writes)
     job = make_job(settings, locations, settings.active(era_ids or None), lake=None)
     return Connections(job, make_secrets(settings))
 

@@ -38,13 +38,14 @@ class Locations:
     checkpoint: StorageLocation | None
 
 
-def checked_locations(settings: Settings, *, unused: Collection[str] = ()) -> Locations:
+def checked_locations(settings: Settings, *, unused: Collection[str] = (), writes: bool = True) -> Locations:
     """Work out the locations that the settings name, and check that their directories can be used.
 
     The lake must be a readable directory. The others must be writable directories, or such that can be created: the
     nearest parent that exists decides.
 
     Args:
+        writes: whether anything is to be written; otherwise what exists must be readable, and nothing need exist.
         unused: sections whose locations are neither worked out nor checked (`LAKE_SECTIONS`).
 
     Raises:
@@ -73,9 +74,10 @@ def checked_locations(settings: Settings, *, unused: Collection[str] = ()) -> Lo
     lake_key = ("source", "local_path") if settings.source.mode == "local" else ("source",)
     dataset_key = ("storage", "local_dir") if settings.storage.backend == "local" else ("storage",)
     lake = None if "source" in unused else checked(lake_key, lake_location, _unreadable)
-    dataset = checked(dataset_key, dataset_location, _unwritable)
-    checkpoint = checked(("checkpoint", "dir"), checkpoint_location, _unwritable)
-    events = checked(("pas", "backup_dir"), events_location, _unwritable)
+    flaw_of = _unwritable if writes else _unreadable_if_there
+    dataset = checked(dataset_key, dataset_location, flaw_of)
+    checkpoint = checked(("checkpoint", "dir"), checkpoint_location, flaw_of)
+    events = checked(("pas", "backup_dir"), events_location, flaw_of)
     if problems or dataset is None:
         raise ConfigError("\n".join(map(str, problems)))
     prefix = dataset_prefix(settings, dataset)
@@ -88,6 +90,10 @@ def _unreadable(path: Path) -> str | None:
     if not path.is_dir():
         return "is not a directory"
     return None if os.access(path, os.R_OK | os.X_OK) else "is not readable"
+
+
+def _unreadable_if_there(path: Path) -> str | None:
+    return _unreadable(path) if _exists(path) else None
 
 
 def _unwritable(path: Path) -> str | None:

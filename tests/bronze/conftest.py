@@ -43,7 +43,8 @@ from bronze.producer import Producer
 from bronze.retry import RetryPolicy
 from bronze.storage import location as locations
 from bronze.storage.local import LocalStore
-from bronze.verify.verifier import Verification, verify_chain
+from bronze.verify.verification import Verification
+from bronze.verify.verifier import verify_chain
 from pipeline.sample import SampleLedger, SampleOptions, write_sample_lake
 
 pytest.register_assert_rewrite("tests.bronze.storage.store_suite")

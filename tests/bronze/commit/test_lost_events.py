@@ -220,13 +220,13 @@ def test_first_commit_reads_no_earlier_event(workspace: Workspace, count: int, m
     copy(workspace, GRID[:count])
     read: list[str] = []
     log = type(workspace.log)
-    original = log._read
+    original = log.read_event
 
     def recording(self: Any, name: str) -> Any:
         read.append(name)
         return original(self, name)
 
-    monkeypatch.setattr(log, "_read", recording)
+    monkeypatch.setattr(log, "read_event", recording)
     following = workspace.publish(GRID[count])
     workspace.sequencer().commit(following)
     key = workspace.log.key

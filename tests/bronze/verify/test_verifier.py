@@ -12,6 +12,7 @@ import pytest
 from bronze.audit.event import hash_document
 from bronze.audit.event_log import HEADS
 from bronze.partitioning.partition import Partition
+from bronze.verify import Verdict
 from tests.bronze.conftest import GRID, Workspace, copy, hex_hash
 
 SECOND, THIRD, LAST = GRID[1], GRID[2], GRID[-1]
@@ -43,9 +44,10 @@ def test_intact_chain_holds(published: Workspace) -> None:
     assert found.bytes == sum(published.parquet(one).stat().st_size for one in GRID)
 
 
-def test_empty_dataset_holds(workspace: Workspace) -> None:
+def test_nothing_at_all_is_no_proof(workspace: Workspace) -> None:
     found = workspace.audit()
     assert (found.problems, found.gaps, found.events, found.first, found.head) == ([], [], 0, None, "")
+    assert found.verdict is Verdict.NOTHING
 
 
 def rewrite_event(document: dict) -> None:
@@ -66,7 +68,7 @@ def rewrite_event(document: dict) -> None:
         (lambda at: at.manifest(SECOND).unlink(), ["partition standalone/e1/v1 12-21 has an event, but no manifest"]),
         (lambda at: shutil.copy(at.manifest(THIRD), at.manifest(SECOND)), ["describes standalone/e1/v1 22-31"]),
         (lambda at: edit(at.manifest(SECOND), lambda one: one["ledgers"].update(last_hash=hex_hash("x"))),
-         ["partition 22-31 of standalone/e1/v1 follows a ledger", f"the last one of 12-21 has {hex_hash('x')}"]),
+         ["range=12-21/_manifest.json says last_hash", hex_hash("x"), "its rows have"]),
         # data and manifest together, but not the event
         (lambda at: at.of(allow_overwrite=True, protocol_max=99).but(target={"compression": "none"}).publish(SECOND),
          ["partition standalone/e1/v1 12-21: its event says sha256:", "its manifest sha256:"]),
@@ -76,23 +78,23 @@ def rewrite_event(document: dict) -> None:
          ["the chain standalone/e1/v1 has 6 events, the last one sha256:", "holds 5 event files of it, the last one"]),
         (lambda at: edit(event_path(at, SECOND), lambda one: one["producer"].update(version="v9")),
          ["12-21.json cannot be used: event_hash is sha256:", "but its content hashes to sha256:"]),
-        (lambda at: edit(event_path(at, SECOND), rewrite_event), ["is broken", "22-31 follows sha256:"]),
+        (lambda at: edit(event_path(at, SECOND), rewrite_event),
+         ["is broken", "22-31 follows sha256:", "12-21: its event says"]),
         (lambda at: flip(event_path(at, SECOND), 3), ["12-21.json"]),
         (lambda at: shutil.copy(event_path(at, SECOND), event_path(at, Partition(62, 71))),
          ["62-71.json is of standalone/e1/v1 12-21, which does not match its file name"]),
         # the head
         (lambda at: (at.events / HEADS).write_text(json.dumps({"standalone/e1/v1": f"sha256:{hex_hash(0)}"})),
          [f"the chain head of standalone/e1/v1 is sha256:{hex_hash(0)}, but the last event has sha256:"]),
-        (lambda at: (at.events / HEADS).unlink(), ["the chain head of standalone/e1/v1 is None"]),
         (lambda at: (at.events / HEADS).write_text("{"), ["chain heads", "cannot be used"]),
     ],
 )  # fmt: skip
 def test_damage_is_found(published: Workspace, spoil: Callable[[Workspace], object], messages: list[str]) -> None:
     spoil(published)
     problems = published.audit().problems
-    assert len(problems) == 1, problems
+    assert 1 <= len(problems) <= 2, problems
     for message in messages:
-        assert message in problems[0]
+        assert any(message in problem for problem in problems), problems
 
 
 def test_all_problems_are_found_at_once(published: Workspace) -> None:
@@ -141,14 +143,14 @@ def test_linked_older_partitions_hold(published: Workspace) -> None:
 
 
 @pytest.mark.parametrize("other", [SECOND, THIRD], ids=["before", "after"])
-def test_unlinked_older_partition_is_found(published: Workspace, other: Partition) -> None:
-    """One of the two is the older copier's; the other says another hash in its manifest."""
+def test_made_up_links_are_found(published: Workspace, other: Partition) -> None:
+    """The rows say what links a partition; the manifest may lack it, as the older copier's do, not say otherwise."""
     edit(published.manifest(SECOND), lambda one: one["ledgers"].update(last_hash=hex_hash("x")))
-    edit(published.manifest(THIRD), lambda one: one["ledgers"].update(previous_hash=hex_hash("y")))
+    edit(published.manifest(THIRD), lambda one: one["ledgers"].update(previous_hash=hex_hash("x")))
     forget_links(published.manifest(other))
     (problem,) = published.audit().problems
-    assert problem.startswith("partition 22-31 of standalone/e1/v1 follows a ledger with the hash")
-    assert hex_hash("y" if other == SECOND else "x") in problem
+    assert f"{hex_hash('x')}, its rows have" in problem
+    assert f"range={THIRD if other == SECOND else SECOND}/_manifest.json says" in problem
 
 
 def test_unreadable_older_partition_is_problem(published: Workspace) -> None:
@@ -157,9 +159,8 @@ def test_unreadable_older_partition_is_problem(published: Workspace) -> None:
     path.write_bytes(bytes(path.stat().st_size))
     flip(published.parquet(LAST), 1000)
     problems = published.audit().problems
-    assert [str(path) in one for one in problems] == [True, True, False]
-    assert "cannot be read to link its partition" in problems[1]
-    assert "part-52-61.parquet has the checksum" in problems[2]
+    assert [str(path) in one for one in problems] == [True, False]
+    assert "part-52-61.parquet has the checksum" in problems[1]
 
 
 @pytest.mark.parametrize("which", [Workspace.parquet, Workspace.manifest], ids=["parquet", "manifest"])

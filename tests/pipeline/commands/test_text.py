@@ -19,7 +19,7 @@ from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
 from bronze.storage.local import LocalStore
-from bronze.verify.verifier import Verification
+from bronze.verify.verification import Verification
 from pipeline.commands.text import format_size, plan_lines, run_lines, verification_lines
 from pipeline.launch.listings import Listings
 from pipeline.launch.prepare import Prepared
