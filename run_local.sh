@@ -82,6 +82,8 @@ run_tests() {
   need strace strace
   [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || debian_packages pgbouncer ||
     echo "no PgBouncer: the tests of a catalog behind a pooler are skipped (apt-get install pgbouncer)"
+  command -v prometheus >/dev/null && command -v promtool >/dev/null || debian_packages prometheus ||
+    echo "no Prometheus: the tests of the metrics are skipped (apt-get install prometheus)"
   .venv/bin/python -m tests.support.s3_server # builds it once where Go is installed, which takes some minutes
   say "Checks: ruff, mypy"
   .venv/bin/ruff check .

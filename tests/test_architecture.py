@@ -50,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
         "bronze.job", "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
         "bronze.verify", "bronze.xdr",
     },
-    "pipeline.telemetry": {"bronze.outcomes", "bronze.partitioning"},
+    "pipeline.telemetry": {"pipeline.settings", "bronze.outcomes", "bronze.partitioning"},
     "pipeline.settings": {
         "bronze.dataset", "bronze.job", "bronze.lake", "bronze.ledger", "bronze.partitioning", "bronze.storage",
     },

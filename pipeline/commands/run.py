@@ -82,12 +82,15 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.existence import finish_existence
     from pipeline.launch.prepare import prepare
+    from pipeline.launch.progress import begin_progress
     from pipeline.launch.runner_name import check_runner_name
     from pipeline.launch.scratch import remove_dead_scratch
     from pipeline.launch.stores import ready_stores
+    from pipeline.telemetry.session import start_telemetry
 
     check_runner_name(options.beam_options)
     with ExitStack() as locks:
+        telemetry = locks.enter_context(start_telemetry(settings, verbosity=getattr(options, "verbosity", 0)))
 
         def lock(connections: Connections) -> None:
             if not options.dry_run:
@@ -104,11 +107,13 @@ def run(options: argparse.Namespace) -> int:
         with prepared.connections as connections:
             for line in plan_lines(prepared):
                 _LOG.info("%s", line)
+            begin_progress(telemetry, prepared)
             if not options.dry_run:
                 ready_stores(connections)
             # Also when there is nothing to copy: the run that died may have been the last one with work.
             remove_dead_scratch()
             finished = _copy(settings, prepared, options.beam_options)
+            telemetry.state.enter("ending the run")
             positions = prepared.positions
             if not options.dry_run:
                 positions = [connections.sequencer(plan.era).position() for plan in prepared.plans]

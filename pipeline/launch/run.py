@@ -70,7 +70,7 @@ def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished
                 _add_wave(totals, wave, outcomes)
                 outcomes.remove()
                 session.record_failures(totals.failures[failures:])
-                _log_progress(totals, planned, wave[-1], time.monotonic() - started)
+                _log_wave(totals, planned, wave[-1], time.monotonic() - started)
                 if signals.status is not None or any(failure.stops_run for failure in totals.failures):
                     break
             totals.outstanding = session.close()
@@ -117,9 +117,9 @@ def _add_wave(totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles) 
         raise RuntimeError(f"the runner reported {totals.reported - before} of {len(wave)} partitions of a wave")
 
 
-def _log_progress(totals: Totals, planned: int, last: PartitionKey, seconds: float) -> None:
-    done = totals.reported
-    _LOG.info(
+def _log_wave(totals: Totals, planned: int, last: PartitionKey, seconds: float) -> None:
+    done = totals.reported - len(totals.stopped)
+    _LOG.debug(
         "%d of %d partitions (%.0f %%), up to ledger %d of %s; %d ledgers, %.0f ledgers/s, %d failed",
         done,
         planned,

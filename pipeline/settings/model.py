@@ -191,15 +191,31 @@ class LoggingSettings(Section):
         Literal["debug", "info", "warn", "error"],
         choice("debug", "info", "warn", "error", synonyms={"warning": "warn"}),
     ] = "info"
+    progress_seconds: Annotated[int, integer(0, 86_400, "seconds; 0: no lines")] = 10
 
 
 class MetricsSettings(Section):
-    """The Prometheus endpoint: checked, but without effect in this version, which serves no metrics."""
+    """Metrics for Prometheus: served while a run lasts, written to a file, pushed to a gateway."""
 
     enabled: Flag = False
-    address: Address = ":9090"
+    #: Loopback unless an address is given: metrics and health are served to anybody who can connect.
+    address: Address = "127.0.0.1:9090"
     port: Annotated[int, integer(0, 65535)] | None = None
     path: UrlPath = "/metrics"
+    textfile: Text = ""
+    pushgateway: ServerUrl = ""
+    stalled_after_seconds: Annotated[int, integer(1, 1_000_000, "seconds")] = 600
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether metrics go anywhere."""
+        return self.enabled or bool(self.textfile or self.pushgateway)
+
+    @property
+    def listen_at(self) -> tuple[str, int]:
+        """The host to listen at, empty for all interfaces, and the port; 0: any free one."""
+        host, _, port = self.address.rpartition(":")
+        return host.strip("[]"), int(port) if self.port is None else self.port
 
 
 _CHECK_MODES = ("require", "report", "off")
@@ -275,8 +291,6 @@ class Settings(Section):
         found = []
         if self.eras and self.model_fields_set >= {"era", "eras"}:
             found.append("the settings give both `eras` and `era`: `era` is not used")
-        if self.metrics.enabled:
-            found.append("metrics.enabled has no effect in this version: no metrics are served")
         return found
 
     def secrets(self, environ: Mapping[str, str] | None = None) -> frozenset[str]:

@@ -96,9 +96,9 @@ def test_outcome_files_are_removed(copy: Copier, monkeypatch: pytest.MonkeyPatch
     assert list(temporary.iterdir()) == []
 
 
-def test_each_wave_logs_progress(copy: Copier, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_wave_is_logged_for_debugging(copy: Copier, caplog: pytest.LogCaptureFixture) -> None:
     copy.settings["perf"]["wave_partitions"] = 4
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG, "pipeline.launch.run"):
         run(copy)
     said = [record.getMessage() for record in caplog.records if "partitions (" in record.getMessage()]
     assert [line.split(";")[0] for line in said] == [

@@ -63,10 +63,22 @@ def test_eras_override_era_with_a_warning(load_text: Load) -> None:
     assert load_text(TWO_ERAS).warnings == []
 
 
-def test_enabled_metrics_have_a_warning(load_text: Load) -> None:
-    settings = load_text(LOCAL + "metrics: {enabled: true}")
-    assert settings.warnings == ["metrics.enabled has no effect in this version: no metrics are served"]
-    assert load_text(LOCAL + "metrics: {port: 9100}").warnings == []
+@pytest.mark.parametrize(
+    ("metrics", "listen_at"),
+    [
+        ("{}", ("127.0.0.1", 9090)),
+        ("{port: 9100}", ("127.0.0.1", 9100)),
+        ("{address: ':9090'}", ("", 9090)),
+        ("{address: '[::1]:9100', port: 0}", ("::1", 0)),
+    ],
+)
+def test_metrics_listen_on_loopback_by_default(metrics: str, listen_at: tuple[str, int], load_text: Load) -> None:
+    assert load_text(f"{LOCAL}metrics: {metrics}").metrics.listen_at == listen_at
+
+
+@pytest.mark.parametrize(("key", "wanted"), [("enabled: true", True), ("textfile: a.prom", True), ("port: 1", False)])
+def test_metrics_are_wanted_where_they_go(key: str, wanted: bool, load_text: Load) -> None:
+    assert load_text(f"{LOCAL}metrics: {{{key}}}").metrics.is_wanted is wanted
 
 
 def test_workers_default_to_the_cores(load_text: Load) -> None:

@@ -1,0 +1,51 @@
+"""Tells the telemetry of a run what is planned."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from bronze.commit.position import ChainPosition
+from bronze.log_fields import chain_fields
+from bronze.metric_families import chain_of
+from bronze.partitioning.plan import EraPlan
+from bronze.xdr import is_compiled
+from pipeline.launch.prepare import Prepared
+from pipeline.telemetry.run_state import ChainProgress
+from pipeline.telemetry.session import Telemetry
+
+
+def begin_progress(telemetry: Telemetry, prepared: Prepared) -> None:
+    """Tell `telemetry` that the run is planned, and has its locks."""
+    target = prepared.job.target
+
+    def newest() -> int | None:
+        found = prepared.lake.newest()
+        return found.ledger if found else None
+
+    telemetry.begin(
+        [
+            _chain_progress(prepared, plan, position)
+            for plan, position in zip(prepared.plans, prepared.positions, strict=True)
+        ],
+        table=target.table,
+        storage=target.location.path if target.location.scheme == "local" else None,
+        reader="compiled" if is_compiled() else "interpreted",
+        newest=newest,
+    )
+
+
+def _chain_progress(prepared: Prepared, plan: EraPlan, position: ChainPosition) -> ChainProgress:
+    checkpoint = prepared.connections.checkpoint(plan.era)
+    known = checkpoint.load() if checkpoint else None
+    written_at = None
+    with suppress(ValueError):
+        written_at = datetime.fromisoformat(known.updated_at).timestamp() if known and known.updated_at else None
+    has_begun = position.next_ledger > plan.era.ledger_start
+    return ChainProgress(
+        chain=chain_of(chain_fields(plan.era.chain)),
+        planned=len(plan.partitions),
+        planned_ledgers=plan.ledger_count,
+        committed=position.next_ledger - 1 if has_begun else 0,
+        committed_at=written_at,
+    )

@@ -1,0 +1,36 @@
+"""Whether a run is well, as a document for probes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.telemetry.run_state import Snapshot
+
+
+def health(found: Snapshot, *, stalled_after_s: float) -> tuple[int, dict[str, Any]]:
+    """The HTTP status and the document of ``/health``.
+
+    503 means that the run makes no progress for `stalled_after_s` seconds (``stalled``), or that its last partitions
+    all failed (``failing``).
+    """
+    status = "failing" if found.is_failing else "stalled" if found.idle_s >= stalled_after_s else "ok"
+    document = {
+        "status": status,
+        "doing": found.phase or "copying",
+        "chains": {
+            "/".join(one.chain): {
+                "last_committed_ledger": one.committed or None,
+                "partitions": one.planned,
+                "done": one.done,
+                "failed": one.failed,
+                "waiting_for_commit": one.waiting,
+            }
+            for one in found.chains
+        },
+        "lake_latest_ledger": found.lake_latest,
+        "seconds_since_progress": round(found.idle_s, 1),
+        "ledgers_per_second": round(found.ledgers_per_second, 1),
+        "retries": found.retries,
+        "last_error": found.last_error or None,
+    }
+    return (200 if status == "ok" else 503), document
