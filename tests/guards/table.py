@@ -1,0 +1,220 @@
+"""The guards, and how each one is broken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A guard that is broken by replacing a text that occurs once in its file.
+
+    Attributes:
+        protects: what the guard protects, in words.
+        file: below the root of the project.
+        old, new: the text, and what takes its place.
+        tests: the nearest test files; one of their tests must fail.
+    """
+
+    protects: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def _in(file: str, *tests: str) -> tuple[str, tuple[str, ...]]:
+    return f"bronze/{file}", tuple(f"tests/bronze/{test}" for test in tests)
+
+
+_SEQUENCER = _in(
+    "commit/sequencer.py", "commit/test_sequencer.py", "commit/test_lost_events.py", "commit/test_unlocked_chain.py"
+)
+_POSITION = _in(
+    "commit/position.py", "commit/test_position.py", "commit/test_lost_events.py", "commit/test_sequencer.py"
+)
+_CHECKPOINT = _in("commit/checkpoint.py", "commit/test_checkpoint.py", "commit/test_lost_events.py")
+_PLACE = _in("commit/place_check.py", "commit/test_sequencer.py")
+_PUBLISHED = _in("commit/published_check.py", "commit/test_published_check.py")
+_RECOVERY = _in("commit/recovery.py", "commit/test_recovery.py", "commit/test_lost_events.py")
+_EXISTENCE = _in("commit/existence.py", "commit/test_existence.py")
+_CATALOG_HEAD = _in("commit/catalog_head.py", "commit/test_catalog_head.py")
+_RECONCILE = _in("commit/reconcile.py", "commit/test_reconcile.py")
+_TAIL = _in("commit/chain_tail.py", "commit/test_lost_events.py", "commit/test_sequencer.py")
+_PRUNING = _in("commit/pruning.py", "commit/test_lost_events.py")
+_EVENT = _in("audit/event.py", "audit/test_event.py")
+_EVENT_LOG = _in("audit/event_log.py", "audit/test_event_log.py")
+_CLAIMS = _in("audit/claims.py", "audit/test_event_log.py", "commit/test_unlocked_chain.py")
+_HASH_FILE = _in("audit/chain_hash_file.py", "audit/test_chain_hash_file.py")
+_DELIVERY = _in("audit/delivery.py", "audit/test_delivery.py")
+_LOCAL = _in("storage/local.py", "storage/test_local.py")
+_ROOT = _in("storage/local_root.py", "storage/test_local.py")
+_UPLOAD = _in("storage/local_upload.py", "storage/test_local.py")
+_LOCK_FILE = _in("storage/lock_file.py", "storage/test_lock_file.py", "storage/test_local.py")
+_LEFTOVERS = _in("storage/leftovers.py", "storage/test_leftovers.py", "storage/test_local.py")
+_PUBLICATION = _in("dataset/publication.py", "dataset/test_publication.py", "ingest/test_copier.py")
+_DATASET = _in("dataset/dataset.py", "dataset/test_dataset.py", "ingest/test_copier.py")
+_MANIFEST = _in("dataset/manifest.py", "dataset/test_manifest.py")
+_ENCODER = _in("ingest/encoder.py", "ingest/test_encoder.py")
+_DECODER = _in("ingest/decoder.py", "ingest/test_encoder.py")
+_ROWS = _in("ingest/rows.py", "ingest/test_encoder.py")
+_COPIER = _in("ingest/copier.py", "ingest/test_copier.py")
+_FRAME = _in("lake/zstd_frame.py", "lake/test_zstd_frame.py")
+_OPENING = _in("lake/opening.py", "lake/test_opening.py")
+_SESSION = _in("catalog/session.py", "catalog/test_session.py", "catalog/test_catalog.py")
+_LOCKS = _in("catalog/chain_locks.py", "catalog/test_chain_locks.py")
+_HASHES = _in("ledger/hashes.py", "ledger/test_hashes.py")
+_CLOSE_META = _in("ledger/close_meta.py", "ledger/test_close_meta.py")
+_SIGNATURE = _in("authenticity/value_signature.py", "authenticity/test_value_signature.py")
+_AUTHENTICATOR = _in("authenticity/authenticator.py", "authenticity/test_authenticator.py")
+_VERIFY_EVENT = _in("verify/event_check.py", "verify/test_lies.py", "verify/test_verifier.py")
+_VERIFY_FILE = _in("verify/file_check.py", "verify/test_lies.py", "verify/test_verifier.py")
+
+_ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
+    # commit
+    ("a commit looks at what is published first", _SEQUENCER,
+     "manifest = check_published(self._era, self._dataset, summary)",
+     "manifest = self._dataset.find_manifest(self._era, summary.partition)"),
+    ("a partition behind the position is not committed", _SEQUENCER,
+     "if summary.partition.start > position.next_ledger:", "if False:"),
+    ("the place of a partition is checked", _SEQUENCER, "self._place.check(summary, position)", "pass"),
+    ("the chain head is only advanced from where it was", _SEQUENCER,
+     "expected=[None, stated, *between]", "expected=None"),
+    ("an adopted event is made durable", _SEQUENCER, "            log.ensure_durable(event)\n", ""),
+    ("another checksum needs allow_overwrite", _SEQUENCER, "if not self._era.allow_overwrite:", "if False:"),
+    ("an overlap with a known event is refused", _SEQUENCER, "            tail.check_no_overlap(summary)\n", "            pass\n"),
+    ("an event of a dead run is found before one is appended", _SEQUENCER, "if not is_at_end:", "if False:"),
+    ("a checkpoint is not set back by a slow commit", _SEQUENCER,
+     "return now.last_ledger <= summary.partition.end or", "return True or"),
+    ("another copier's event is noticed", _TAIL, "return not self._names.issuperset(self._log.names())", "return False"),
+    ("files that came since are noticed", _TAIL, "position.chain.files == names_digest(self._names)", "True"),
+    ("events that are gone are noticed", _POSITION, "    if end.head in known:\n        return\n", "    return\n"),
+    ("an era does not start behind its chain", _POSITION, "if checkpoint.last_ledger + 1 < era.ledger_start:", "if False:"),
+    ("a head that is in no chain is refused", _POSITION,
+     "if stated_head is not None and stated_head not in known:", "if False:"),
+    ("caches that disagree are not believed", _POSITION,
+     "(chain is not None and chain.head != stated_head)", "False"),
+    ("pruned partitions get no second event", _PRUNING, "return position.recorded.has_event_of(summary.partition)", "return False"),
+    ("a partition published later was not pruned", _PRUNING,
+     "or is_later(published_at, self._oldest.timestamp)", "or False"),
+    ("a checkpoint of another chain is refused", _CHECKPOINT, "if chain == self._era.chain:", "if True:"),
+    ("a checkpoint is replaced only where that is allowed", _CHECKPOINT, "if not allowed(now):", "if False:"),
+    ("the ledger before is trusted by its hash", _PLACE, "if last_hash != summary.previous_hash:", "if False:"),
+    ("neighbours are linked by their manifests", _PLACE,
+     "self._neighbours.check_before(summary.partition, summary_links(summary))", "pass"),
+    ("a gap is linked to what is behind it", _PLACE,
+     "self._neighbours.check_behind(summary.partition, summary_links(summary))", "pass"),
+    ("what a worker reports is what is published", _PUBLISHED, "if reported != published:", "if False:"),
+    ("what is not published is not committed", _PUBLISHED, "if manifest is None:", "if False:"),
+    ("a checkpoint made meanwhile stays", _RECOVERY,
+     'found.checksum if found else "", lambda now: now is None)', 'found.checksum if found else "")'),
+    ("a damaged file is kept", _RECOVERY, "store.create(aside, data)", "pass"),
+    ("nothing is copied when nothing is there", _EXISTENCE,
+     "if listing.is_empty and committed:", "if False:"),
+    ("the catalog's head is compared with the manifests", _CATALOG_HEAD,
+     "if row is None or row.checksum != manifest.checksum:", "if False:"),
+    ("rows are written in the order of the chain", _RECONCILE,
+     "sorted(manifests, key=lambda one: order.get(one, -1))", "sorted(manifests, reverse=True)"),
+    ("a row is not written against its event", _RECONCILE,
+     "if event is not None and event.checksum != manifest.checksum:", "if False:"),
+    # audit
+    ("an event's hash is computed", _EVENT, "if stated != computed:", "if False:"),
+    ("an event's bytes are its canonical form", _EVENT, "if data != canonical:", "if False:"),
+    ("an event has no other keys", _EVENT, "    if unknown:\n", "    if False:\n"),
+    ("an event's file is named after it", _EVENT_LOG,
+     "if event.chain != self._era.chain or not name.startswith(stem):", "if False:"),
+    ("a fork is noticed", _EVENT_LOG, "if other is not event:", "if False:"),
+    ("a broken chain is noticed", _EVENT_LOG, "if len(first) > 1:", "if False:"),
+    ("a place in the chain is claimed", _EVENT_LOG, "            claim_place(self._store, self._era, event, key, self._file_name)\n", ""),
+    ("a claim is of this chain and place", _CLAIMS,
+     "if not fits or other.chain != era.chain or other.prev_hash != event.prev_hash:", "if False:"),
+    ("a head is replaced only when expected", _HASH_FILE,
+     "(expected is not None and current not in expected)", "False"),
+    ("a head has the form of a hash", _HASH_FILE, "if not is_checksum(event_hash):", "if False:"),
+    ("events are delivered once each in a run", _DELIVERY, "if last is not None and last == head:", "if False:"),
+    ("delivery lists the events under the lock", _DELIVERY, "with self._log.lock():", "if True:"),
+    # storage
+    ("a link out of the root is not followed", _ROOT,
+     "if real != self._real_root and not is_below(real, self._real_root):", "if False:"),
+    ("only regular files are read", _ROOT, "if not stat.S_ISREG(found.st_mode):", "if False:"),
+    ("opening does not block", _ROOT, "_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC", "_OPEN = os.O_RDONLY | os.O_CLOEXEC"),
+    ("a read is bounded", _LOCAL, "if max_bytes is not None and len(data) > max_bytes:", "if False:"),
+    ("a file is durable before it gets its name", _UPLOAD, "        os.fsync(self._handle)\n", ""),
+    ("an existing file is not replaced", _UPLOAD, "            if replace:\n", "            if True:\n"),
+    ("a found file is durable", _UPLOAD,
+     "            sync_directory(self._final.parent)\n            raise ObjectExistsError", "            raise ObjectExistsError"),
+    ("a lock that another one holds is refused", _LOCK_FILE,
+     "            if not lock_now(handle, path):\n", "            lock_now(handle, path)\n            if False:\n"),
+    ("a lock is of the file that has its name", _LOCK_FILE, "if _is_still_named(handle, path):", "if True:"),
+    ("a live owner's directory stays", _LEFTOVERS,
+     "if not lock_now(handle, directory / OWNER_FILE):", "if False:"),
+    ("another user's scratch directory stays", _LEFTOVERS,
+     "os.fstat(folder).st_uid != os.geteuid() or _is_locked(folder)", "_is_locked(folder)"),
+    ("a live file stays", _LEFTOVERS,
+     "or not lock_now(handle, path):\n            return False", "or False:\n            return False"),
+    ("only files are removed", _LEFTOVERS, "if not stat.S_ISREG(found.st_mode) or", "if"),
+    ("a replaced name is looked at again", _LEFTOVERS,
+     "if not os.path.samestat(found, os.fstat(handle)) or", "if"),
+    # dataset
+    ("other content is not replaced", _PUBLICATION, "        if not era.allow_overwrite:\n", "        if False:\n"),
+    ("another copier's manifest counts", _PUBLICATION,
+     "if other is None or other.checksum != manifest.checksum:", "if False:"),
+    ("a replacement leaves its mark first", _PUBLICATION,
+     "        dataset.mark_replacing(era, manifest.partition)\n        # Without", "        # Without"),
+    ("an orphan with the same bytes is kept", _PUBLICATION, "if checksum == manifest.checksum:", "if True:"),
+    ("a manifest describes its partition", _DATASET, "if described != expected:", "if False:"),
+    ("a short partition is refused", _DATASET, "if manifest.row_count != partition.ledger_count:", "if False:"),
+    ("a parquet file has the size of its manifest", _DATASET, "if size != manifest.byte_size:", "if False:"),
+    ("a published file keeps its manifest", _DATASET,
+     "if self.store.size(self.manifest_key(era, partition)) is not None:", "if False:"),
+    ("a manifest names its file", _MANIFEST, "if file != manifest.file:", "if False:"),
+    ("a hash has its form", _MANIFEST, "if not pattern.fullmatch(value):", "if False:"),
+    # ingest, lake, ledger
+    ("every file of a partition is read", _ENCODER, "if given != list(expected):", "if False:"),
+    ("a ledger follows the one before", _ENCODER, "check_link(previous.ledger_hash, meta)", "pass"),
+    ("the ledger before is trusted by its own hash", _ENCODER,
+     "            check_hashes(meta, VerifyLevel.HEADER)\n", "            pass\n"),
+    ("a file holds what its name says", _ENCODER, "if rows.next_ledger <= last:", "if False:"),
+    ("a protocol is within the era's bounds", _ENCODER,
+     "if (low is not None and protocol < low) or (high is not None and protocol > high):", "if False:"),
+    ("proofs of authenticity are checked", _ENCODER, "authenticator.check(meta, view)", "pass"),
+    ("a file holds no ledger that its name does not say", _DECODER,
+     "if first < named_first or last > named_last:", "if False:"),
+    ("ledgers come in order", _ROWS, "if meta.sequence != self.next_ledger:", "if False:"),
+    ("a partition is whole", _ROWS,
+     "or self.next_ledger != self._partition.end + 1:", "or False:"),
+    ("what is in the chain is made again with the same bytes", _COPIER,
+     'if committed in ("", manifest.checksum):', "if True:"),
+    ("an object does not decode to more than allowed", _FRAME, "                if filled > limit:\n                    raise self._too_large()\n", ""),
+    ("a frame has no reserved bit", _FRAME, "if descriptor & 0x08:", "if False:"),
+    ("a lake is of the configured network", _OPENING,
+     "if expected is not None and passphrase != expected:", "if False:"),
+    ("a lake's version is known", _OPENING,
+     "if version is not None and not _VERSION.fullmatch(str(version)):", "if False:"),
+    ("a batch holds as many ledgers as it says", _CLOSE_META, "if count != last - first + 1:", "if False:"),
+    ("nothing follows the last ledger", _CLOSE_META, "if metas[-1].end != end:", "if False:"),
+    ("a stored hash is the computed one", _HASHES, "    if stored != computed:\n", "    if False:\n"),
+    ("an empty set is empty", _HASHES, "        if meta.tx_count:\n", "        if False:\n"),
+    ("a signature is verified", _SIGNATURE, "        except BadSignatureError:\n            return False", "        except BadSignatureError:\n            return True"),
+    ("a signature is required", _AUTHENTICATOR, "elif not may_be_unsigned(meta, data):", "elif False:"),
+    ("an anchor is compared", _AUTHENTICATOR, "if expected is not None and expected != found.hex():", "if False:"),
+    ("a contract event is compared", _AUTHENTICATOR,
+     "if found.wrong is not None and self._policy.events is CheckMode.REQUIRE:", "if False:"),
+    # catalog
+    ("text is exchanged as UTF-8", _SESSION, 'if connection.encoding != "UTF8":', "if False:"),
+    ("a server that does not answer is left", _SESSION, "        timer.start()\n", ""),
+    ("a lock waits for two seconds only", _LOCKS, "SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}", "SET LOCAL lock_timeout = 3000000"),
+    ("a lock that was lost is taken again", _LOCKS,
+     "        self._session.open()\n        try:\n            for chain", "        try:\n            for chain"),
+    # verify
+    ("an event's fields are compared", _VERIFY_EVENT, "        if found != right:\n", "        if False:\n"),
+    ("an event's id follows from it", _VERIFY_EVENT, "if is_of_older_copier(event) and", "if False and"),
+    ("a foreign parquet file is found", _VERIFY_FILE, 'if url.endswith(".parquet"):', "if False:"),
+    ("a footer's rows are counted", _VERIFY_FILE, "if footer.rows != manifest.row_count:", "if False:"),
+    ("a file begins and ends with its partition", _VERIFY_FILE,
+     "if (links.first, links.last) != (partition.first_ledger, partition.end):", "if False:"),
+    ("links in a manifest are those of the rows", _VERIFY_FILE,
+     "elif manifest.ledgers is not None and manifest.ledgers != links:", "elif False:"),
+]  # fmt: skip
+
+MUTATIONS = [Mutation(protects, file, old, new, tests) for protects, (file, tests), old, new in _ROWS_OF_TABLE]
