@@ -6,3 +6,5 @@ DONE = 0
 UNDONE = 1
 #: The configuration or the command line is wrong.
 USAGE = 2
+#: Something that was to be checked could not be: it cannot be reached or read. What could be checked holds.
+UNCHECKED = 3

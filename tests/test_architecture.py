@@ -59,14 +59,17 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline.exit_status": set(),
     "transforms": {
         "bronze.commit", "bronze.ingest", "bronze.job", "bronze.lake", "bronze.outcomes", "bronze.partitioning",
-        "bronze.storage",
+        "bronze.storage", "bronze.verify",
     },
     "bronze.job": {
         "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset", "bronze.ingest",
         "bronze.lake",
-        "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
+        "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage", "bronze.verify",
     },
-    "bronze.verify": {"bronze.audit", "bronze.commit", "bronze.dataset", "bronze.partitioning", "bronze.storage"},
+    "bronze.verify": {
+        "bronze.audit", "bronze.authenticity", "bronze.commit", "bronze.dataset", "bronze.ledger",
+        "bronze.partitioning", "bronze.storage",
+    },
     "bronze.commit": {
         "bronze.audit", "bronze.catalog", "bronze.dataset", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
     },

@@ -18,7 +18,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 
 from bronze.errors import ConfigError
-from bronze.job.connections import Connections
+from bronze.job.secrets import Secrets
 from bronze.storage.location import StorageLocation
 from bronze.xdr import is_compiled
 
@@ -40,7 +40,8 @@ class LocalRunner:
     """Runs graphs on this machine, with workers that are threads; no port is opened.
 
     Args:
-        connections: of the launching process; workers get its secrets.
+        secrets: of the launching process; workers get them.
+        run_id: names the run among those of this process.
         workers: how many, at least 1.
         processes: whether several workers copy in a process of their own each; None: whether the reader is interpreted.
         beam_arguments: further Beam options, which win over the others.
@@ -53,14 +54,15 @@ class LocalRunner:
 
     def __init__(
         self,
-        connections: Connections,
+        secrets: Secrets,
+        run_id: str,
         *,
         workers: int,
         processes: bool | None = None,
         beam_arguments: Sequence[str] = (),
     ) -> None:
-        self._secrets = connections.secrets
-        self._run_id = connections.job.run.run_id
+        self._secrets = secrets
+        self._run_id = run_id
         self._workers = workers
         self._compiled = is_compiled()
         arguments = [f"--direct_num_workers={workers}", f"--direct_running_mode={_MODE}", *beam_arguments]

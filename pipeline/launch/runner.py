@@ -69,4 +69,4 @@ def choose_runner(settings: Settings, connections: Connections, beam_arguments: 
     """
     check_runner_name(beam_arguments)
     workers = max(1, min(settings.workers, settings.perf.max_in_flight_partitions))
-    return LocalRunner(connections, workers=workers, beam_arguments=beam_arguments)
+    return LocalRunner(connections.secrets, connections.job.run.run_id, workers=workers, beam_arguments=beam_arguments)

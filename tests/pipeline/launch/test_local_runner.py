@@ -13,7 +13,6 @@ import apache_beam as beam
 import pytest
 
 from bronze.errors import ConfigError
-from bronze.job.connections import Connections
 from bronze.job.secrets import DSN_VARIABLE, ENDPOINT_VARIABLE, Secrets
 from pipeline.launch.local_runner import LocalRunner
 from tests.e2e.conftest import own_environment, wait_until
@@ -26,7 +25,7 @@ SECRETS = Secrets(dsn="postgresql://me:hunter2@db/catalog", endpoint="https://me
 
 def runner_of(root: Path, **options: Any) -> LocalRunner:
     job = make_job(root, run={"run_id": "a run"}, chain={"has_catalog": True, "has_endpoint": True})
-    return LocalRunner(Connections(job, SECRETS), **options)
+    return LocalRunner(SECRETS, job.run.run_id, **options)
 
 
 @pytest.mark.parametrize(

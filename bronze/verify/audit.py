@@ -1,0 +1,252 @@
+"""Audit one era's published partitions: each at a level, and where they meet. Nothing is written.
+
+`audit_era` checks what partitions say of each other; what each says of itself is `PartitionCheck`, which the caller
+runs wherever it wants to (`check_all`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bronze.dataset.listing import list_dataset
+from bronze.dataset.manifest import parquet_file_name
+from bronze.partitioning.partition import Partition, uncovered_ranges
+from bronze.storage.store import join
+from bronze.verify.file_check import check_names
+from bronze.verify.finding import Finding, Level, Severity, counted
+from bronze.verify.partition_check import PartitionCheck, PartitionReport
+from bronze.verify.selection import Selection
+
+#: Checks partitions, in any order: the reports, one for each unless it is interrupted.
+CheckAll = Callable[[PartitionCheck, Sequence[Partition]], Iterable[PartitionReport]]
+
+
+@dataclass(slots=True, kw_only=True)
+class EraAudit:
+    """What an audit of one era found.
+
+    Attributes:
+        chain: ``network/era_id/version_label``.
+        url: the table's directory.
+        level: how deep the audit went.
+        reports: of the partitions, in ledger order; the heavier levels reached those in `deep`.
+        deep: partitions whose files and rows were looked into, where the level asks for that.
+        gaps: inclusive ranges without a partition between the first and the last, or up to the era's ends.
+        findings: in no order.
+        events: event files that were checked; None when the chain was not asked for.
+        head: hash of the last event; empty when there is none.
+        is_complete: False when the audit was interrupted.
+    """
+
+    chain: str
+    url: str
+    level: Level
+    reports: list[PartitionReport] = field(default_factory=list)
+    deep: int = 0
+    gaps: list[Partition] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    not_checked: list[str] = field(default_factory=list)
+    events: int | None = None
+    head: str = ""
+    is_complete: bool = True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing to verify."""
+        return not (self.reports or self.events or counted(self.findings, Severity.UNCHECKED))
+
+    @property
+    def verdict(self) -> str:
+        """The result in words."""
+        if self.is_empty:
+            return "NOTHING TO VERIFY"
+        if wrong := counted(self.findings, Severity.WRONG):
+            return f"DOES NOT HOLD: {wrong} findings"
+        if not self.is_complete:
+            return "INTERRUPTED: what was checked so far holds"
+        if unchecked := counted(self.findings, Severity.UNCHECKED):
+            return f"COULD NOT BE CHECKED: {unchecked} findings"
+        return "HOLDS"
+
+
+def audit_era(
+    check: PartitionCheck,
+    selection: Selection,
+    check_all: CheckAll,
+    *,
+    has_end: bool = True,
+) -> EraAudit:
+    """Audit the partitions of `check.era`; findings are collected, not raised.
+
+    Args:
+        selection: which partitions are looked into.
+        check_all: runs `check` on partitions.
+        has_end: whether the era's own start is known; otherwise it is taken to begin with its first partition.
+
+    Raises:
+        StoreError: the store cannot be listed.
+    """
+    dataset, era = check.dataset, check.era
+    result = EraAudit(
+        chain=era.chain,
+        url=dataset.object_url(join(dataset.prefix, era.chain, dataset.table)),
+        level=check.level,
+    )
+    listing = list_dataset(dataset, era)
+    _note_unfinished(result, check, listing.orphans, listing.replaced, selection)
+    chosen = [one for one in listing.list_partitions(era) if selection.in_range(one)]
+    deep = [one for one in chosen if selection.holds(one)]
+    shallow = [one for one in chosen if not selection.holds(one)]
+    result.deep = len(deep)
+    manifests_only = PartitionCheck(dataset=dataset, era=era, level=Level.MANIFESTS)
+    for report in itertools.chain(check_all(manifests_only, shallow), check_all(check, deep)):
+        result.reports.append(report)
+        result.findings += report.findings
+    if len(result.reports) < len(chosen):
+        result.is_complete = False
+        result.not_checked.append(f"{len(chosen) - len(result.reports):,} partitions: the audit was interrupted")
+    _add_foreign(result, check)
+    result.reports.sort(key=lambda report: report.partition)
+    _add_gaps(result, check, chosen, selection, has_end=has_end)
+    result.findings += link_findings(result.reports, lambda _: result.url)
+    _add_not_checked(result, check, selection, len(chosen))
+    return result
+
+
+def seam_findings(audits: Sequence[EraAudit]) -> Iterable[Finding]:
+    """Where the eras of one network and version meet: overlaps, and ledgers that do not link."""
+    groups: dict[tuple[str, str, str], list[EraAudit]] = {}
+    for audit in audits:
+        if audit.reports:
+            network, _, version = audit.chain.split("/")
+            groups.setdefault((network, version, audit.url.rpartition("/")[2]), []).append(audit)
+    for group in groups.values():
+        ordered = sorted(group, key=lambda audit: audit.reports[0].partition)
+        for before, after in itertools.pairwise(ordered):
+            last = max(before.reports, key=lambda report: report.partition.end)
+            yield from link_findings([last, after.reports[0]], lambda _, url=after.url: url)  # type: ignore[misc]
+
+
+def link_findings(reports: Sequence[PartitionReport], url_of: Callable[[PartitionReport], str]) -> Iterable[Finding]:
+    """Where neighbours overlap or do not link.
+
+    Args:
+        reports: in ledger order; of one era, or of several that follow each other.
+        url_of: the object to name for a report.
+    """
+    for before, after in itertools.pairwise(reports):
+        if after.partition.start <= before.partition.end:
+            yield Finding(
+                severity=Severity.WRONG,
+                level=Level.MANIFESTS,
+                chain=after.chain,
+                object=url_of(after),
+                partition=str(after.partition),
+                ledger=after.partition.start,
+                found=f"overlaps the partition {before.partition} of {before.chain}",
+                expected="every ledger once",
+            )
+        elif after.partition.start == before.partition.end + 1 and before.links and after.links:
+            found, expected = after.links.previous_hash, before.links.last_hash
+            if found != expected:
+                yield Finding(
+                    severity=Severity.WRONG,
+                    level=Level.MANIFESTS,
+                    chain=after.chain,
+                    object=url_of(after),
+                    partition=str(after.partition),
+                    ledger=after.links.first,
+                    found=f"follows a ledger with the hash {found}",
+                    expected=f"{expected}, the last one of {before.chain} {before.partition}",
+                )
+
+
+def _add_foreign(result: EraAudit, check: PartitionCheck) -> None:
+    """Files that belong to no partition."""
+    problems: list[str] = []
+    notes: list[str] = []
+    check_names(check.dataset, check.era, problems, notes)
+    for texts, severity in ((problems, Severity.WRONG), (notes, Severity.NOTE)):
+        for text in texts:
+            # What is said of partitions in progress is in the listing too.
+            if not text.startswith("partition "):
+                url, _, found = text.partition(" ")
+                result.findings.append(
+                    Finding(severity=severity, level=Level.MANIFESTS, chain=result.chain, object=url, found=found)
+                )
+
+
+def _note_unfinished(
+    result: EraAudit,
+    check: PartitionCheck,
+    orphans: Sequence[Partition],
+    replaced: Sequence[Partition],
+    selection: Selection,
+) -> None:
+    for partitions, found in (
+        (orphans, "has no manifest yet: a run in progress, or the next one, finishes or removes it"),
+        (replaced, "is being replaced: a run in progress, or the next one, completes that"),
+    ):
+        for partition in partitions:
+            if selection.in_range(partition):
+                key = join(check.dataset.directory(check.era, partition), parquet_file_name(partition))
+                result.findings.append(
+                    Finding(
+                        severity=Severity.NOTE,
+                        level=Level.MANIFESTS,
+                        chain=result.chain,
+                        object=check.dataset.object_url(key),
+                        partition=str(partition),
+                        found=found,
+                    )
+                )
+
+
+def _add_gaps(
+    result: EraAudit, check: PartitionCheck, chosen: Sequence[Partition], selection: Selection, *, has_end: bool
+) -> None:
+    era = check.era
+    start = max(era.ledger_start, selection.first or 0)
+    if not has_end and selection.first is None and chosen:
+        start = chosen[0].start
+    end = max((one.end for one in chosen), default=start - 1)
+    if has_end and era.ledger_end:
+        end = max(end, era.ledger_end)
+    if selection.last is not None:
+        end = min(max(end, selection.last) if chosen else selection.last, selection.last)
+    result.gaps = uncovered_ranges(chosen, start, end)
+    for gap in result.gaps:
+        result.findings.append(
+            Finding(
+                severity=Severity.WRONG,
+                level=Level.MANIFESTS,
+                chain=result.chain,
+                object=result.url,
+                partition=str(gap),
+                ledger=gap.start,
+                found=f"the ledgers {gap} have no partition",
+                expected="every ledger",
+                remedy="run bronze-copier with a lake that has them",
+            )
+        )
+
+
+def _add_not_checked(result: EraAudit, check: PartitionCheck, selection: Selection, chosen: int) -> None:
+    level = check.level
+    if result.deep < chosen and level is not Level.MANIFESTS and selection.subset:
+        result.not_checked.append(
+            f"files and rows of {chosen - result.deep:,} of {chosen:,} partitions (--subset {selection.subset.text})"
+        )
+    if not level.includes(Level.FILES):
+        result.not_checked.append("the bytes of the parquet files, but for their sizes (--level files)")
+    if not level.includes(Level.ROWS):
+        result.not_checked.append("the rows: whether they are what their hashes say (--level rows)")
+    if not level.includes(Level.SOURCE):
+        result.not_checked.append("whether the lake has the same bytes (--level source)")
+    older = sum(report.links is None for report in result.reports)
+    if older and not level.includes(Level.FILES):
+        result.not_checked.append(
+            f"the links of {older:,} partitions, whose manifests (older copier) do not state them"
+        )

@@ -1,0 +1,139 @@
+"""The part of ``bronze-copier verify`` that audits at a level: what to audit, and the result's output and status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bronze.errors import ConfigError, StoreError
+from bronze.redact import printable
+from pipeline.exit_status import UNCHECKED
+
+if TYPE_CHECKING:
+    from pipeline.launch.audit import AuditOptions, AuditTarget
+    from pipeline.settings.model import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRequest:
+    """The arguments of an audit as they were given.
+
+    Attributes:
+        url: the bronze prefix; empty: what the configuration names.
+        eras: only these; all when empty.
+        level: a `bronze.verify.finding.Level`; empty for ``files``.
+        first, last: inclusive ledgers; None: no bound.
+        subset: ``K/N`` or ``P%``; empty for everything.
+        workers: partitions at once, at least 1.
+        chain: where the event files are; empty: where the configuration says; None: they are not looked at.
+        expect_head, expect_events: what is known of the chain.
+        lake: where the lake is, for the level ``source``; empty: where the configuration says.
+        passphrase: of the network; empty: as configured, or known for the network's name.
+        endpoint, region, anonymous: how the object store of `url` is reached.
+        as_json: print one JSON document.
+    """
+
+    url: str = ""
+    eras: tuple[str, ...] = ()
+    level: str = ""
+    first: int | None = None
+    last: int | None = None
+    subset: str = ""
+    workers: int = 1
+    chain: str | None = None
+    expect_head: str = ""
+    expect_events: int | None = None
+    lake: str = ""
+    passphrase: str = ""
+    endpoint: str | None = None
+    region: str | None = None
+    anonymous: bool = False
+    as_json: bool = False
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether anything asks for an audit at a level, instead of the check of the configured chains."""
+        plain = AuditRequest(eras=self.eras, workers=self.workers)
+        return self != plain
+
+
+def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
+    """Run the audit, print what was found, and return the exit status.
+
+    Args:
+        load: the settings; called where `request` names no URL; its argument says whether the lake's are needed.
+
+    Raises:
+        ConfigError: the request, or the settings, are not usable.
+    """
+    from bronze.verify.audit import seam_findings
+    from pipeline.commands.audit_text import audit_json, audit_lines, audit_status
+    from pipeline.commands.text import print_lines
+    from pipeline.launch.audit import run_audit
+
+    try:
+        targets, options = _targets(request, load)
+        audits = list(run_audit(targets, options))
+    except (StoreError, OSError) as error:
+        return _unreachable(error, as_json=request.as_json)
+    for finding in seam_findings(audits):
+        next(audit for audit in audits if audit.url == finding.object).findings.append(finding)
+    if request.as_json:
+        print(audit_json(audits))
+    else:
+        print_lines(audit_lines(audits))
+    return audit_status(audits)
+
+
+def _targets(request: AuditRequest, load: Callable[[bool], Settings]) -> tuple[list[AuditTarget], AuditOptions]:
+    from bronze.verify.chain_audit import ExpectedChain
+    from bronze.verify.finding import Level
+    from bronze.verify.selection import Selection, Subset
+    from pipeline.launch.audit import AuditOptions, configured_targets, find_targets, location_of
+
+    level = Level(request.level or Level.FILES)
+    try:
+        subset = Subset.parse(request.subset) if request.subset else None
+    except ValueError as error:
+        raise ConfigError(f"--subset: {error}") from error
+    lake = location_of(request.lake) if request.lake else None
+    headers_only, passphrase = False, request.passphrase
+    if request.url:
+        if request.chain == "":
+            raise ConfigError("--chain needs the place of the event files where there is no configuration")
+        place = location_of(request.url, endpoint=request.endpoint, region=request.region, anonymous=request.anonymous)
+        events = location_of(request.chain, endpoint=request.endpoint, region=request.region) if request.chain else None
+        targets = find_targets(place, request.eras, events=events)
+    else:
+        settings = load(level is Level.SOURCE and lake is None)
+        headers_only = settings.source.verify == "header"
+        passphrase = passphrase or settings.source.network_passphrase
+        targets, configured_lake = configured_targets(
+            settings, request.eras, needs_lake=level is Level.SOURCE and lake is None, chain=request.chain
+        )
+        lake = lake or configured_lake
+    return targets, AuditOptions(
+        level=level,
+        selection=Selection(first=request.first, last=request.last, subset=subset),
+        workers=request.workers,
+        headers_only=headers_only,
+        passphrase=passphrase or None,
+        lake=lake,
+        expected=ExpectedChain(head=request.expect_head, events=request.expect_events),
+    )
+
+
+def _unreachable(error: Exception, *, as_json: bool) -> int:
+    """Say that nothing could be checked."""
+    from pipeline.commands.audit_text import SCHEMA
+
+    if as_json:
+        document = {
+            "schema": SCHEMA, "result": "unchecked", "exit_status": UNCHECKED, "error": str(error), "eras": []
+        }  # fmt: skip
+        print(json.dumps(document, indent=2))
+    else:
+        print(printable(f"COULD NOT BE CHECKED: {error}"))
+    return UNCHECKED

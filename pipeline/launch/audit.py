@@ -1,0 +1,265 @@
+"""Runs an audit: finds what is published at a URL or by the settings, and has its partitions checked."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bronze.audit.event_log import EventLog
+from bronze.errors import ConfigError, StoreError
+from bronze.job.audit_spec import AuditLake, AuditSpec
+from bronze.job.secrets import Secrets
+from bronze.job.stop_signal import StopSignal
+from bronze.lake.opening import LakeOptions, open_lake
+from bronze.ledger.close_meta import VerifyLevel
+from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
+from bronze.stellar import known_passphrase
+from bronze.storage.location import StorageLocation
+from bronze.storage.opening import open_store
+from bronze.verify.audit import EraAudit, audit_era
+from bronze.verify.chain_audit import ExpectedChain, audit_chain
+from bronze.verify.finding import Finding, Level, Severity
+from bronze.verify.partition_check import PartitionCheck, PartitionReport
+from bronze.verify.published_tables import find_tables
+from bronze.verify.selection import Selection
+from pipeline.launch.scratch import scratch
+from pipeline.launch.signals import stop_on_signals
+from pipeline.settings.directories import checked_locations
+from pipeline.settings.model import LAKE_SECTIONS, Settings
+
+_LOG = logging.getLogger(__name__)
+#: Manifests that are asked for at once: each is one or two small requests.
+_REQUESTS = 16
+#: Partitions of a wave for each worker; after each wave progress is shown.
+_PER_WORKER = 16
+_PROGRESS_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditTarget:
+    """One era's table to be audited.
+
+    Attributes:
+        location, prefix, table: where it is.
+        events: where its event files are; None when they are not looked at.
+        knows_range: whether the era's first and last ledger are known; otherwise they are what is published.
+    """
+
+    location: StorageLocation
+    prefix: str
+    table: str
+    era: Era
+    knows_range: bool
+    events: StorageLocation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditOptions:
+    """How to audit.
+
+    Attributes:
+        workers: partitions that are checked at once, at least 1; several are workers of a Beam graph.
+        headers_only: recompute no hash of a ledger but the header's, as `source.verify: header` does.
+        passphrase: of the network; None: the one that is known for the network's name, if any.
+        lake: where the lake is, for the level ``source``.
+        max_object: most bytes that one lake file may decode to.
+        expected: what is known of the chain from elsewhere.
+    """
+
+    level: Level
+    selection: Selection
+    workers: int = 1
+    headers_only: bool = False
+    passphrase: str | None = None
+    lake: StorageLocation | None = None
+    max_object: int = 1 << 30
+    expected: ExpectedChain = field(default_factory=ExpectedChain)
+
+
+def location_of(
+    url: str, *, endpoint: str | None = None, region: str | None = None, anonymous: bool = False
+) -> StorageLocation:
+    """The location that a user named: a URL, or a path, relative ones from the working directory.
+
+    Raises:
+        ConfigError: it is no location, or an option does not fit it.
+    """
+    if "://" not in url:
+        path = Path(url).expanduser().absolute()
+        if not path.is_dir():
+            raise ConfigError(f"{url!r} is not a directory")
+        return StorageLocation(str(path).rstrip("/") or "/")
+    return StorageLocation(url.rstrip("/"), endpoint=endpoint, region=region, anonymous=anonymous)
+
+
+def find_targets(
+    location: StorageLocation, era_ids: Sequence[str] = (), *, events: StorageLocation | None = None
+) -> list[AuditTarget]:
+    """What is published below `location`; only these eras, all when empty.
+
+    Args:
+        events: where the event files of their chains are; None when these are not looked at.
+
+    Raises:
+        ConfigError: there is no such era.
+        StoreError: it cannot be listed.
+    """
+    tables = find_tables(open_store(location))
+    unknown = set(era_ids) - {one.era.era_id for one in tables}
+    if unknown:
+        raise ConfigError(f"no era {', '.join(sorted(unknown))} is published at {location.url}")
+    return [
+        AuditTarget(
+            location=location, prefix="", table=one.dataset.table, era=one.era, knows_range=False, events=events
+        )
+        for one in tables
+        if not era_ids or one.era.era_id in era_ids
+    ]
+
+
+def configured_targets(
+    settings: Settings, era_ids: Sequence[str], *, needs_lake: bool, chain: str | None
+) -> tuple[list[AuditTarget], StorageLocation | None]:
+    """The eras that the settings name, and the lake's location where it is needed.
+
+    Args:
+        chain: where the event files are; empty: where the settings say; None: they are not looked at.
+
+    Raises:
+        ConfigError: the settings, or what they refer to, are not usable; or they name no event files.
+    """
+    locations = checked_locations(settings, unused=() if needs_lake else LAKE_SECTIONS, writes=False)
+    if chain == "" and locations.events is None:
+        raise ConfigError("--chain: the configuration has no audit stream (pas.enabled)")
+    events = None if chain is None else location_of(chain) if chain else locations.events
+    targets = [
+        AuditTarget(
+            location=locations.dataset,
+            prefix=locations.prefix,
+            table=settings.bronze.primary_table,
+            era=era,
+            knows_range=True,
+            events=events,
+        )
+        for era in settings.active(list(era_ids) or None)
+    ]
+    return targets, locations.lake
+
+
+def run_audit(targets: Iterable[AuditTarget], options: AuditOptions) -> Iterator[EraAudit]:
+    """Audit one target after the other, until a signal asks to stop; writes nothing but temporary files.
+
+    Raises:
+        ConfigError: the level ``source`` without a lake.
+        DataError: the lake's layout is damaged.
+    """
+    if options.level is Level.SOURCE and options.lake is None:
+        raise ConfigError("--level source compares with the lake: name it (--lake URL, or a configuration)")
+    with scratch() as folder:
+        control = StorageLocation(str(folder))
+        with stop_on_signals(StopSignal(control)):
+            for target in targets:
+                yield _audit_or_failure(target, options, control)
+                if StopSignal(control).is_requested():
+                    return
+
+
+def _audit_or_failure(target: AuditTarget, options: AuditOptions, control: StorageLocation) -> EraAudit:
+    """The audit; where a store does not answer, one that says so."""
+    try:
+        return _audit(target, options, control)
+    except (StoreError, OSError) as error:
+        result = EraAudit(chain=target.era.chain, url=target.location.url, level=options.level, is_complete=False)
+        result.findings.append(
+            Finding(
+                severity=Severity.UNCHECKED,
+                level=options.level,
+                chain=target.era.chain,
+                object=target.location.url,
+                found=f"cannot be read: {error}",
+            )
+        )
+        return result
+
+
+def _audit(target: AuditTarget, options: AuditOptions, control: StorageLocation) -> EraAudit:
+    spec = AuditSpec(
+        location=target.location,
+        prefix=target.prefix,
+        table=target.table,
+        era=target.era,
+        level=options.level,
+        verify=VerifyLevel.HEADER if options.headers_only else VerifyLevel.FULL,
+        passphrase=options.passphrase or known_passphrase(target.era.network),
+        lake=_lake(options, target.era) if options.level is Level.SOURCE else None,
+    )
+    is_stopped = StopSignal(control).is_requested
+
+    def check_all(check: PartitionCheck, partitions: Sequence[Partition]) -> Iterator[PartitionReport]:
+        if check.level is Level.MANIFESTS and check.dataset.is_remote:
+            reports = _in_threads(check, partitions, is_stopped)
+        elif options.workers > 1 and check.level is not Level.MANIFESTS and len(partitions) > 1:
+            reports = _in_graph(spec, partitions, control, options.workers)
+        else:
+            reports = (check.check(one) for one in partitions if not is_stopped())
+        return _with_progress(reports, target.era.chain, len(partitions))
+
+    check = spec.open()
+    if options.level.includes(Level.ROWS) and spec.passphrase is None:
+        unsigned = f"signatures: the passphrase of the network {target.era.network!r} is not known (--passphrase)"
+    else:
+        unsigned = ""
+    result = audit_era(check, options.selection, check_all, has_end=target.knows_range)
+    result.not_checked += [unsigned] if unsigned else []
+    if target.events is None:
+        result.not_checked.append("the audit events: whether what is here is what was announced (--chain)")
+    else:
+        log = EventLog(open_store(target.events), target.era)
+        audit_chain(result, target.era, check.dataset, log, options.selection, options.expected)
+    return result
+
+
+def _lake(options: AuditOptions, era: Era) -> AuditLake:
+    assert options.lake is not None
+    lake = open_lake(open_store(options.lake), LakeOptions(network=era.network, passphrase=options.passphrase))
+    return AuditLake(location=options.lake, layout=lake.layout, max_object=options.max_object)
+
+
+def _in_threads(
+    check: PartitionCheck, partitions: Sequence[Partition], is_stopped: Callable[[], bool]
+) -> Iterator[PartitionReport]:
+    with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="manifest") as pool:
+        found = pool.map(lambda one: None if is_stopped() else check.check(one), partitions)
+        yield from (report for report in found if report is not None)
+
+
+def _in_graph(
+    spec: AuditSpec, partitions: Sequence[Partition], control: StorageLocation, workers: int
+) -> Iterator[PartitionReport]:
+    # Loading Beam takes seconds, which an audit by one worker need not spend.
+    from pipeline.launch.local_runner import LocalRunner
+    from transforms.verify import ReportFiles, VerifyPartitions
+
+    runner = LocalRunner(Secrets(), f"audit-{secrets.token_hex(8)}", workers=workers)
+    step = workers * _PER_WORKER
+    for number, at in enumerate(range(0, len(partitions), step)):
+        files = ReportFiles(control, f"reports-{spec.era.file_prefix}-{number}")
+        runner.run(VerifyPartitions(spec, partitions[at : at + step], files))
+        yield from files.read()
+        if StopSignal(control).is_requested():
+            return
+
+
+def _with_progress(reports: Iterable[PartitionReport], chain: str, total: int) -> Iterator[PartitionReport]:
+    shown = time.monotonic()
+    for number, report in enumerate(reports, 1):
+        yield report
+        if number == total or time.monotonic() - shown >= _PROGRESS_S:
+            shown = time.monotonic()
+            _LOG.info("%s: %d of %d partitions checked at the level %s", chain, number, total, report.level)

@@ -1,0 +1,444 @@
+"""Tampers with a good destination in random ways, and audits it: each way is found at the level that claims it.
+
+``python -m tests.faults.tampering --count 300`` prints what was done and how it was found; it exits with 1 when one
+tampering was not found, or at another place than where it was made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bronze.audit.event import hash_document, parse_event
+from bronze.audit.event_log import HEADS, EventLog, in_link_order
+from bronze.dataset.dataset import Dataset
+from bronze.ingest.lake_ledgers import LakeLedgers
+from bronze.partitioning.partition import Partition
+from bronze.storage.local import LocalStore
+from bronze.verify.audit import EraAudit, audit_era, seam_findings
+from bronze.verify.chain_audit import ExpectedChain, audit_chain
+from bronze.verify.finding import Finding, Level, Severity
+from bronze.verify.partition_check import PartitionCheck
+from bronze.verify.selection import Selection
+from pipeline.sample import write_sample_lake
+from tests.bronze.conftest import GRID, OPTIONS, Workspace, copy, workspace_at
+
+#: An audit at this level is what claims to find a tampering; ``chain`` and ``head`` need the event files, and ``head``
+#: what is known of the chain from elsewhere as well.
+CHAIN, HEAD = "chain", "head"
+#: Keys of a manifest that nothing covers (docs/verifying.md).
+_UNCOVERED = ("created_at", "producer", "authenticity")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A destination of two eras that follow each other, with three partitions each."""
+
+    root: Path
+    lake: Path
+
+    def era(self, number: int) -> Workspace:
+        base = workspace_at(self.root, self.lake, chain={"single_era": False})
+        first = base.of(era_id="e1", ledger_end=GRID[2].end)
+        return first if number == 0 else base.of(era_id="e2", ledger_start=GRID[3].start, ledger_end=GRID[5].end)
+
+    def of(self, partition: Partition) -> Workspace:
+        return self.era(GRID.index(partition) // 3)
+
+
+@dataclass(frozen=True)
+class Tampering:
+    """What was done.
+
+    Attributes:
+        claim: the level that claims to find it; empty: none does, as docs/verifying.md says.
+        where: what a finding's object, partition or text must name.
+        ledger: the ledger that one of the findings must name; None: any.
+    """
+
+    what: str
+    claim: str
+    where: str
+    ledger: int | None = None
+
+
+def make_place(root: Path) -> Place:
+    """A good destination."""
+    place = Place(root / "good", write_sample_lake(root / "lake", OPTIONS).root)
+    for number in (0, 1):
+        copy(place.era(number), GRID[3 * number : 3 * number + 3])
+    return place
+
+
+def audit(place: Place, claim: str, known: dict[str, ExpectedChain]) -> list[Finding]:
+    """The findings of an audit at the level that `claim` says, but for notes."""
+    level = Level.MANIFESTS if claim in (CHAIN, HEAD) else Level(claim)
+    audits: list[EraAudit] = []
+    for at in (place.era(0), place.era(1)):
+        check = PartitionCheck(
+            dataset=Dataset(LocalStore(at.data), "bronze", "ledgers_lcm_raw"),
+            era=at.era,
+            level=level,
+            passphrase=OPTIONS.passphrase,
+            source=lambda _, at=at: LakeLedgers(at.lake, max_object=1 << 26).read,
+        )
+        found = audit_era(check, Selection(), lambda check, partitions: map(check.check, partitions))
+        if claim in (CHAIN, HEAD):
+            expected = known[at.era.chain] if claim == HEAD else ExpectedChain()
+            audit_chain(found, at.era, check.dataset, at.log, Selection(), expected)
+        audits.append(found)
+    findings = [finding for one in audits for finding in one.findings] + list(seam_findings(audits))
+    return [finding for finding in findings if finding.severity is not Severity.NOTE]
+
+
+def known_chains(place: Place) -> dict[str, ExpectedChain]:
+    """What an outsider wrote down while the destination was good."""
+    return {
+        at.era.chain: ExpectedChain(head=at.log.head() or "", events=len(at.log.load()))
+        for at in (place.era(0), place.era(1))
+    }
+
+
+def is_found(tampering: Tampering, findings: list[Finding]) -> bool:
+    """Whether one of `findings` names the right place."""
+    return any(
+        tampering.where in f"{finding.object} {finding.partition} {finding.found} {finding.expected}"
+        and tampering.ledger in (None, finding.ledger)
+        for finding in findings
+    )
+
+
+def flip(path: Path, rng: random.Random) -> int:
+    """Change one bit; return where."""
+    data = bytearray(path.read_bytes())
+    at = rng.randrange(len(data))
+    data[at] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+    return at
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    document = json.loads(path.read_bytes())
+    change(document)
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def rehash(at: Workspace, changes: dict[Partition, Callable[[dict[str, Any]], object]]) -> None:
+    """Change events, and hash the whole chain and its head again, as its maker could."""
+    names = {at.log.key(one.partition): one for one in EventLog(LocalStore(at.events), at.era).load()}
+    previous = None
+    for event in in_link_order(list(names.values()), ""):
+        document = event.document
+        changes.get(event.partition, lambda _: None)(document)
+        if previous is not None:
+            document["chain"]["prev_event_hash"] = previous
+        document["chain"]["event_hash"] = ""
+        previous = document["chain"]["event_hash"] = hash_document(document)
+        data = json.dumps(document, indent=2, ensure_ascii=False).encode()
+        (at.events / at.log.key(event.partition)).write_bytes(data)
+        parse_event(data, "")
+    edit(at.events / HEADS, lambda heads: heads.update({at.era.chain: previous}))
+
+
+def cover(at: Workspace, partition: Partition, depth: int) -> None:
+    """Make what describes a changed parquet file fit it: the manifest (1), and the events as well (2)."""
+    path = at.parquet(partition)
+    size, checksum = path.stat().st_size, at.dataset.checksum(at.dataset.parquet_key(at.era, partition))
+    values = {"checksum": checksum, "byte_size": size, "row_count": pq.ParquetFile(path).metadata.num_rows}
+    if depth >= 1:
+        edit(at.manifest(partition), lambda one: one["tables"]["ledgers_lcm_raw"].update(values))
+    if depth >= 2:
+        rehash(at, {partition: lambda one: one["tables"]["ledgers_lcm_raw"].update(values)})
+
+
+def rewrite(path: Path, change: Callable[[list[dict[str, Any]]], object]) -> None:
+    """Change rows of a parquet file."""
+    table = pq.read_table(path, partitioning=None)
+    rows = table.to_pylist()
+    change(rows)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path, compression="zstd")
+
+
+# Each kind of tampering: place, partition and random numbers in, what was done out.
+
+
+def flipped_data(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    at = flip(place.of(one).parquet(one), rng)
+    return Tampering(f"bit at byte {at} of the parquet file flipped", "files", f"part-{one}.parquet")
+
+
+def truncated_data(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    path = place.of(one).parquet(one)
+    path.write_bytes(path.read_bytes()[: rng.randrange(path.stat().st_size)])
+    return Tampering("parquet file cut off", "manifests", f"range={one}")
+
+
+def flipped_manifest(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    path = place.of(one).manifest(one)
+    before = json.loads(path.read_bytes())
+    at = flip(path, rng)
+    what = f"bit at byte {at} of the manifest flipped"
+    try:
+        after = json.loads(path.read_bytes())
+        covered = [{key: value for key, value in doc.items() if key not in _UNCOVERED} for doc in (before, after)]
+        if covered[0] == covered[1] or ({**covered[1], "ledgers": 0} == {**covered[0], "ledgers": 0} and (
+            after["ledgers"].keys() == before["ledgers"].keys()
+            and all(after["ledgers"][key] == value for key, value in before["ledgers"].items())
+        )):  # fmt: skip
+            return Tampering(what, "", "")
+    except (ValueError, AttributeError, KeyError):
+        pass
+    return Tampering(what, "rows", str(one))
+
+
+def flipped_event(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    at = place.of(one)
+    name = at.log.key(one)
+    return Tampering(f"bit at byte {flip(at.events / name, rng)} of the event flipped", CHAIN, name)
+
+
+_COLUMNS: dict[str, Callable[[Any], Any]] = {
+    "ledger_hash": lambda value: "0" + value[1:] if value[0] != "0" else "1" + value[1:],
+    "previous_ledger_hash": lambda value: value[::-1],
+    "tx_set_hash": lambda value: value[::-1],
+    "xdr_sha256": lambda value: value[::-1],
+    "tx_count": lambda value: value + 1,
+    "operation_count": lambda value: value + 7,
+    "protocol_version": lambda value: value + 1,
+    "total_coins": lambda value: value - 1,
+    "fee_pool": lambda value: value + 1,
+    "xdr_byte_length": lambda value: value - 4,
+    "era_id": lambda value: f"{value}x",
+    "network": lambda value: f"{value}x",
+    "bronze_version": lambda value: "v9",
+    "ledger_sequence": lambda value: value + 1000,
+}
+
+
+def forged_column(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    name, ledger, depth = rng.choice(list(_COLUMNS)), rng.randint(one.start, one.end), rng.randint(0, 2)
+    at = place.of(one)
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        row = rows[ledger - one.start]
+        row[name] = _COLUMNS[name](row[name])
+
+    rewrite(at.parquet(one), change)
+    cover(at, one, depth)
+    return Tampering(f"{name} of ledger {ledger} changed, covered to depth {depth}", "rows", f"part-{one}", ledger)
+
+
+def forged_xdr(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    ledger, depth = rng.randint(one.start, one.end), rng.randint(0, 2)
+    at = place.of(one)
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        row = rows[ledger - one.start]
+        xdr = bytearray(row["xdr_bytes"])
+        xdr[rng.randrange(len(xdr))] ^= 1 << rng.randrange(8)
+        row["xdr_bytes"], row["xdr_sha256"] = bytes(xdr), hashlib.sha256(xdr).hexdigest()
+
+    rewrite(at.parquet(one), change)
+    cover(at, one, depth)
+    return Tampering(
+        f"bit in the XDR of ledger {ledger} flipped, covered to depth {depth}", "source", f"part-{one}", ledger
+    )
+
+
+def removed_row(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    number, depth = rng.randrange(10), rng.randint(0, 2)
+    at = place.of(one)
+    rewrite(at.parquet(one), lambda rows: rows.pop(number))
+    cover(at, one, depth)
+    return Tampering(f"row {number} removed, covered to depth {depth}", "manifests" if depth else "files", f"{one}")
+
+
+def swapped_rows(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    number, depth = rng.randrange(9), rng.randint(0, 2)
+    at = place.of(one)
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        rows[number], rows[number + 1] = rows[number + 1], rows[number]
+
+    rewrite(at.parquet(one), change)
+    cover(at, one, depth)
+    return Tampering(
+        f"rows {number} and {number + 1} exchanged, covered to depth {depth}", "rows", f"part-{one}", one.start + number
+    )
+
+
+def swapped_files(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    at = place.of(one)
+    other = rng.choice([partition for partition in GRID if place.of(partition).era == at.era and partition != one])
+    depth = rng.randint(0, 2)
+    first, second = at.parquet(one), at.parquet(other)
+    data = first.read_bytes(), second.read_bytes()
+    first.write_bytes(data[1])
+    second.write_bytes(data[0])
+    cover(at, one, depth)
+    cover(at, other, depth)
+    return Tampering(f"parquet files of {one} and {other} exchanged, covered to depth {depth}", "rows", f"range={one}")
+
+
+def swapped_partitions(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    at = place.of(one)
+    other = rng.choice([partition for partition in GRID if place.of(partition).era == at.era and partition != one])
+    for path in (at.parquet, at.manifest):
+        first, second = path(one), path(other)
+        data = first.read_bytes(), second.read_bytes()
+        first.write_bytes(data[1])
+        second.write_bytes(data[0])
+    return Tampering(f"files and manifests of {one} and {other} exchanged", "manifests", f"range={one}")
+
+
+def removed_partition(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    shutil.rmtree(place.of(one).parquet(one).parent)
+    return Tampering("partition removed", "manifests", str(one))
+
+
+def removed_manifest(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    place.of(one).manifest(one).unlink()
+    return Tampering("manifest removed", "manifests", str(one))
+
+
+def edited_event(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    at = place.of(one)
+    field = rng.choice(
+        ["row_count", "byte_size", "storage_path", "checksum", "table", "event_id", "timestamp", "producer"]
+    )
+
+    def change(document: dict[str, Any]) -> None:
+        (table,) = document["tables"]
+        entry = document["tables"][table]
+        if field in ("row_count", "byte_size"):
+            entry[field] += rng.randint(1, 9)
+        elif field in ("storage_path", "checksum"):
+            entry[field] = entry[field][:-1] + ("0" if entry[field][-1] != "0" else "1")
+        elif field == "table":
+            document["tables"] = {"other": entry}
+        elif field == "producer":
+            document["producer"]["version"] = "v9.9.9"
+        else:
+            document[field] = document[field][:-2] + "zz"
+
+    rehash(at, {one: change})
+    if field in ("producer", "event_id"):
+        return Tampering(f"{field} of an event changed, chain hashed again", HEAD, at.events.as_posix())
+    return Tampering(f"{field} of an event changed, chain hashed again", CHAIN, at.log.key(one))
+
+
+def rebuilt_chain(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    at = place.of(one)
+    stamp = f"2026-01-0{rng.randint(1, 9)}T00:00:00Z"
+    rehash(at, {one: lambda document: document.update(timestamp=stamp)})
+    return Tampering("chain made anew with another time", HEAD, at.events.as_posix())
+
+
+def shortened_chain(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    at = place.of(one)
+    events = at.log.load()
+    left = rng.randint(1, len(events) - 1)
+    for event in events[left:]:
+        (at.events / at.log.key(event.partition)).unlink()
+    edit(at.events / HEADS, lambda heads: heads.update({at.era.chain: events[left - 1].event_hash}))
+    return Tampering(f"{len(events) - left} events removed from the end, head set back", HEAD, at.events.as_posix())
+
+
+def removed_event(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    at = place.of(one)
+    name = at.log.key(at.log.load()[1].partition)
+    (at.events / name).unlink()
+    return Tampering("an event in the middle removed", CHAIN, at.events.as_posix())
+
+
+def exchanged_eras(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    first, second, spare = (place.root / "data/bronze/standalone" / name for name in ("e1", "e2", "spare"))
+    first.rename(spare)
+    second.rename(first)
+    spare.rename(second)
+    return Tampering("directories of two eras exchanged", "manifests", "e1/v1")
+
+
+def foreign_file(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    path = place.of(one).parquet(one)
+    shutil.copy(path, path.with_name("part-extra.parquet"))
+    return Tampering("a parquet file added", "manifests", "part-extra.parquet")
+
+
+def forged_links(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    at = place.of(one)
+    key = rng.choice(["previous_hash", "first_hash", "last_hash"])
+    edit(at.manifest(one), lambda document: document["ledgers"].update({key: f"{rng.getrandbits(256):064x}"}))
+    return Tampering(f"{key} of the manifest made up", "rows", f"range={one}/_manifest.json")
+
+
+def removed_links(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    at = place.of(one)
+    edit(at.manifest(one), lambda document: document.pop("ledgers"))
+    return Tampering("links removed from the manifest", "", "")
+
+
+KINDS: tuple[Callable[[Place, Partition, random.Random], Tampering], ...] = (
+    flipped_data, truncated_data, flipped_manifest, flipped_event, forged_column, forged_xdr, removed_row, swapped_rows,
+    swapped_files, swapped_partitions, removed_partition, removed_manifest, edited_event, rebuilt_chain,
+    shortened_chain, removed_event, exchanged_eras, foreign_file, forged_links, removed_links,
+)  # fmt: skip
+
+
+def tamper(
+    good: Place, root: Path, kind: Callable[..., Tampering], rng: random.Random
+) -> tuple[Tampering, list[Finding]]:
+    """Tamper with a copy of `good` below `root`; what was done, and what the audit found."""
+    known = known_chains(good)
+    shutil.copytree(good.root, root)
+    place = Place(root, good.lake)
+    done = kind(place, rng.choice(GRID), rng)
+    return done, audit(place, done.claim or "source", known)
+
+
+def campaign(count: int, seed: int) -> Iterator[str]:
+    """Tamper `count` times; a line for each that was not found as it is claimed."""
+    tally: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix="tampering-") as folder:
+        good = make_place(Path(folder))
+        for number in range(count):
+            kind = KINDS[number % len(KINDS)]
+            rng = random.Random(f"{seed} {number}")
+            done, findings = tamper(good, Path(folder) / str(number), kind, rng)
+            shutil.rmtree(Path(folder) / str(number))
+            tally[f"{kind.__name__}: {done.claim or 'not detectable'}"] += 1
+            if done.claim and not is_found(done, findings):
+                yield f"number {number}: {done}: {[str(one) for one in findings]}"
+    for line, times in sorted(tally.items()):
+        print(f"{times:4} {line}")
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    missed = 0
+    for line in campaign(options.count, options.seed):
+        missed += 1
+        print("NOT FOUND", line)
+    print(f"{options.count} tamperings, {missed} not found as claimed")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
