@@ -1,0 +1,89 @@
+"""Deployment files can be used, and docs/defaults.md says what the settings say."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from pipeline.settings.model import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+UNITS = sorted((ROOT / "templates" / "systemd").iterdir())
+MANIFESTS = sorted((ROOT / "templates" / "kubernetes").glob("*.yaml"))
+_ROW = re.compile(r"\| `([\w.]+)` \| `([^`]*)` \|")
+
+
+def defaults(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from defaults(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def test_documented_defaults_are_those_of_the_settings() -> None:
+    real = {key: str(value) for key, value in defaults(Settings())}
+    stated = dict(_ROW.findall((ROOT / "docs" / "defaults.md").read_text(encoding="utf-8")))
+    assert {key: real.get(key) for key in stated} == stated
+    # Addresses and names that have no default mean what configuration.md says.
+    empty = {key for key, value in real.items() if value in ("", "()", "None", "**********")}
+    assert real.keys() - stated.keys() - empty <= {"perf.max_in_flight_partitions"}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_unit_file_is_well_formed(unit: Path) -> None:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(unit)
+    assert {"Unit", "Install"} <= set(parser.sections())
+    if unit.suffix == ".service":
+        service = parser["Service"]
+        command = service["ExecStart"].split()
+        assert command[1:3] == ["run", "--config"]
+        assert int(service["TimeoutStopSec"]) >= 15
+        assert service["User"] != "root"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_systemd_accepts_the_unit(unit: Path) -> None:
+    ran = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False, timeout=60)
+    own = [line for line in ran.stderr.splitlines() if unit.name in line and "is not executable" not in line]
+    assert own == []
+
+
+def pod_of(document: dict[str, Any]) -> dict[str, Any]:
+    spec: dict[str, Any] = document["spec"]
+    if document["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    pod: dict[str, Any] = spec["template"]["spec"]
+    return pod
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: path.name)
+def test_kubernetes_manifest_is_safe(manifest: Path) -> None:
+    document = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    pod = pod_of(document)
+    (container,) = pod["containers"]
+    assert pod["terminationGracePeriodSeconds"] >= 15
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["args"][:2] == ["run", "--config"]
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod["volumes"]}
+    if document["kind"] == "CronJob":
+        assert document["spec"]["concurrencyPolicy"] == "Forbid"
+    else:
+        assert (document["spec"]["replicas"], document["spec"]["strategy"]) == (1, {"type": "Recreate"})
+        assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+        assert container["startupProbe"]["httpGet"]["path"] == "/ready"
