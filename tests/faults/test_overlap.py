@@ -40,9 +40,7 @@ def partial(root: Path, lake: Path, size: int) -> Copier:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("other_size", [10, 7], ids=["same size", "another size"])
-def test_run_beside_a_partial_one_publishes_no_ledger_twice(
-    lakes: tuple[Path, Path], tmp_path: Path, other_size: int
-) -> None:
+def test_run_beside_partial_one_duplicates_nothing(lakes: tuple[Path, Path], tmp_path: Path, other_size: int) -> None:
     lake, grown = lakes
     copy = partial(tmp_path / "copy", lake, 10)
     # Held at the link that publishes its last partition, 22-25.

@@ -40,7 +40,9 @@ _RECOVERY = _in("commit/recovery.py", "commit/test_recovery.py", "commit/test_lo
 _EXISTENCE = _in("commit/existence.py", "commit/test_existence.py")
 _CATALOG_HEAD = _in("commit/catalog_head.py", "commit/test_catalog_head.py")
 _RECONCILE = _in("commit/reconcile.py", "commit/test_reconcile.py")
-_TAIL = _in("commit/chain_tail.py", "commit/test_lost_events.py", "commit/test_sequencer.py")
+_TAIL = _in(
+    "commit/chain_tail.py", "commit/test_lost_events.py", "commit/test_chain_properties.py", "commit/test_sequencer.py"
+)
 _PRUNING = _in("commit/pruning.py", "commit/test_lost_events.py")
 _EVENT = _in("audit/event.py", "audit/test_event.py")
 _EVENT_LOG = _in("audit/event_log.py", "audit/test_event_log.py")
