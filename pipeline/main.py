@@ -22,7 +22,9 @@ _DEFAULT_COMMAND = "run"
 _COMMANDS = {
     "run": "copy what is missing (the default)",
     "plan": "show what a run would do: eras, partitions, ledgers, files; writes nothing",
-    "verify": "check events, links, manifests and checksums of what was published",
+    "verify": "check what was published, here or at any URL: events, links, checksums, rows",
+    "status": "show how far each era is, what is left to do, and how far the lake is ahead; a health check",
+    "inspect": "look at one ledger, one partition or one lake object: fields, hashes, signer",
     "deliver": "send the audit events that are not yet delivered to the endpoint",
     "repair": "rebuild checkpoint, chain heads and delivery record from the event files",
     "clean": "remove what killed runs left unfinished (on object stores: after more than a day)",

@@ -42,7 +42,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "pipeline.commands": {
         "pipeline.exit_status", "pipeline.launch", "pipeline.sample", "pipeline.settings", "pipeline.telemetry",
-        "bronze.commit", "bronze.job", "bronze.lake", "bronze.outcomes", "bronze.partitioning", "bronze.verify",
+        "bronze.commit", "bronze.dataset", "bronze.job", "bronze.lake", "bronze.outcomes", "bronze.partitioning",
+        "bronze.verify",
     },
     "pipeline.launch": {
         "pipeline.exit_status", "pipeline.settings", "pipeline.telemetry", "transforms",

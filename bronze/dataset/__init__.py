@@ -11,6 +11,7 @@ from bronze.dataset.dataset import Dataset
 from bronze.dataset.listing import DatasetListing, list_dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest, parquet_file_name, parse_ledger_links, parse_manifest
 from bronze.dataset.publication import Publication
+from bronze.dataset.published_tables import PublishedTable, find_tables, open_tables
 from bronze.dataset.schema import COLUMNS, COMPRESSIONS, PRIMARY_TABLE, Column, schema_text
 from bronze.dataset.sink import HashingSink, NullSink, Sink
 
@@ -26,8 +27,11 @@ __all__ = [
     "Manifest",
     "NullSink",
     "Publication",
+    "PublishedTable",
     "Sink",
+    "find_tables",
     "list_dataset",
+    "open_tables",
     "parquet_file_name",
     "parse_ledger_links",
     "parse_manifest",

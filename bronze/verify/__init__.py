@@ -16,9 +16,35 @@ Begin at `verifier.verify_chain`. In a notebook::
     )
     dataset = Dataset(LocalStore("/data"), "bronze", "ledgers_lcm_raw")
     verify_chain(era, dataset, log=EventLog(LocalStore("/data/pas"), era)).problems
+
+One partition at a level, with nothing but a URL::
+
+    from bronze.dataset import open_tables
+    from bronze.verify import Level, PartitionCheck
+
+    (table,) = open_tables("/data/bronze")
+    check = PartitionCheck(dataset=table.dataset, era=table.era, level=Level.ROWS)
+    check.check(table.partitions[0]).findings
 """
 
+from bronze.verify.audit import EraAudit, audit_era
+from bronze.verify.finding import Finding, Level, Severity
+from bronze.verify.partition_check import PartitionCheck, PartitionReport
+from bronze.verify.selection import Selection, Subset
 from bronze.verify.verification import Verdict, Verification
 from bronze.verify.verifier import verify_chain
 
-__all__ = ["Verdict", "Verification", "verify_chain"]
+__all__ = [
+    "EraAudit",
+    "Finding",
+    "Level",
+    "PartitionCheck",
+    "PartitionReport",
+    "Selection",
+    "Severity",
+    "Subset",
+    "Verdict",
+    "Verification",
+    "audit_era",
+    "verify_chain",
+]

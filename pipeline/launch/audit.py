@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bronze.audit.event_log import EventLog
+from bronze.dataset.published_tables import PublishedTable, find_tables
 from bronze.errors import ConfigError, StoreError
 from bronze.job.audit_spec import AuditLake, AuditSpec
 from bronze.job.secrets import Secrets
@@ -26,7 +27,6 @@ from bronze.verify.audit import EraAudit, audit_era
 from bronze.verify.chain_audit import ExpectedChain, audit_chain
 from bronze.verify.finding import Finding, Level, Severity
 from bronze.verify.partition_check import PartitionCheck, PartitionReport
-from bronze.verify.published_tables import find_tables
 from bronze.verify.selection import Selection
 from pipeline.launch.scratch import scratch
 from pipeline.launch.signals import stop_on_signals
@@ -96,6 +96,11 @@ def location_of(
             raise ConfigError(f"{url!r} is not a directory")
         return StorageLocation(str(path).rstrip("/") or "/")
     return StorageLocation(url.rstrip("/"), endpoint=endpoint, region=region, anonymous=anonymous)
+
+
+def find_tables_at(location: StorageLocation, prefix: str = "") -> list[PublishedTable]:
+    """The tables that are published below `prefix` at `location`."""
+    return find_tables(open_store(location), prefix.strip("/"))
 
 
 def find_targets(

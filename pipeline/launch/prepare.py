@@ -87,7 +87,7 @@ def prepare(
     if again is not None:
         eras = [era_of(eras, again)]
     assert locations.lake is not None
-    lake = _open_lake(settings, locations.lake, eras)
+    lake = open_configured_lake(settings, locations.lake, eras)
     job = make_job(settings, locations, eras, lake, dry_run=dry_run)
     set_process_fields(run_id=job.run.run_id)
     with ExitStack() as stack:
@@ -163,7 +163,13 @@ def connect_without_lake(settings: Settings, era_ids: Sequence[str] = (), *, wri
     return Connections(job, make_secrets(settings))
 
 
-def _open_lake(settings: Settings, location: StorageLocation, eras: Sequence[Era]) -> Lake:
+def open_configured_lake(settings: Settings, location: StorageLocation, eras: Sequence[Era]) -> Lake:
+    """The lake at `location`, with the layout and the network that the settings state.
+
+    Raises:
+        ConfigError, DataError: what the settings, the lake's own configuration and its names state does not agree.
+        StoreError: the lake does not answer.
+    """
     source = settings.source
     options = LakeOptions(
         network=eras[0].network,

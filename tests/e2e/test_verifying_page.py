@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import hashlib
 import re
 import shutil
@@ -67,3 +68,10 @@ def test_recipes_find_tampering(audited: Copier, what: str) -> None:
         return
     with pytest.raises(AssertionError):
         run_blocks()
+
+
+def test_python_session_on_page_holds(audited: Copier) -> None:
+    failed, tried = doctest.testfile(
+        str(PAGE), module_relative=False, globs={"bronze": str(Path("data/bronze").absolute())}
+    )
+    assert (failed, tried) == (0, 6)

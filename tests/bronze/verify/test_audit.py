@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from bronze.dataset.dataset import Dataset
+from bronze.dataset.published_tables import find_tables
 from bronze.storage.local import LocalStore
 from bronze.verify.audit import EraAudit, audit_era, seam_findings
 from bronze.verify.finding import Level, Severity
 from bronze.verify.partition_check import PartitionCheck
-from bronze.verify.published_tables import find_tables
 from bronze.verify.selection import Selection, Subset
 from tests.bronze.conftest import GRID, Workspace, copy
 

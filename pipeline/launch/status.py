@@ -1,0 +1,175 @@
+"""How far each era is: what is published, committed, delivered and recorded, and how far behind the lake that is.
+
+Costs a few requests for each era, whatever its length, unless events are not yet delivered: then all of them are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bronze.audit.event_log import EventLog
+from bronze.commit.checkpoint import Checkpoint
+from bronze.dataset.listing import list_dataset
+from bronze.errors import BronzeError, DataError, StoreError
+from bronze.job.connections import Connections
+from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
+from pipeline.launch.prepare import connect_without_lake, open_configured_lake
+from pipeline.settings.directories import checked_locations
+from pipeline.settings.model import Settings
+
+
+@dataclass(slots=True, kw_only=True)
+class EraStatus:
+    """The state of one era; None where something does not exist or is not known.
+
+    Attributes:
+        chain: ``network/era_id/version_label``.
+        ledger_start, ledger_end: the era's ledgers, inclusive; an end of 0 means that it is open-ended.
+        partitions: number of published partitions.
+        first, last: inclusive ledgers that they reach from and to.
+        gaps: ledgers before the last published or committed one that no partition covers.
+        committed: the last committed ledger.
+        committed_partition: the partition that was committed last.
+        updated_at: when the checkpoint was written, RFC 3339.
+        age_s: seconds since then.
+        head: hash of the last event.
+        events: number of events of the chain.
+        undelivered: events that the endpoint does not have yet; None without an endpoint.
+        unrecorded: published partitions that the catalog has no row of; None without a catalog.
+        newest: the newest ledger of the lake.
+        lag: ledgers of the era from the last committed one to the newest.
+        signed_through: the last ledger of the newest partition that a node signed whose signature was checked.
+        failures: what could not be found out, a sentence each.
+    """
+
+    chain: str
+    ledger_start: int
+    ledger_end: int
+    partitions: int = 0
+    first: int | None = None
+    last: int | None = None
+    gaps: list[Partition] = field(default_factory=list)
+    committed: int | None = None
+    committed_partition: Partition | None = None
+    updated_at: str = ""
+    age_s: float | None = None
+    head: str = ""
+    events: int | None = None
+    undelivered: int | None = None
+    unrecorded: int | None = None
+    newest: int | None = None
+    lag: int | None = None
+    signed_through: int | None = None
+    failures: list[str] = field(default_factory=list)
+
+
+def read_status(connections: Connections, newest: int | None, *, now: datetime | None = None) -> list[EraStatus]:
+    """The status of every era of the job. Writes nothing; what cannot be read is a failure of its era.
+
+    Args:
+        newest: the newest ledger of the lake; None when it is not known.
+        now: the present time; None: the clock's.
+    """
+    return [_era_status(connections, era, newest, now or datetime.now(UTC)) for era in connections.job.eras]
+
+
+def _era_status(connections: Connections, era: Era, newest: int | None, now: datetime) -> EraStatus:
+    status = EraStatus(chain=era.chain, ledger_start=era.ledger_start, ledger_end=era.ledger_end, newest=newest)
+    checkpoint: Checkpoint | None = None
+    try:
+        file = connections.checkpoint(era)
+        checkpoint = file.load() if file else None
+    except (BronzeError, OSError) as error:
+        status.failures.append(f"the checkpoint cannot be read: {error}")
+    if checkpoint is not None:
+        status.committed = checkpoint.last_ledger
+        status.committed_partition = checkpoint.partition
+        status.updated_at = checkpoint.updated_at
+        status.age_s = _age(checkpoint.updated_at, now)
+    _add_events(status, connections, era, checkpoint)
+    published: Sequence[Partition] = ()
+    try:
+        listing = list_dataset(connections.dataset(), era)
+        published = listing.published
+        status.partitions = len(published)
+        if published:
+            status.first, status.last = published[0].start, max(one.end for one in published)
+            manifest = connections.dataset().find_manifest(era, published[-1], check_file=False)
+            signers = manifest.authenticity.signers if manifest and manifest.authenticity else ()
+            status.signed_through = max((ledger for _, ledger in signers), default=None)
+        reached = max(status.committed or 0, status.last or 0)
+        status.gaps = listing.uncovered_ranges(reached + 1) if reached else []
+    except (BronzeError, OSError) as error:
+        status.failures.append(f"what is published cannot be read: {error}")
+    _add_catalog(status, connections, era, published)
+    if newest is not None:
+        done = status.committed if status.committed is not None else era.ledger_start - 1
+        status.lag = max(0, min(newest, era.last_ledger) - done)
+    return status
+
+
+def _age(updated_at: str, now: datetime) -> float | None:
+    try:
+        return max(0.0, (now - datetime.fromisoformat(updated_at)).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def _add_events(status: EraStatus, connections: Connections, era: Era, checkpoint: Checkpoint | None) -> None:
+    try:
+        log = connections.event_log(era)
+        if log is None:
+            return
+        end = checkpoint.chain if checkpoint else None
+        if end is not None:
+            status.head, status.events = end.head, end.events
+        else:
+            status.head, status.events = log.head() or "", len(log.names())
+        if connections.delivers:
+            status.undelivered = _undelivered(connections, era, log, status.head)
+    except (BronzeError, OSError) as error:
+        status.failures.append(f"the audit events cannot be read: {error}")
+
+
+def _undelivered(connections: Connections, era: Era, log: EventLog, head: str) -> int:
+    cursor = connections.delivery_cursor(era)
+    last = cursor.last() if cursor else None
+    if last is not None and last == head:
+        return 0
+    hashes = [event.event_hash for event in log.load()]
+    return len(hashes) - (hashes.index(last) + 1 if last in hashes else 0)
+
+
+def _add_catalog(status: EraStatus, connections: Connections, era: Era, published: Sequence[Partition]) -> None:
+    if not connections.job.chain.has_catalog:
+        return
+    try:
+        catalog = connections.catalog()
+        rows = catalog.recorded(era, connections.job.target.table) if catalog else {}
+        status.unrecorded = len(set(published) - rows.keys())
+    except (BronzeError, OSError) as error:
+        status.failures.append(f"the catalog cannot be read: {error}")
+
+
+def configured_status(settings: Settings, era_ids: Sequence[str]) -> list[EraStatus]:
+    """The status of the eras that the settings name; a lake that cannot be read is a failure of each.
+
+    Raises:
+        ConfigError: the settings, or what they refer to, are not usable.
+    """
+    with connect_without_lake(settings, era_ids, writes=False) as connections:
+        newest, failure = None, ""
+        try:
+            location = checked_locations(settings, writes=False).lake
+            assert location is not None
+            object_ = open_configured_lake(settings, location, connections.job.eras).newest()
+            newest = object_.ledger if object_ else None
+        except (DataError, StoreError, OSError) as error:
+            failure = f"the lake cannot be read: {error}"
+        found = read_status(connections, newest)
+    for one in found:
+        one.failures += [failure] if failure else []
+    return found
