@@ -98,6 +98,8 @@ def _measure(lake: BenchLake, work: Path, repeat: int) -> Measured:
                     parquet = sum(path.stat().st_size for path in out.rglob("*.parquet"))
             unproven = run_case("program", lake, Path(scratch) / "u", half, 1, authenticity="off")
             runs.setdefault("unproven", []).append(unproven)
+            observed = run_case("program", lake, Path(scratch) / "o", half, 1, observed=True)
+            runs.setdefault("observed", []).append(observed)
             # A single partition: its decoding is spread over the cores.
             runs.setdefault("alone", []).append(run_case("program", lake, Path(scratch) / "a", lake.ledgers, 2))
         runs["four"] = [run_case("program", lake, Path(scratch) / "f", half, 4)]

@@ -95,15 +95,22 @@ def loop(spec: dict[str, Any]) -> Callable[[], int]:
 
 def program(spec: dict[str, Any]) -> Callable[[], int]:
     """The whole program."""
+    from pipeline.launch.progress import begin_progress
     from pipeline.launch.run import run_copy
     from pipeline.launch.runner import choose_runner
     from pipeline.launch.stores import ready_stores
+    from pipeline.telemetry import logs
+    from pipeline.telemetry.session import start_telemetry
 
     settings, prepared = _settings(spec), _prepare(spec)
     ready_stores(prepared.connections)
+    logs.configure(settings.logging.format, settings.logging.level)
 
     def work() -> int:
-        finished = run_copy(settings, prepared, choose_runner(settings, prepared.connections))
+        with start_telemetry(settings) if settings.metrics.is_wanted else nullcontext() as telemetry:
+            if telemetry is not None:
+                begin_progress(telemetry, prepared)
+            finished = run_copy(settings, prepared, choose_runner(settings, prepared.connections))
         if not finished.totals.is_complete:
             raise SystemExit(f"the run left something undone: {finished.totals.failures[:1]}")
         return finished.totals.ledgers or finished.totals.partitions

@@ -30,6 +30,7 @@ def run_case(
     cores: Collection[int] = (),
     wave: int = 0,
     authenticity: str = "report",
+    observed: bool = False,
 ) -> Figures:
     """Run one case in its own process, `under` a profiler if given; `keep` what was published before it.
 
@@ -38,6 +39,7 @@ def run_case(
         cores: that it may use, whose speed is measured then; empty: those of this process, and it is not.
         wave: partitions of one wave; 0: as the program chooses.
         authenticity: ``report`` (the lakes are invented, and it costs what ``require`` does) or ``off``.
+        observed: with metrics served and written to a file, progress lines each second, and the log at level info.
     """
     if not keep:
         shutil.rmtree(out, ignore_errors=True)
@@ -55,7 +57,12 @@ def run_case(
         f"checkpoint: {{enabled: {chain}, dir: {out / 'state'}}}\n"
         f"perf: {{workers: {workers}, wave_partitions: {wave}}}\n"
         f"authenticity: {{signatures: {authenticity}, events: {authenticity}}}\n"
-        "logging: {level: warn}\n",
+        + (
+            f"metrics: {{enabled: true, address: '127.0.0.1:0', textfile: {out / 'metrics.prom'}}}\n"
+            "logging: {level: info, format: json, progress_seconds: 1}\n"
+            if observed
+            else "logging: {level: warn}\n"
+        ),
         encoding="utf-8",
     )
     spec = {

@@ -42,6 +42,7 @@ class Measured:
             "loop",
             "one",
             "unproven",
+            "observed",
             "two",
             "four",
             "alone",
@@ -102,6 +103,7 @@ def _flatness(measured: Measured) -> float:
 TARGETS = (
     Target("CPU of the program / CPU of the bare loop", lambda m: m.cpu("one") / m.cpu("loop"), 1.15),
     Target("CPU with authenticity / without", lambda m: m.cpu("one") / m.cpu("unproven"), 1.05),
+    Target("CPU with metrics, progress and log / without", lambda m: m.cpu("observed") / m.cpu("one"), 1.02),
     Target("wall of one worker / wall of two", lambda m: m.wall("one") / m.wall("two"), 1.7, at_least=True),
     Target(
         "peak memory, one worker", lambda m: max(m.rss(f"rss{size}") for size in (100, 1000, 20000)), 350, unit=" MB"

@@ -187,10 +187,12 @@ class _Task:
 
 
 def _is_terminal() -> bool:
-    from rich.console import Console
+    if sys.stderr is None or not sys.stderr.isatty():
+        return False
+    from rich.console import Console  # where it is not needed it would only delay the start
 
     console = Console(file=sys.stderr)
-    return sys.stderr is not None and console.is_terminal and not console.is_dumb_terminal
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 @contextmanager
