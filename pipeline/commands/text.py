@@ -26,7 +26,8 @@ def print_lines(lines: Iterable[str]) -> None:
     """Print the lines to standard output, control characters escaped, and flush it."""
     for line in lines:
         print(printable(line, keep="\t"))
-    sys.stdout.flush()
+    if sys.stdout is not None:  # closed before the start: `print` has said nothing either
+        sys.stdout.flush()
 
 
 def plan_lines(prepared: Prepared) -> Iterator[str]:

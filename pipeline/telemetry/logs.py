@@ -93,6 +93,8 @@ def report_error(error: BaseException, *, with_type: bool = True) -> None:
     if is_structured():
         _LOG.error("%s", error, extra=error_fields(error))
         return
+    if sys.stderr is None:  # it was closed before the start
+        return
     words = f"{type(error).__name__}: {error}" if with_type else str(error)
     sys.stderr.write(printable(f"bronze-copier: {words}", keep="\n\t") + "\n")
 

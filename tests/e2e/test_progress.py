@@ -74,3 +74,20 @@ def test_live_display_on_terminal(columns: int, gone: bool, copy: Copier) -> Non
     assert b"\x1b[3" not in seen  # no colours
     assert len(copy.partitions()) == 8
     assert copy.verified()
+
+
+@pytest.mark.parametrize(("closed", "log_format"), [("1", "text"), ("2", "text"), ("2", "json")])
+def test_closed_output_changes_no_status(closed: str, log_format: str, copy: Copier) -> None:
+    """Standard output or standard error that was closed before the start."""
+    statuses = []
+    for config in (copy.config, copy.root / "missing.yaml"):
+        command = [sys.executable, "-m", "pipeline.main", "run", "--config", str(config)]
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *command],
+            capture_output=True, text=True, cwd=copy.root, check=False,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "LOG_FORMAT": log_format},
+        )  # fmt: skip
+        statuses.append(done.returncode)
+        assert "Traceback" not in done.stderr
+    assert statuses == [0, 2]
+    assert copy.verified()
