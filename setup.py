@@ -58,6 +58,7 @@ setup(
         "obstore>=0.12.1,<0.13",
         "boto3>=1.42",  # requests to S3 that obstore lacks: checksums, multipart uploads in progress
         "awscrt>=0.30,<1",  # CRC-64/NVME and CRC-32C, the checksums that object stores state
+        "click>=8.2,<9",  # the command line: options, help, completion
         "psycopg2-binary>=2.9.10,<3",
         "google-cloud-logging>=3.12,<4",
         "prometheus-client>=0.22,<1",

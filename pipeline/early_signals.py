@@ -1,6 +1,6 @@
-"""SIGTERM and SIGINT end the program at once, from its first moment, until a command handles them in its own way.
+"""SIGTERM, SIGINT and SIGHUP end the program at once from its first moment, until a command handles them itself.
 
-Without a handler the kernel ignores both for process 1 of a container. Python's own handlers would wait until the main
+Without a handler the kernel ignores them for process 1 of a container. Python's own handlers would wait until the main
 thread returns from a slow import or from a service that does not answer: a thread of its own does not. Nothing needs to
 be finished: whatever is written is complete or ignored by the next run.
 """
@@ -16,13 +16,13 @@ _STDERR = 2
 
 
 def exit_on_signals() -> None:
-    """End the process with 128 and the signal's number at the first SIGTERM or SIGINT, unless it is ignored.
+    """End the process with 128 and the signal's number at the first SIGTERM, SIGINT or SIGHUP, unless it is ignored.
 
     Only in the main thread. `pipeline.launch.signals` takes over for as long as partitions are copied.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _nothing)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

@@ -1,6 +1,6 @@
-"""Exit statuses of the command line."""
+"""Exit statuses of the command line. A run that a signal stopped ends with 128 and the signal's number."""
 
-#: Everything was done.
+#: Everything that was asked for exists and holds.
 DONE = 0
 #: Something was left undone or does not hold; the last lines say what and why.
 UNDONE = 1
@@ -8,3 +8,9 @@ UNDONE = 1
 USAGE = 2
 #: Something that was to be checked could not be: it cannot be reached or read. What could be checked holds.
 UNCHECKED = 3
+#: Another run, or another command, holds a chain.
+LOCKED = 4
+#: All is published, but something is not yet recorded in the catalog or not yet delivered to the endpoint.
+OUTSTANDING = 5
+#: Everything that was wanted is done, but ledgers before the end of a chain have no partition.
+GAP = 6

@@ -36,10 +36,7 @@ GROUND = {
 #: Who may import whom, from the top downwards: a row names rooms of later rows only. A room is a package with all
 #: that lies below it, or a module that stands beside the rooms. A room may always import itself and GROUND.
 ALLOWED: dict[str, set[str]] = {
-    "pipeline.main": {
-        "pipeline.commands", "pipeline.early_signals", "pipeline.exit_status", "pipeline.settings",
-        "pipeline.telemetry",
-    },
+    "pipeline.main": {"pipeline.commands", "pipeline.early_signals"},
     "pipeline.commands": {
         "pipeline.exit_status", "pipeline.launch", "pipeline.sample", "pipeline.settings", "pipeline.telemetry",
         "bronze.commit", "bronze.dataset", "bronze.job", "bronze.lake", "bronze.outcomes", "bronze.partitioning",

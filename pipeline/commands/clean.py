@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-
-from pipeline.commands.configured import add_config_arguments, chosen_eras, load_settings
+from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
+from pipeline.commands.options import Options
 from pipeline.exit_status import DONE
 
 DESCRIPTION = """\
 Removes the leftovers of killed runs: temporary files and directories, and unfinished uploads. On object stores, where a
 dead run cannot be told from a live one, only leftovers more than a day old are removed. Needs no lake; removes nothing
 that is published.
+"""
+EXAMPLES = """\
+  bronze-copier clean --config config.yaml
 """
 EXIT_STATUS = """\
   0  done, or there is nothing to remove
@@ -19,15 +21,13 @@ EXIT_STATUS = """\
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_config_arguments(parser)
+OPTIONS = CONFIG_OPTIONS
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Remove the leftovers and print what was removed."""
     settings = load_settings(options, needs_lake=False)
-    from pipeline.commands.text import print_lines
+    from pipeline.commands.output import print_lines
     from pipeline.launch.prepare import connect_without_lake
     from pipeline.launch.scratch import remove_dead_scratch
     from pipeline.launch.stores import clean_leftovers

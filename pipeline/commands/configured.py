@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bronze.errors import ConfigError
+from pipeline.commands.options import Options, flag, option, seconds
 
 if TYPE_CHECKING:
     from pipeline.settings.model import Settings
@@ -16,48 +16,34 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--config`` and ``--eras``."""
-    parser.add_argument("-config", "--config", type=Path, metavar="FILE", help="YAML settings (or CONFIG_FILE)")
-    parser.add_argument("--eras", default="", metavar="A,B", help="only these eras of the settings")
+#: Of every command that takes a configuration.
+CONFIG_OPTIONS = (
+    option("-config", "--config", metavar="FILE", convert=Path, help="YAML settings (or the variable CONFIG_FILE)"),
+    option("--eras", default="", metavar="A,B", help="only these eras of the settings"),
+    flag("-q", "--quiet", help="log warnings and errors only; print no summary of what was done"),
+    flag("-v", "--verbose", help="log every step too (level debug)"),
+)
+PUBLISH_PARTIAL = flag("--publish-partial", help="with ledger_end 0: publish the last, incomplete partition too")
+WAIT = option(
+    "--wait",
+    convert=seconds,
+    default=0.0,
+    metavar="SECONDS",
+    help="wait so long for another run on the same chains to end (default 0: say who it is, and end)",
+)
 
 
-def add_publish_partial_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--publish-partial``."""
-    parser.add_argument(
-        "--publish-partial",
-        action="store_true",
-        help="with ledger_end 0: publish the last, incomplete partition too",
-    )
+def verbosity(options: Options) -> int:
+    """-1 with ``--quiet``, 1 with ``--verbose``, otherwise 0."""
+    return (1 if options.verbose else 0) - (1 if options.quiet else 0)
 
 
-def add_wait_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--wait``."""
-    parser.add_argument(
-        "--wait",
-        type=_seconds,
-        default=0.0,
-        metavar="SECONDS",
-        help="wait so long for another run on the same chains to end (default 0: say who it is, and end)",
-    )
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1
-    if not 0 <= seconds <= 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return seconds
-
-
-def chosen_eras(options: argparse.Namespace) -> list[str]:
+def chosen_eras(options: Options) -> list[str]:
     """The era ids that ``--eras`` names; empty for all eras."""
     return [name for part in options.eras.split(",") if (name := part.strip())]
 
 
-def load_settings(options: argparse.Namespace, *, needs_lake: bool) -> Settings:
+def load_settings(options: Options, *, needs_lake: bool) -> Settings:
     """Load the settings that `options` name, set up the log as they say, and log their warnings.
 
     Args:
@@ -75,7 +61,8 @@ def load_settings(options: argparse.Namespace, *, needs_lake: bool) -> Settings:
     except ConfigError:
         logs.configure(log_format(options.config))
         raise
-    logs.configure(settings.logging.format, settings.logging.level, secrets=settings.secrets(os.environ))
+    level = {-1: "warn", 0: settings.logging.level, 1: "debug"}[verbosity(options)]
+    logs.configure(settings.logging.format, level, secrets=settings.secrets(os.environ))
     for warning in settings.warnings:
         _LOG.warning("%s", warning)
     return settings

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
-
-from pipeline.commands.configured import add_config_arguments, add_wait_argument, chosen_eras, load_settings
-from pipeline.exit_status import DONE, UNDONE
+from pipeline.commands.configured import CONFIG_OPTIONS, WAIT, chosen_eras, load_settings
+from pipeline.commands.options import Options
+from pipeline.exit_status import DONE, OUTSTANDING
 
 DESCRIPTION = """\
 Sends the audit events that are not yet delivered to the endpoint of the audit stream, in the order of each chain.
 Needs no lake. A run does the same before it ends; this command is for an endpoint that was away meanwhile.
 """
+EXAMPLES = """\
+  bronze-copier deliver --config config.yaml
+  bronze-copier deliver --config config.yaml --wait 600
+"""
 EXIT_STATUS = """\
   0  every event is delivered, or no endpoint is configured
-  1  events are not yet delivered, event files are missing, or another run holds the chain; the last lines say why
+  1  event files are missing or damaged; the last lines say which
   2  the configuration or the command line is wrong
+  4  another run holds the chain
+  5  events are not yet delivered; the last lines say why
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_config_arguments(parser)
-    add_wait_argument(parser)
+OPTIONS = (*CONFIG_OPTIONS, WAIT)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Deliver the events of each era and print how many were sent, and what is left."""
     settings = load_settings(options, needs_lake=False)
-    from pipeline.commands.text import outstanding_lines, print_lines
+    from pipeline.commands.output import print_lines
+    from pipeline.commands.text import outstanding_lines
     from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.deliver import check_events, deliver_all
     from pipeline.launch.prepare import connect_without_lake
@@ -40,4 +43,4 @@ def run(options: argparse.Namespace) -> int:
             check_events(connections)
             sent, outstanding = deliver_all(connections)
     print_lines([f"delivered    {sent:,} events", *outstanding_lines(outstanding)])
-    return UNDONE if outstanding else DONE
+    return OUTSTANDING if outstanding else DONE

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from bronze.errors import ConfigError
-from pipeline.commands.configured import add_config_arguments, load_settings
+from pipeline.commands.configured import CONFIG_OPTIONS, load_settings
+from pipeline.commands.options import Options, argument, flag, option
 from pipeline.exit_status import DONE, UNDONE
 
 if TYPE_CHECKING:
@@ -21,6 +23,10 @@ Shows one ledger (its number), one partition (first-last) or one lake object (it
 fields, counts, hashes and whether they hold, who signed. Ledgers and partitions are looked for below URL (a bronze
 prefix: a path, s3:// or gs://), or where the configuration publishes. One ledger costs a few range requests.
 """
+EXAMPLES = """\
+  bronze-copier inspect 63092990 --config config.yaml
+  bronze-copier inspect 2-10001 s3://bucket/bronze --json
+"""
 EXIT_STATUS = """\
   0  found, and its hashes hold
   1  it is not there, is damaged, or a hash or the signature under --passphrase does not hold
@@ -28,17 +34,17 @@ EXIT_STATUS = """\
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument("what", metavar="WHAT", help="a ledger (63092990), a partition (A-B), or a lake object")
-    parser.add_argument("url", nargs="?", default="", metavar="URL", help="a bronze prefix (default: as configured)")
-    add_config_arguments(parser)
-    parser.add_argument("--passphrase", default="", metavar="TEXT", help="of the network, to check the signature with")
-    parser.add_argument("--xdr", type=Path, metavar="FILE", help="write the raw bytes of the ledger there")
-    parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON, the ledger decoded too")
+OPTIONS: tuple[click.Parameter, ...] = (
+    argument("what", metavar="WHAT"),
+    argument("url", metavar="[URL]", required=False, default=""),
+    *CONFIG_OPTIONS,
+    option("--passphrase", default="", metavar="TEXT", help="of the network, to check the signature with"),
+    option("--xdr", convert=Path, metavar="FILE", help="write the raw bytes of the ledger there"),
+    flag("--json", name="as_json", help="print JSON, the ledger decoded too"),
+)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Print what was found."""
     from pipeline.launch.inspection import inspect_ledger, inspect_object, inspect_partition
 
@@ -67,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     return DONE if all(map(_holds, found)) else UNDONE
 
 
-def _table(options: argparse.Namespace, first: int, last: int) -> PublishedTable:
+def _table(options: Options, first: int, last: int) -> PublishedTable:
     """The table that has a partition with these ledgers.
 
     Raises:
@@ -104,7 +110,7 @@ def _holds(entry: dict[str, Any]) -> bool:
 
 
 def _print(found: list[dict[str, Any]], raw: list[bytes], *, as_json: bool) -> None:
-    from pipeline.commands.text import print_lines
+    from pipeline.commands.output import print_lines
 
     if as_json:
         document = [dict(entry) for entry in found]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-
-from pipeline.commands.configured import (
-    add_config_arguments,
-    add_publish_partial_argument,
-    chosen_eras,
-    load_settings,
-)
+from pipeline.commands.configured import CONFIG_OPTIONS, PUBLISH_PARTIAL, chosen_eras, load_settings
+from pipeline.commands.options import Options
 from pipeline.exit_status import DONE
 
 DESCRIPTION = """\
 Shows what a run would do: where the chain of each era continues, and how many partitions, ledgers and lake files a run
 would copy. Reads names and the state of the chains, no ledger; writes nothing.
+"""
+EXAMPLES = """\
+  bronze-copier plan --config config.yaml
+  bronze-copier plan --config config.yaml --eras p20,p23
 """
 EXIT_STATUS = """\
   0  done
@@ -23,16 +21,14 @@ EXIT_STATUS = """\
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_config_arguments(parser)
-    add_publish_partial_argument(parser)
+OPTIONS = (*CONFIG_OPTIONS, PUBLISH_PARTIAL)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Print the plan of a run with these options."""
     settings = load_settings(options, needs_lake=True)
-    from pipeline.commands.text import plan_lines, print_lines
+    from pipeline.commands.output import print_lines
+    from pipeline.commands.text import plan_lines
     from pipeline.launch.prepare import prepare
 
     prepared = prepare(settings, chosen_eras(options), partial=options.publish_partial, writes=False)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeline.commands.configured import add_config_arguments, add_wait_argument, chosen_eras, load_settings
+from pipeline.commands.configured import CONFIG_OPTIONS, WAIT, chosen_eras, load_settings
+from pipeline.commands.options import Options, option
 from pipeline.exit_status import DONE
 
 if TYPE_CHECKING:
@@ -23,29 +23,33 @@ When event files are lost for good, so that they contradict the checkpoint, some
 it are set aside; with --adopt events it goes on behind the event files that are there, and partitions without an event
 get a new one by the next run. What was delivered already keeps the old events.
 """
+EXAMPLES = """\
+  bronze-copier repair --config config.yaml
+  bronze-copier repair --config config.yaml --adopt events
+"""
 EXIT_STATUS = """\
   0  done, or nothing needed repair
-  1  the event files themselves are damaged, missing or contradict each other, nothing of a chain is published, or
-     another run holds the chain
+  1  the event files themselves are damaged, missing or contradict each other, or nothing of a chain is published
   2  the configuration or the command line is wrong
+  4  another run holds the chain
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_config_arguments(parser)
-    add_wait_argument(parser)
-    parser.add_argument(
+OPTIONS = (
+    *CONFIG_OPTIONS,
+    WAIT,
+    option(
         "--adopt",
         choices=["checkpoint", "events"],
         help="what counts where checkpoint and event files contradict each other",
-    )
+    ),
+)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Repair the chain of each era and print what was changed."""
     settings = load_settings(options, needs_lake=False)
-    from pipeline.commands.text import print_lines
+    from pipeline.commands.output import print_lines
     from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.prepare import connect_without_lake
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
+
+import click
 
 from bronze.errors import ConfigError
 from bronze.partitioning.partition import Partition
 from bronze.producer import this_producer
-from pipeline.commands.configured import (
-    add_config_arguments,
-    add_publish_partial_argument,
-    add_wait_argument,
-    chosen_eras,
-    load_settings,
-)
-from pipeline.exit_status import DONE, UNDONE
+from pipeline.commands.configured import CONFIG_OPTIONS, PUBLISH_PARTIAL, WAIT, chosen_eras, load_settings, verbosity
+from pipeline.commands.options import Options, flag, option
+from pipeline.exit_status import DONE, GAP, OUTSTANDING, UNDONE
 
 if TYPE_CHECKING:
     from bronze.job.connections import Connections
@@ -34,43 +30,60 @@ parquet with a manifest, and commits them in ledger order to the chain, the cata
 stopped is resumed by running it again. With --partition A-B --again it makes that one partition anew: a damaged or
 missing file is replaced when the lake gives the same bytes, and nothing else changes.
 """
+EXAMPLES = """\
+  bronze-copier --config config.yaml                       copy what is missing
+  bronze-copier run --config config.yaml --dry-run         read and verify all of it, write nothing
+  bronze-copier --validate --config config.yaml            check the settings and end
+  bronze-copier run --config config.yaml --partition 2-10001 --again
+  bronze-copier run --config config.yaml -- --direct_num_workers=2
+"""
 EXIT_STATUS = """\
   0  done
-  1  something was left undone, or another run holds a chain; the last lines say what and why
+  1  partitions failed, or something is missing or damaged; the last lines say what and why
   2  the configuration or the command line is wrong
-  130, 143  stopped by SIGINT or SIGTERM, after what was being committed was finished
+  4  another run holds a chain
+  5  all is published; not everything is recorded in the catalog or delivered to the endpoint yet: run again
+  6  what was wanted is copied, but ledgers before the end of a chain have no partition
+  129, 130, 143  stopped by SIGHUP, SIGINT or SIGTERM, after what was being committed was finished
 """
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_config_arguments(parser)
-    add_publish_partial_argument(parser)
-    add_wait_argument(parser)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="read, verify and encode; report sizes and checksums; write nothing"
-    )
-    parser.add_argument(
-        "--partition", type=_partition, metavar="A-B", help="with --again: the first and the last ledger of a partition"
-    )
-    parser.add_argument(
-        "--again",
-        action="store_true",
-        help="make the published or missing partition of --partition anew with the same bytes, and copy nothing else",
-    )
-    parser.add_argument("-validate", "--validate", action="store_true", help="check the settings and end")
-    version = f"bronze-copier {this_producer().version} ({this_producer().git_sha})"
-    parser.add_argument("-version", "--version", action="version", version=version)
 
 
 def _partition(text: str) -> Partition:
     first, _, last = text.partition("-")
     if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a partition such as 2-10001")
+        raise ValueError(f"{text!r} is not a partition such as 2-10001")
     return Partition(int(first), int(last))
 
 
-def run(options: argparse.Namespace) -> int:
+def _print_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        print(f"bronze-copier {this_producer().version} ({this_producer().git_sha})")
+        context.exit()
+
+
+OPTIONS = (
+    *CONFIG_OPTIONS,
+    PUBLISH_PARTIAL,
+    WAIT,
+    flag("--dry-run", help="read, verify and encode; report sizes and checksums; write nothing"),
+    option("--partition", convert=_partition, metavar="A-B", help="with --again: first and last ledger of a partition"),
+    flag(
+        "--again",
+        help="make the published or missing partition of --partition anew with the same bytes, and copy nothing else",
+    ),
+    flag("-validate", "--validate", help="check the settings and end"),
+    flag(
+        "-version",
+        "--version",
+        help="print the version and end",
+        is_eager=True,
+        expose_value=False,
+        callback=_print_version,
+    ),
+)
+
+
+def run(options: Options) -> int:
     """Copy what is missing and print what was done; with ``--validate`` only check the settings."""
     if options.again != (options.partition is not None):
         raise ConfigError("--partition A-B and --again belong together: they make one partition anew")
@@ -78,7 +91,8 @@ def run(options: argparse.Namespace) -> int:
     era_ids = chosen_eras(options)
     if options.validate:
         return _validate(settings, era_ids)
-    from pipeline.commands.text import plan_lines, print_lines, run_lines
+    from pipeline.commands.output import print_lines
+    from pipeline.commands.text import plan_lines, run_lines
     from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.existence import finish_existence
     from pipeline.launch.prepare import prepare
@@ -90,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
 
     check_runner_name(options.beam_options)
     with ExitStack() as locks:
-        telemetry = locks.enter_context(start_telemetry(settings, verbosity=getattr(options, "verbosity", 0)))
+        telemetry = locks.enter_context(start_telemetry(settings, verbosity=verbosity(options)))
 
         def lock(connections: Connections) -> None:
             if not options.dry_run:
@@ -118,10 +132,22 @@ def run(options: argparse.Namespace) -> int:
             if not options.dry_run:
                 positions = [connections.sequencer(plan.era).position() for plan in prepared.plans]
             gaps, problems = finish_existence(prepared, positions)
-    print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, gaps, problems))
+    status = _status(finished, problems, gaps)
+    if status != DONE or not options.quiet:
+        print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, gaps, problems))
+    return status
+
+
+def _status(
+    finished: Finished, problems: Mapping[tuple[str, Partition], str], gaps: Mapping[str, Sequence[Partition]]
+) -> int:
     if finished.stopped_by is not None:
         return finished.stopped_by
-    return DONE if finished.totals.is_complete and not problems else UNDONE
+    if not finished.totals.is_complete or problems:
+        return UNDONE
+    if finished.totals.outstanding:
+        return OUTSTANDING
+    return GAP if any(gaps.values()) else DONE
 
 
 def _validate(settings: Settings, era_ids: Sequence[str]) -> int:

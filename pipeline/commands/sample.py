@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+
+import click
 
 from bronze.errors import ConfigError
 from bronze.lake.layout import EXTENSIONS
 from bronze.stellar import PASSPHRASES
+from pipeline.commands.options import Options, argument, flag, option, whole_number
 from pipeline.exit_status import DONE
 from pipeline.sample.chain import STANDALONE_PASSPHRASE
 from pipeline.sample.config_file import sample_configuration, write_configuration
@@ -21,8 +23,12 @@ from pipeline.sample.lake_writer import SampleLake, write_sample_lake
 from pipeline.sample.options import SampleOptions
 
 DESCRIPTION = """\
-Makes a Galexie lake of generated ledgers to try the copier on. Every hash and signature holds, and every version of the
-close meta occurs. The same arguments make the same bytes; a lake that is there already is compared and left alone.
+Makes a Galexie lake of generated ledgers in the directory OUT, new or empty, to try the copier on. Every hash and
+signature holds, and every version of the close meta occurs. The same arguments make the same bytes; a lake that is
+there already is compared and left alone.
+"""
+EXAMPLES = """\
+  bronze-copier sample data/lake --ledgers 200 --write-config data/config.yaml
 """
 EXIT_STATUS = """\
   0  the lake, and the configuration if one is asked for, is there
@@ -31,78 +37,59 @@ EXIT_STATUS = """\
 """
 
 _DEFAULTS = SampleOptions()
+_PROTOCOLS = ",".join(map(str, _DEFAULTS.protocols))
 _STANDALONE = "standalone"
 _NETWORKS = {_STANDALONE: STANDALONE_PASSPHRASE, **PASSPHRASES}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument("out", metavar="OUT", type=Path, help="directory of the lake: new or empty")
-    parser.add_argument(
-        "--ledgers",
-        metavar="N",
-        type=int,
-        default=_DEFAULTS.ledgers,
-        help="number of ledgers; whole files are written (default %(default)s)",
-    )
-    parser.add_argument(
-        "--first", metavar="SEQ", type=int, default=_DEFAULTS.first, help="first ledger (default %(default)s)"
-    )
-    parser.add_argument(
-        "--ledgers-per-file",
-        metavar="K",
-        type=int,
-        default=_DEFAULTS.ledgers_per_file,
-        help="ledgers in each file (default %(default)s)",
-    )
-    parser.add_argument(
-        "--files-per-directory",
-        metavar="P",
-        type=int,
-        default=_DEFAULTS.files_per_directory,
-        help="files in each directory; 1 for no directories (default %(default)s)",
-    )
-    parser.add_argument(
+def protocol_list(text: str) -> tuple[int, ...]:
+    """The protocols that a text such as ``20,22,26`` lists; raises ValueError when it is not such a list."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a list of protocols such as 20,22,26") from None
+
+
+def _number(spelling: str, metavar: str, default: int, help: str) -> click.Option:
+    return option(spelling, metavar=metavar, convert=whole_number, default=default, help=f"{help} (default {default})")
+
+
+OPTIONS: tuple[click.Parameter, ...] = (
+    argument("out", metavar="OUT", convert=Path),
+    _number("--ledgers", "N", _DEFAULTS.ledgers, "number of ledgers; whole files are written"),
+    _number("--first", "SEQ", _DEFAULTS.first, "first ledger"),
+    _number("--ledgers-per-file", "K", _DEFAULTS.ledgers_per_file, "ledgers in each file"),
+    _number(
+        "--files-per-directory", "P", _DEFAULTS.files_per_directory, "files in each directory; 1 for no directories"
+    ),
+    option(
         "--extension",
         choices=EXTENSIONS,
         default=_DEFAULTS.extension,
-        help="extension of the files (default %(default)s)",
-    )
-    parser.add_argument("--no-config", action="store_true", help="do not write the lake's .config.json")
-    parser.add_argument(
+        help=f"extension of the files (default {_DEFAULTS.extension})",
+    ),
+    flag("--no-config", help="do not write the lake's .config.json"),
+    option(
         "--network",
-        choices=_NETWORKS,
+        choices=tuple(_NETWORKS),
         default=_STANDALONE,
-        help="network that the ledgers are signed for (default %(default)s)",
-    )
-    parser.add_argument(
+        help=f"network that the ledgers are signed for (default {_STANDALONE})",
+    ),
+    option(
         "--protocols",
         metavar="P[,P...]",
-        type=protocol_list,
-        default=",".join(map(str, _DEFAULTS.protocols)),
-        help="protocols that the chain upgrades through, ascending (default %(default)s)",
-    )
-    parser.add_argument(
-        "--seed",
-        metavar="N",
-        type=int,
-        default=_DEFAULTS.seed,
-        help="seed of the generator: another seed makes other ledgers (default %(default)s)",
-    )
-    parser.add_argument(
-        "--transactions",
-        metavar="N",
-        type=int,
-        default=_DEFAULTS.transactions,
-        help="transactions in a ledger on average, about 3 KB each (default %(default)s)",
-    )
-    parser.add_argument("--write-config", metavar="FILE", type=Path, help="write a configuration that copies the lake")
-    parser.add_argument(
-        "--eras", metavar="N", type=int, default=1, help="number of eras in that configuration (default 1)"
-    )
+        convert=protocol_list,
+        default=_PROTOCOLS,
+        help=f"protocols that the chain upgrades through, ascending (default {_PROTOCOLS})",
+    ),
+    _number("--seed", "N", _DEFAULTS.seed, "seed of the generator: another seed makes other ledgers"),
+    _number("--transactions", "N", _DEFAULTS.transactions, "transactions in a ledger on average, about 3 KB each"),
+    option("--write-config", metavar="FILE", convert=Path, help="write a configuration that copies the lake"),
+    _number("--eras", "N", 1, "number of eras in that configuration"),
+)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Make the lake, and the configuration if one is asked for; print what was made.
 
     Raises:
@@ -153,8 +140,3 @@ def summary(lake: SampleLake) -> str:
             f"{lake.objects} .xdr.{lake.extension} objects, {lake.bytes / 1024**2:.1f} MiB, {layout}",
         ]
     )
-
-
-def protocol_list(text: str) -> tuple[int, ...]:
-    """The protocols that a text such as ``20,22,26`` lists; raises ValueError when it is not such a list."""
-    return tuple(int(part) for part in text.split(","))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.configured import add_config_arguments, chosen_eras, load_settings
+import click
+
+from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
+from pipeline.commands.options import Options, flag, option, whole_number
 from pipeline.exit_status import DONE, UNCHECKED, UNDONE
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ DESCRIPTION = """\
 Shows how far each era is: published partitions and gaps, the last committed ledger and how old that is, the chain of
 events and what of it is not yet delivered or recorded, and how far the lake's newest ledger is ahead. Reads no ledger,
 writes nothing; as a health check with --max-age and --max-lag.
+"""
+EXAMPLES = """\
+  bronze-copier status --config config.yaml
+  bronze-copier status --config config.yaml --max-age 3600 --json
 """
 EXIT_STATUS = """\
   0  everything could be read, no ledgers are left out, and no limit is exceeded
@@ -29,22 +35,25 @@ EXIT_STATUS = """\
 SCHEMA = "bronze-copier/status/1"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_config_arguments(parser)
-    parser.add_argument("--json", dest="as_json", action="store_true", help="print one JSON document")
-    parser.add_argument(
-        "--max-age", type=float, metavar="SECONDS", help="exit 1 when the last commit is older, or there was none"
-    )
-    parser.add_argument(
-        "--max-lag", type=int, metavar="LEDGERS", help="exit 1 when the lake's newest ledger is further ahead"
-    )
+OPTIONS: tuple[click.Parameter, ...] = (
+    *CONFIG_OPTIONS,
+    flag("--json", name="as_json", help="print one JSON document"),
+    option(
+        "--max-age", convert=float, metavar="SECONDS", help="exit 1 when the last commit is older, or there was none"
+    ),
+    option(
+        "--max-lag",
+        convert=whole_number,
+        metavar="LEDGERS",
+        help="exit 1 when the lake's newest ledger is further ahead",
+    ),
+)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Print the status of each era."""
     settings = load_settings(options, needs_lake=True)
-    from pipeline.commands.text import print_lines
+    from pipeline.commands.output import print_lines
     from pipeline.launch.status import configured_status
 
     found = configured_status(settings, chosen_eras(options))

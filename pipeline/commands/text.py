@@ -5,7 +5,6 @@ Each line of a summary begins with a label of one word in a column of its own (`
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bronze.commit.existence import Existence
@@ -13,21 +12,12 @@ from bronze.commit.position import ChainPosition
 from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
-from bronze.redact import printable
 from bronze.verify.verification import Verification
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
 
 #: Failures, pending partitions and gaps that are listed one by one; the rest is counted.
 _LISTED = 20
-
-
-def print_lines(lines: Iterable[str]) -> None:
-    """Print the lines to standard output, control characters escaped, and flush it."""
-    for line in lines:
-        print(printable(line, keep="\t"))
-    if sys.stdout is not None:  # closed before the start: `print` has said nothing either
-        sys.stdout.flush()
 
 
 def plan_lines(prepared: Prepared) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import fields
 
-from pipeline.commands.configured import add_config_arguments, chosen_eras, load_settings
+import click
+
+from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
+from pipeline.commands.options import Options, argument, flag, option, whole_number
 from pipeline.commands.verify_audit import AuditRequest, audit
 from pipeline.exit_status import DONE, UNDONE
 
@@ -24,6 +26,11 @@ the URL of a bronze prefix (or a configuration):
   rows       every row as well: its order, its XDR, its hashes and links, every column against its bytes
   source     the bytes of every row against the lake as well
 """
+EXAMPLES = """\
+  bronze-copier verify --config config.yaml
+  bronze-copier verify --config config.yaml --level rows --subset 1/10
+  bronze-copier verify s3://bucket/bronze --chain --json
+"""
 EXIT_STATUS = """\
   0  every chain holds, and nothing that is wanted is missing
   1  a chain does not hold, is incomplete, is not there at all, or cannot be read; the last lines say what and why
@@ -32,42 +39,46 @@ EXIT_STATUS = """\
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_config_arguments(parser)
-    parser.add_argument("url", nargs="?", default="", metavar="URL", help="a bronze prefix: a path, s3:// or gs://")
-    parser.add_argument("--level", default="", choices=_LEVELS, help="how deep to check (default files)")
-    parser.add_argument("--from", dest="first", type=int, metavar="LEDGER", help="only partitions from this ledger on")
-    parser.add_argument("--to", dest="last", type=int, metavar="LEDGER", help="only partitions up to this ledger")
-    parser.add_argument(
-        "--subset", default="", metavar="K/N|P%", help="look into the K-th of N parts, or a percentage: always the same"
-    )
-    parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="partitions at once (default 1)")
-    parser.add_argument(
-        "--chain", nargs="?", const="", metavar="URL", help="check the audit events too, those there or as configured"
-    )
-    parser.add_argument("--expect-head", default="", metavar="HASH", help="an event hash known from elsewhere")
-    parser.add_argument("--expect-events", type=int, metavar="N", help="the chain has so many events, or more")
-    parser.add_argument("--lake", default="", metavar="URL", help="the lake that --level source compares with")
-    parser.add_argument("--passphrase", default="", metavar="TEXT", help="of a network whose name does not tell it")
-    parser.add_argument("--endpoint", metavar="URL", help="of the object store of URL")
-    parser.add_argument("--region", metavar="NAME", help="of the bucket of URL")
-    parser.add_argument("--anonymous", action="store_true", help="send no credentials")
-    parser.add_argument("--json", dest="as_json", action="store_true", help="print one JSON document")
-
-
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+        raise ValueError(f"{text!r} is not a number above 0")
     return int(text)
 
 
-def _request(options: argparse.Namespace) -> AuditRequest:
+OPTIONS: tuple[click.Parameter, ...] = (
+    argument("url", metavar="[URL]", required=False, default=""),
+    *CONFIG_OPTIONS,
+    option("--level", default="", choices=_LEVELS, help="how deep to check (default files)"),
+    option("--from", name="first", convert=whole_number, metavar="LEDGER", help="only partitions from this ledger on"),
+    option("--to", name="last", convert=whole_number, metavar="LEDGER", help="only partitions up to this ledger"),
+    option(
+        "--subset", default="", metavar="K/N|P%", help="look into the K-th of N parts, or a percentage: always the same"
+    ),
+    option("--workers", convert=_positive, default=1, metavar="N", help="partitions at once (default 1)"),
+    option(
+        "--chain",
+        is_flag=False,
+        flag_value="",
+        metavar="[URL]",
+        help="check the audit events too, those there or as configured",
+    ),
+    option("--expect-head", default="", metavar="HASH", help="an event hash known from elsewhere"),
+    option("--expect-events", convert=whole_number, metavar="N", help="the chain has so many events, or more"),
+    option("--lake", default="", metavar="URL", help="the lake that --level source compares with"),
+    option("--passphrase", default="", metavar="TEXT", help="of a network whose name does not tell it"),
+    option("--endpoint", metavar="URL", help="of the object store of URL"),
+    option("--region", metavar="NAME", help="of the bucket of URL"),
+    flag("--anonymous", help="send no credentials"),
+    flag("--json", name="as_json", help="print one JSON document"),
+)
+
+
+def _request(options: Options) -> AuditRequest:
     given = {field.name: getattr(options, field.name) for field in fields(AuditRequest) if field.name != "eras"}
     return AuditRequest(eras=tuple(chosen_eras(options)), **given)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Verify the chain of each era, or audit at a level, and print what was found."""
     request = _request(options)
     if request.is_asked_for:
@@ -75,7 +86,8 @@ def run(options: argparse.Namespace) -> int:
     settings = load_settings(options, needs_lake=False)
     from bronze.verify.verification import Verdict
     from bronze.verify.verifier import verify_chain
-    from pipeline.commands.text import print_lines, verification_lines
+    from pipeline.commands.output import print_lines
+    from pipeline.commands.text import verification_lines
     from pipeline.launch.prepare import connect_without_lake
 
     with connect_without_lake(settings, chosen_eras(options), writes=False) as connections:

@@ -70,7 +70,7 @@ def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
     """
     from bronze.verify.audit import seam_findings
     from pipeline.commands.audit_text import audit_json, audit_lines, audit_status
-    from pipeline.commands.text import print_lines
+    from pipeline.commands.output import print_lines
     from pipeline.launch.audit import run_audit
 
     try:

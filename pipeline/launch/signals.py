@@ -1,4 +1,4 @@
-"""Stopping on SIGTERM and SIGINT: the first lets what is being committed end, for a while; the second ends at once.
+"""Stopping on SIGTERM, SIGINT, SIGHUP: the first lets what is being committed end, for a while; the second ends it.
 
 Whichever thread a signal arrives in, its number is written to a pipe at once, and a thread of its own reads it there:
 the main thread may be waiting inside the runner. The signals are blocked in the main thread, and so in the worker
@@ -22,7 +22,8 @@ from bronze.waiting import stop_waits_when
 _LOG = logging.getLogger(__name__)
 #: Seconds from the first signal until the process ends in any case. Kubernetes kills after 30.
 GRACE_S = 10.0
-_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+#: What may ask the run to stop. One that is ignored at the start (SIGHUP under nohup) stays ignored.
+_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
 
 class SignalWatch:
@@ -76,7 +77,7 @@ class SignalWatch:
 
 @contextmanager
 def stop_on_signals(stop: StopSignal) -> Iterator[SignalWatch]:
-    """Take SIGTERM and SIGINT until the block ends, and request `stop` at the first.
+    """Take SIGTERM, SIGINT and SIGHUP until the block ends, and request `stop` at the first.
 
     Only in the main thread; in another one no signal is taken.
     """
@@ -86,12 +87,13 @@ def stop_on_signals(stop: StopSignal) -> Iterator[SignalWatch]:
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    handlers = {number: signal.signal(number, _nothing) for number in _SIGNALS}
+    taken = {number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN}
+    handlers = {number: signal.signal(number, _nothing) for number in taken}
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, taken)
 
     def follow() -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, taken)
         while number := os.read(reader, 1)[0]:
             watch.request(number)
 

@@ -95,7 +95,7 @@ def test_operators_drill(copy: Copier, tmp_path: Path) -> None:
 
         endpoint.behaviour = lambda _: 503
         ran = copy.run()
-        assert ran.status == 0, ran
+        assert ran.status == 5, ran
         assert "not yet delivered" in ran.out
         endpoint.behaviour = lambda _: "ok"
         delivered = copy.run("deliver")

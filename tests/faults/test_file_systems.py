@@ -81,7 +81,7 @@ def test_stopped_holder_of_events_is_named(bed: Bed, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("bronze.storage.local.LOCK_WAIT_S", 1.0)
     with LocalStore(copy.root / "pas").lock():
         ran = copy.run()
-    assert ran.status == 1, ran
+    assert ran.status == 4, ran
     assert f"LockedError: {copy.root}/pas is locked by process {os.getpid()} on" in ran.out + ran.err + ran.log
     assert run(copy).status == 0
     bed.check(copy)

@@ -29,7 +29,7 @@ def start(*under: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_ends_program_at_once(number: signal.Signals) -> None:
     program = start()
     assert program.stdout is not None

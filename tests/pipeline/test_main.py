@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -102,10 +104,10 @@ def test_commands_without_copying_load_no_beam(arguments: list[str], copy: Copie
     [
         pytest.param(["--config", "nowhere.yaml"], "nowhere.yaml", id="no configuration"),
         pytest.param(["--eras", "e2"], "there is no era 'e2': configured are e1", id="unknown era"),
-        pytest.param(["--no-such-option"], "unrecognized arguments: --no-such-option", id="unknown option"),
-        pytest.param(["--dry"], "unrecognized arguments: --dry", id="options are not abbreviated"),
-        pytest.param(["copy"], "unrecognized arguments: copy", id="unknown command"),
-        pytest.param(["plan", "--dry-run"], "unrecognized arguments: --dry-run", id="an option of another command"),
+        pytest.param(["--no-such-option"], "No such option '--no-such-option'", id="unknown option"),
+        pytest.param(["--dry"], "No such option '--dry'", id="options are not abbreviated"),
+        pytest.param(["copy"], "there is no command 'copy'", id="unknown command"),
+        pytest.param(["plan", "--dry-run"], "No such option '--dry-run'", id="an option of another command"),
         pytest.param(["plan", "--", "--runner=X"], "plan takes no Beam options", id="Beam options for plan"),
         pytest.param(
             ["--", "--runner=DataflowRunner"],
@@ -150,3 +152,99 @@ def test_beam_options_follow_two_dashes(options: list[str], copy: Copier) -> Non
     ran = copy.run("--", *options)
     assert (ran.status, ran.err) == (0, "")
     assert copy.committed() == [(8, 15), (16, 23), (24, 31)]
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_command_may_stand_anywhere(at: int, copy: Copier) -> None:
+    words = ["--config", str(copy.config), "--eras=e1"]
+    if at == 1:  # the value of an option is no command
+        (copy.root / "plan").write_text(copy.config.read_text())
+        words = ["--config", str(copy.root / "plan")]
+        at = 2
+    ran = call(*words[:at], "plan", *words[at:])
+    assert (ran.status, ran.err) == (0, "")
+    assert "partitions  3 of up to 8 ledgers" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["verfy"], "there is no command 'verfy': did you mean verify?"),
+        (["--config", "x", "pln"], "there is no command 'pln': did you mean plan?"),
+        (["--dryrun"], "Did you mean '--dry-run'?"),
+        (["plan", "x"], "unexpected argument 'x'"),
+        (["run", "--partition", "9-3", "--again"], "'9-3' is not a partition such as 2-10001"),
+    ],
+)
+def test_typing_errors_are_named_with_suggestion(arguments: list[str], says: str) -> None:
+    ran = call(*arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert says in ran.err
+    assert "--help`" in ran.err
+
+
+def test_help_and_version_are_words_too() -> None:
+    assert call("help", "plan").out == call("plan", "--help").out
+    assert call("help").out == call("-h").out
+    assert call("version").out == call("--version").out
+
+
+def test_quiet_run_prints_nothing_when_done(copy: Copier) -> None:
+    ran = copy.run("-q")
+    assert (ran.status, ran.out, ran.err) == (0, "", "")
+    assert copy.committed() == [(8, 15), (16, 23), (24, 31)]
+
+
+def test_closed_pipe_leaves_status_alone(copy: Copier) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        ran = subprocess.run(
+            [sys.executable, "-m", "pipeline.main", "--config", copy.config],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert copy.committed() == [(8, 15), (16, 23), (24, 31)]
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "says"),
+    [(">&-", 0, ""), ("<&- >&- 2>&-", 0, ""), (">/dev/full", 1, "standard output")],
+    ids=["closed", "all closed", "full"],
+)
+def test_output_without_reader_leaves_no_traceback(redirection: str, status: int, says: str, copy: Copier) -> None:
+    line = f'exec "{sys.executable}" -m pipeline.main --config "{copy.config}" {redirection}'
+    ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == status
+    assert "Traceback" not in ran.stderr
+    assert "Exception ignored" not in ran.stderr
+    assert says in ran.stderr
+    assert copy.committed() == [(8, 15), (16, 23), (24, 31)]
+
+
+@pytest.mark.parametrize(
+    ("instruction", "words", "found"),
+    [
+        ("bash_source", "", "_BRONZE_COPIER_COMPLETE=bash_complete $1"),
+        ("bash_complete", "bronze-copier ver", "plain,verify"),
+        ("bash_complete", "bronze-copier plan --pub", "plain,--publish-partial"),
+        ("bash_complete", "bronze-copier --dry", "plain,--dry-run"),
+    ],
+)
+def test_shell_completion_knows_commands_and_options(instruction: str, words: str, found: str, tmp_path: Path) -> None:
+    environ = {"_BRONZE_COPIER_COMPLETE": instruction, "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    ran = finish(start(cwd=tmp_path, **environ))
+    assert (ran.status, ran.err) == (0, "")
+    assert found in ran.out
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
+def test_help_without_reader_leaves_no_traceback(redirection: str) -> None:
+    line = f'exec "{sys.executable}" -m pipeline.main plan --help {redirection}'
+    ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == (0 if redirection == ">&-" else 1)
+    assert "Traceback" not in ran.stderr

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
 from bronze.errors import ConfigError, ConflictError
 from pipeline.commands import sample as command
+from pipeline.commands.options import Options
 from tests.e2e.conftest import call
 
 
 def run_command(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args([str(word) for word in words]))
+    parser = click.Command("sample", params=list(command.OPTIONS))
+    return command.run(Options(**parser.make_context("sample", [str(word) for word in words]).params))
 
 
 def test_command_makes_a_lake_and_describes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
