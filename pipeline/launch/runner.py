@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +16,8 @@ from pipeline.settings.model import Settings
 
 if TYPE_CHECKING:
     import apache_beam as beam
+
+_LOG = logging.getLogger(__name__)
 
 
 class Runner(Protocol):
@@ -68,5 +72,6 @@ def choose_runner(settings: Settings, connections: Connections, beam_arguments: 
         ConfigError: there is no such runner here, or it cannot run with these options.
     """
     check_runner_name(beam_arguments)
-    workers = max(1, min(settings.workers, settings.perf.max_in_flight_partitions))
+    workers = max(1, min(settings.workers, settings.perf.max_in_flight_partitions or settings.workers))
+    _LOG.info("%d workers on %d cores", workers, os.cpu_count() or 1)
     return LocalRunner(connections.secrets, connections.job.run.run_id, workers=workers, beam_arguments=beam_arguments)

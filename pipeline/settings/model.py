@@ -172,8 +172,8 @@ class CheckpointSettings(Section):
 class PerfSettings(Section):
     """Concurrency, retries and limits. No key here changes a byte of what is published."""
 
-    # In the Go copier 0 meant the default for three of these keys, and existing files contain it.
-    max_in_flight_partitions: Annotated[int, integer(0, 1024), AfterValidator(lambda count: count or 4)] = 4
+    # In the Go copier 0 meant the default for three of these keys, and existing files contain it. 0: no limit.
+    max_in_flight_partitions: Annotated[int, integer(0, 1024)] = 0
     workers: Annotated[int, integer(0, 1024)] = 0
     queue_size: Annotated[int, integer(0, 1_000_000)] = 0
     retry_attempts: Annotated[int, integer(0, 100), AfterValidator(lambda count: count or 3)] = 3

@@ -32,6 +32,7 @@ def choose(tmp_path: Path) -> Callable[..., LocalRunner]:
     [
         pytest.param(1, 4, 1, id="one worker"),
         pytest.param(3, 4, 3, id="several workers"),
+        pytest.param(6, 0, 6, id="no limit"),
         pytest.param(4, 2, 2, id="no more than partitions in flight"),
     ],
 )

@@ -34,7 +34,7 @@ from tests.pipeline.settings.conftest import LOCAL, Errors, Load, value_at
         ("logging: {level: WARNING}", "logging.level", "warn"),
         ("bronze: {compression: Snappy}", "bronze.compression", "snappy"),
         # zero was the default in the Go copier
-        ("perf: {max_in_flight_partitions: 0}", "perf.max_in_flight_partitions", 4),
+        ("perf: {max_in_flight_partitions: 0}", "perf.max_in_flight_partitions", 0),
         ("perf: {retry_attempts: 0}", "perf.retry_attempts", 3),
         ("perf: {retry_backoff_ms: 0}", "perf.retry_backoff_ms", 1000),
         # prefixes end with a slash, or are empty
