@@ -7,7 +7,9 @@ set -euo pipefail
 cd "$(dirname "$0")"
 unset PYTHONDONTWRITEBYTECODE # without bytecode files every start costs seconds
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 die() { printf 'run_local.sh: %s\n' "$*" >&2; exit 2; }
 
 supported() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
@@ -45,17 +47,20 @@ install() { # into .venv, with the arguments of pip install
 }
 
 set_up() { # set_up LOCK...: installs again only when an input of the environment changed
-  local stamp requirements=() lock
+  local stamp requirements=() lock file
+  file=.venv/stamp-$(printf '%s_' "$@") # one for each set of locks: one set does not undo the other
   stamp=$(cat setup.py pyproject.toml bronze/xdr/walker.py "$@" | sha256sum)
-  [ -f .venv/stamp ] && [ "$(cat .venv/stamp)" = "$stamp $*" ] && return
-  say "Setting up .venv (once; about a minute)"
+  [ -f "$file" ] && [ "$(cat "$file")" = "$stamp" ] && return
+  say "Setting up .venv from $* (once; one to five minutes, 1.2 GB)"
   command -v cc >/dev/null || debian_packages gcc libc6-dev ||
     echo "no C compiler: the XDR reader will be interpreted, which works but is slow"
   [ -x .venv/bin/python ] || make_venv
   for lock in "$@"; do requirements+=(-r "$lock"); done
+  echo "installing the packages"
   install "${requirements[@]}"
+  echo "installing bronze-copier, compiling the XDR reader"
   install --no-deps -e .
-  echo "$stamp $*" >.venv/stamp
+  echo "$stamp" >"$file"
 }
 
 demo() {
@@ -69,7 +74,11 @@ demo() {
   find data -name 'part-*.parquet' | sort -V | sed 's/^/  /'
   say "Verifying it: events, links, manifests and checksums"
   "$copier" verify --config data/config.yaml
-  say "Done. Run it again: it resumes and changes nothing. Next: README.md and docs/configuration.md"
+  say "Done. Run it again: it resumes and changes nothing"
+  echo "For a lake of your own: copy templates/config.local.yaml, set its places as absolute paths, then"
+  echo "  export PATH=\"$PWD/.venv/bin:\$PATH\""
+  echo "  bronze-copier --validate --config FILE && bronze-copier plan --config FILE && bronze-copier run --config FILE"
+  echo "README.md and docs/configuration.md say more."
 }
 
 need() { # need PROGRAM_PATTERN PACKAGE: a program that the tests use
