@@ -4,10 +4,13 @@ The XDR reader is plain Python that Cython compiles unchanged. A machine without
 too: the reader is then interpreted, and the program warns of it once.
 """
 
+import importlib.util
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 from setuptools.errors import BaseError, CCompilerError
 
 try:
@@ -15,7 +18,47 @@ try:
 except ImportError:  # an install without build isolation and without Cython: interpreted reader
     cythonize = None
 
-VERSION = "0.1.0"
+ROOT = Path(__file__).resolve().parent
+BUILD_MODULE = Path("bronze", "_build.py")
+
+
+def load_producer():
+    """The module that knows version and commit; it needs nothing but the standard library."""
+    spec = importlib.util.spec_from_file_location("bronze_producer", ROOT / "bronze" / "producer.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+PRODUCER = load_producer()
+
+
+def write_commit(directory):
+    """Write the commit of this tree into the copy of the package below `directory`, where it is known."""
+    commit = PRODUCER.source_commit(ROOT)
+    if commit != "unknown":  # a source distribution has the file already
+        text = f'"""Written by setup.py."""\n\nGIT_SHA = "{commit}"\n'
+        Path(directory, BUILD_MODULE).write_text(text, encoding="utf-8")
+
+
+class BuildModules(build_py):
+    """Writes the commit into what is built; an editable install reads it from the repository instead."""
+
+    def run(self):
+        """Copy the modules, and write the commit."""
+        super().run()
+        if not self.editable_mode:
+            write_commit(self.build_lib)
+
+
+class SourceDistribution(sdist):
+    """Writes the commit into the source distribution."""
+
+    def make_release_tree(self, base_dir, files):
+        """Copy the files, and write the commit."""
+        super().make_release_tree(base_dir, files)
+        write_commit(base_dir)
+
 
 READER = Extension("bronze.xdr.walker", ["bronze/xdr/walker.py"], extra_compile_args=["-O3"])
 
@@ -33,7 +76,7 @@ class BuildReader(build_ext):
 
 setup(
     name="bronze-copier",
-    version=VERSION,
+    version=PRODUCER.VERSION,
     description="Copies raw Stellar ledgers from Galexie lakes into verified, immutable parquet partitions",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -43,7 +86,7 @@ setup(
     packages=find_packages(include=["bronze", "bronze.*", "transforms", "transforms.*", "pipeline", "pipeline.*"]),
     package_data={"bronze.catalog": ["*.sql"]},
     ext_modules=cythonize([READER], language_level=3, build_dir="build/cython") if cythonize else [],
-    cmdclass={"build_ext": BuildReader},
+    cmdclass={"build_ext": BuildReader, "build_py": BuildModules, "sdist": SourceDistribution},
     entry_points={"console_scripts": ["bronze-copier = pipeline.main:main"]},
     install_requires=[
         # The local runner is built from internals that another version may move (pipeline/launch/local_runner.py).

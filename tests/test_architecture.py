@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline.commands": {
         "pipeline.exit_status", "pipeline.launch", "pipeline.sample", "pipeline.settings", "pipeline.telemetry",
         "bronze.commit", "bronze.dataset", "bronze.job", "bronze.lake", "bronze.outcomes", "bronze.partitioning",
-        "bronze.verify",
+        "bronze.verify", "bronze.xdr",
     },
     "pipeline.launch": {
         "pipeline.exit_status", "pipeline.settings", "pipeline.telemetry", "transforms",
@@ -73,7 +73,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "bronze.ingest": {
         "bronze.authenticity", "bronze.dataset", "bronze.lake", "bronze.ledger", "bronze.outcomes",
-        "bronze.partitioning", "bronze.storage",
+        "bronze.partitioning", "bronze.storage", "bronze.xdr",
     },
     "bronze.catalog": {"bronze.dataset", "bronze.outcomes", "bronze.partitioning"},
     "bronze.audit": {"bronze.outcomes", "bronze.partitioning", "bronze.storage"},

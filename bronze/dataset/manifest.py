@@ -52,6 +52,25 @@ class LedgerLinks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MadeWith:
+    """What decided the bytes of a partition besides its ledgers and the producer.
+
+    Attributes:
+        pyarrow: version of the library that wrote the parquet file.
+        reader_table: version of stellar-sdk that the table of the XDR reader was compiled from.
+        verification: which hashes of each ledger were recomputed: ``full`` or ``header``.
+    """
+
+    pyarrow: str
+    reader_table: str
+    verification: str
+
+    def as_json(self) -> dict[str, str]:
+        """The value of the manifest's key ``made_with``."""
+        return {"pyarrow": self.pyarrow, "reader_table": self.reader_table, "verification": self.verification}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """A published partition as its manifest describes it.
 
@@ -60,6 +79,7 @@ class Manifest:
         created_at: when the manifest was made, RFC 3339.
         ledgers: None in a manifest of the older copier.
         authenticity: what was proven of the ledgers; None where nothing was checked, and in older manifests.
+        made_with: versions and verification; None in manifests of version 0.1 and of the older copier.
 
     >>> manifest = Manifest(
     ...     partition=Partition(2, 11), network="pubnet", era_id="e1", version_label="v1", table="ledgers_lcm_raw",
@@ -103,6 +123,7 @@ class Manifest:
     created_at: str
     ledgers: LedgerLinks | None
     authenticity: PartitionAuthenticity | None = None
+    made_with: MadeWith | None = None
 
     @property
     def file(self) -> str:
@@ -128,8 +149,10 @@ class Manifest:
                 }
             },
             "producer": self.producer.as_json(),
-            "created_at": self.created_at,
         }
+        if self.made_with is not None:
+            document["made_with"] = self.made_with.as_json()
+        document["created_at"] = self.created_at
         if self.ledgers is not None:
             document["ledgers"] = self.ledgers.as_json()
         if self.authenticity is not None:
@@ -158,7 +181,7 @@ def parse_manifest(document: dict[str, Any], table: str) -> Manifest:
     """
     partition, entry = document["partition"], document["tables"][table]
     ledgers, producer = document.get("ledgers"), document.get("producer", {})
-    authenticity = document.get("authenticity")
+    authenticity, made_with = document.get("authenticity"), document.get("made_with")
     manifest = Manifest(
         partition=Partition(_natural(partition, "start"), _natural(partition, "end")),
         network=_text(partition, "network"),
@@ -172,6 +195,7 @@ def parse_manifest(document: dict[str, Any], table: str) -> Manifest:
         created_at=str(document.get("created_at", "")),
         ledgers=None if ledgers is None else parse_ledger_links(ledgers),
         authenticity=None if authenticity is None else parse_authenticity(authenticity),
+        made_with=None if made_with is None else _parse_made_with(made_with),
     )
     file = _text(entry, "file")
     if file != manifest.file:
@@ -189,6 +213,14 @@ def parse_ledger_links(entry: dict[str, Any]) -> LedgerLinks:
         first=_natural(entry, "first"),
         last=_natural(entry, "last"),
         **{name: _matching(entry, name, _LEDGER_HASH) for name in _LINK_HASHES},
+    )
+
+
+def _parse_made_with(entry: dict[str, Any]) -> MadeWith:
+    return MadeWith(
+        pyarrow=_text(entry, "pyarrow"),
+        reader_table=_text(entry, "reader_table"),
+        verification=_text(entry, "verification"),
     )
 
 

@@ -22,16 +22,19 @@ from bronze.dataset.sink import HashingSink
 from bronze.ledger.close_meta import CloseMeta
 from bronze.storage.store import BinaryReader
 
-#: Raw bytes of close metas after which a row group ends. To read one ledger, readers decompress its row group and parse
-#: the footer, which grows with the number of row groups: at this size both cost about the same for 10,000 ledgers.
-ROW_GROUP_BYTES = 16 * 1024 * 1024
+#: Raw bytes of close metas after which a row group ends. The footer, which every reader parses, grows by 1.2 KB with
+#: each of them; memory and the work of readers without a page index grow with their size (docs/performance.md).
+ROW_GROUP_BYTES = 36 * 1024 * 1024
 #: A page ends with the first ledger that makes it this large. Ledgers of the present size have a page each, so that
 #: one of them can be read without its neighbours; small columns never reach it.
 _PAGE_BYTES = 64 * 1024
 _ZSTD_LEVEL = 3
 #: The columns that link a partition to its neighbours.
 _LINK_COLUMNS = ["ledger_sequence", "ledger_hash", "previous_ledger_hash"]
-_TIMESTAMP = pa.timestamp("ms", "UTC")
+#: Rows of a page. Readers with a page index skip by pages of `ledger_sequence`: to read one ledger they decompress the
+#: ledgers of one page at most, and smaller pages would slow down scans of the small columns.
+_PAGE_ROWS = 16
+_TIMESTAMP = pa.timestamp("us", "UTC")
 _TYPES = {str(kind): kind for kind in (pa.int32(), pa.int64(), pa.string(), pa.binary(), _TIMESTAMP)}
 
 SCHEMA = pa.schema([pa.field(column.name, _TYPES[column.type], nullable=not column.required) for column in COLUMNS])
@@ -91,7 +94,7 @@ class RowGroup:
             pa.array([meta.sequence for meta in metas], pa.int64()),
             pa.array([meta.ledger_hash.hex() for meta in metas], pa.string()),
             pa.array([meta.previous_ledger_hash.hex() for meta in metas], pa.string()),
-            pa.array([meta.close_time * 1000 for meta in metas], _TIMESTAMP),
+            pa.array([meta.close_time * 1_000_000 for meta in metas], _TIMESTAMP),
             pa.array([meta.protocol_version for meta in metas], pa.int32()),
             pa.array([meta.total_coins for meta in metas], pa.int64()),
             pa.array([meta.fee_pool for meta in metas], pa.int64()),
@@ -136,6 +139,7 @@ class TableWriter:
             # Check the page size after every row.
             write_batch_size=1,
             data_page_size=_PAGE_BYTES,
+            max_rows_per_page=_PAGE_ROWS,
             write_page_index=True,
             store_schema=False,
         )
@@ -181,8 +185,8 @@ class Footer:
 _OLDER_TYPES = {
     "ledger_sequence": ("uint64",),
     "protocol_version": ("uint32",),
-    "close_time": ("timestamp[ms, tz=UTC]", "timestamp[us, tz=UTC]"),
-    "ingested_at": ("timestamp[ms, tz=UTC]", "timestamp[us, tz=UTC]"),
+    "close_time": ("timestamp[ms, tz=UTC]",),
+    "ingested_at": ("timestamp[ms, tz=UTC]",),
 }
 
 

@@ -21,12 +21,13 @@ class Column(NamedTuple):
     required: bool = True
 
 
-#: The columns in the order of the parquet file.
+#: The columns in the order of the parquet file. Times are in microseconds: Iceberg has no other unit, and its readers
+#: on the JVM take milliseconds for microseconds. Version 0.1 wrote milliseconds.
 COLUMNS: Final = (
     Column("ledger_sequence", "int64"),
     Column("ledger_hash", "string"),
     Column("previous_ledger_hash", "string"),
-    Column("close_time", "timestamp[ms, tz=UTC]"),
+    Column("close_time", "timestamp[us, tz=UTC]"),
     Column("protocol_version", "int32"),
     Column("total_coins", "int64"),
     Column("fee_pool", "int64"),
@@ -39,7 +40,7 @@ COLUMNS: Final = (
     Column("bronze_version", "string"),
     Column("era_id", "string"),
     Column("network", "string"),
-    Column("ingested_at", "timestamp[ms, tz=UTC]", required=False),
+    Column("ingested_at", "timestamp[us, tz=UTC]", required=False),
 )
 
 

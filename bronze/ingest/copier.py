@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from bronze.dataset.dataset import Dataset
-from bronze.dataset.manifest import LedgerLinks, Manifest
+from bronze.dataset.manifest import LedgerLinks, MadeWith, Manifest
 from bronze.dataset.neighbours import check_published_neighbours
 from bronze.dataset.publication import Publication
 from bronze.dataset.sink import HashingSink, NullSink
@@ -20,8 +20,9 @@ from bronze.measurements import STORAGE_ERROR, UPLOAD, report
 from bronze.outcomes import Outcome, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
-from bronze.producer import Producer
+from bronze.producer import Producer, pyarrow_version
 from bronze.timestamps import rfc3339
+from bronze.xdr.table import STELLAR_SDK
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,9 @@ class PartitionCopier:
             created_at=rfc3339(),
             ledgers=encoded.ledgers,
             authenticity=encoded.authenticity,
+            made_with=MadeWith(
+                pyarrow=pyarrow_version(), reader_table=STELLAR_SDK, verification=self.encoder.verify.value
+            ),
         )
 
     def _summary(

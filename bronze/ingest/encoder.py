@@ -32,7 +32,7 @@ _SLACK = 8 * 1024 * 1024
 #: Seconds between two reports of how far a partition is read.
 _REPORT_INTERVAL_S = 0.25
 _MAX_INT32 = 2**31 - 1
-_MAX_CLOSE_TIME = (2**63 - 1) // 1000
+_MAX_CLOSE_TIME = (2**63 - 1) // 1_000_000
 
 
 class PartitionEncoder:
@@ -61,7 +61,7 @@ class PartitionEncoder:
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.lake = lake
-        self._verify = verify
+        self.verify = verify
         # The hashes of transaction sets, and those that contract events are compared with, are checked in full
         # verification only.
         if authenticity is not None and verify is not VerifyLevel.FULL:
@@ -218,7 +218,7 @@ class PartitionEncoder:
             raise RunStoppedError(f"partition {era.chain} {partition} was not finished: the run was asked to stop")
 
     def _check_ledger(self, era: Era, meta: CloseMeta, previous: CloseMeta | None) -> None:
-        check_hashes(meta, self._verify)
+        check_hashes(meta, self.verify)
         if previous is not None:
             check_link(previous.ledger_hash, meta)
         low, high = era.protocol_min, era.protocol_max

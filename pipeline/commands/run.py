@@ -11,7 +11,8 @@ import click
 
 from bronze.errors import ConfigError
 from bronze.partitioning.partition import Partition
-from bronze.producer import this_producer
+from bronze.producer import pyarrow_version, this_producer
+from bronze.xdr.table import STELLAR_SDK
 from pipeline.commands.configured import CONFIG_OPTIONS, PUBLISH_PARTIAL, WAIT, chosen_eras, load_settings, verbosity
 from pipeline.commands.options import Options, flag, option
 from pipeline.exit_status import DONE, GAP, OUTSTANDING, UNDONE
@@ -48,6 +49,19 @@ EXIT_STATUS = """\
 """
 
 
+def version_text() -> str:
+    """What ``--version`` prints: version, commit, and the versions that decide the bytes of the output."""
+    producer = this_producer()
+    return "\n".join(
+        [
+            f"bronze-copier {producer.version} ({producer.git_sha})",
+            f"pyarrow {pyarrow_version()}",
+            f"reader table of stellar-sdk {STELLAR_SDK}",
+            "verification full, unless configured otherwise",
+        ]
+    )
+
+
 def _partition(text: str) -> Partition:
     first, _, last = text.partition("-")
     if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
@@ -57,7 +71,7 @@ def _partition(text: str) -> Partition:
 
 def _print_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
-        print(f"bronze-copier {this_producer().version} ({this_producer().git_sha})")
+        print(version_text())
         context.exit()
 
 

@@ -84,6 +84,10 @@ OPTIONS: tuple[click.Parameter, ...] = (
     ),
     _number("--seed", "N", _DEFAULTS.seed, "seed of the generator: another seed makes other ledgers"),
     _number("--transactions", "N", _DEFAULTS.transactions, "transactions in a ledger on average, about 3 KB each"),
+    flag(
+        "--empty-tx-sets",
+        help="from protocol 27 on, some sets that no node could provide (CAP-83); few programs decode them",
+    ),
     option("--write-config", metavar="FILE", convert=Path, help="write a configuration that copies the lake"),
     _number("--eras", "N", 1, "number of eras in that configuration"),
 )
@@ -108,6 +112,7 @@ def run(options: Options) -> int:
             protocols=options.protocols,
             seed=options.seed,
             transactions=options.transactions,
+            empty_tx_sets=options.empty_tx_sets,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error

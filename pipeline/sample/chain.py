@@ -81,6 +81,7 @@ def sample_chain(
     protocols: Sequence[int] = DEFAULT_PROTOCOLS,
     seed: int = 0,
     transactions: int = DEFAULT_TRANSACTIONS,
+    empty_tx_sets: bool = False,
 ) -> Iterator[SampleLedger]:
     """Make the ledgers `first` to ``first + count - 1``; the same arguments make the same bytes.
 
@@ -92,13 +93,15 @@ def sample_chain(
         protocols: ascending; the chain upgrades from each to the next, in segments of equal length.
         seed: another seed makes other ledgers.
         transactions: average number of transactions in a ledger (0 to twice as many), about 3 KB each.
+        empty_tx_sets: whether ledgers of protocol 27 on have sets that no node could provide (CAP-83).
 
     Raises:
         ValueError: an argument is out of range.
     """
     if transactions < 1:
         raise ValueError(f"a ledger needs at least 1 transaction on average, not {transactions}")
-    return _Chain(ChainSchedule(first, count, tuple(protocols)), network_passphrase, seed, transactions).ledgers()
+    schedule = ChainSchedule(first, count, tuple(protocols), empty_tx_sets)
+    return _Chain(schedule, network_passphrase, seed, transactions).ledgers()
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ class SampleOptions:
         protocols: ascending; the chain upgrades from each to the next.
         seed: another seed makes other ledgers.
         transactions: average number of transactions in a ledger.
+        empty_tx_sets: whether ledgers of protocol 27 on have sets that no node could provide (CAP-83).
 
     Raises:
         ValueError: an option is out of range.
@@ -39,6 +40,7 @@ class SampleOptions:
     protocols: tuple[int, ...] = DEFAULT_PROTOCOLS
     seed: int = 0
     transactions: int = DEFAULT_TRANSACTIONS
+    empty_tx_sets: bool = False
 
     def __post_init__(self) -> None:
         if self.ledgers < 1:
@@ -59,7 +61,7 @@ class SampleOptions:
         """The chain: all ledgers of the files that contain the requested ledgers; it begins at 2 at the earliest."""
         start = max(FIRST_LEDGER, self.layout.file_start(self.first))
         end = self.layout.file_end(self.first + self.ledgers - 1)
-        return ChainSchedule(start, end - start + 1, self.protocols)
+        return ChainSchedule(start, end - start + 1, self.protocols, self.empty_tx_sets)
 
     def chain(self) -> Iterator[SampleLedger]:
         """Make the ledgers of the lake, with the values that a reader must find."""
@@ -70,4 +72,5 @@ class SampleOptions:
             protocols=self.protocols,
             seed=self.seed,
             transactions=self.transactions,
+            empty_tx_sets=self.empty_tx_sets,
         )

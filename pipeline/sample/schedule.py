@@ -22,6 +22,9 @@ class ChainSchedule:
     The chain is divided into segments, one for each protocol. The last ledger of a segment contains the upgrade: as in
     the real network, its header already states the new protocol, while its close meta still has the old version.
 
+    `empty_tx_sets`: whether ledgers of protocol 27 on have sets that no node could provide (CAP-83), which many
+    programs of the ecosystem cannot decode.
+
     Raises:
         ValueError: a ledger is outside 2..2**32-1, there is no ledger, or protocols are not ascending.
     """
@@ -29,6 +32,7 @@ class ChainSchedule:
     first: int
     count: int
     protocols: Sequence[int] = DEFAULT_PROTOCOLS
+    empty_tx_sets: bool = False
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -69,7 +73,7 @@ class ChainSchedule:
 
     def empty_tx_set(self, ledger: int) -> bool:
         """Whether an empty set replaces a set that no node could provide (CAP-83)."""
-        return self.protocol(ledger) >= 27 and self._position(ledger) % 13 == 4
+        return self.empty_tx_sets and self.protocol(ledger) >= 27 and self._position(ledger) % 13 == 4
 
     def set_size_upgrade(self, ledger: int) -> bool:
         """Whether `ledger` changes the maximum size of a transaction set."""

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,13 @@ def test_help_names_commands_options_and_statuses() -> None:
 @pytest.mark.parametrize("flag", ["-version", "--version"])
 def test_version_is_printed(flag: str) -> None:
     ran = call(flag)
-    assert (ran.status, ran.out) == (0, f"bronze-copier {this_producer().version} ({this_producer().git_sha})\n")
+    lines = [
+        f"bronze-copier {this_producer().version} ({this_producer().git_sha})",
+        f"pyarrow {metadata.version('pyarrow')}",
+        "reader table of stellar-sdk 16.1.1",
+        "verification full, unless configured otherwise",
+    ]
+    assert (ran.status, ran.out.splitlines()) == (0, lines)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from bronze.authenticity.findings import PartitionAuthenticity
@@ -63,6 +64,7 @@ def test_published_files_and_summary(workspace: Workspace, chain: list[SampleLed
         "tables": {"ledgers_lcm_raw": {"file": "part-12-21.parquet", "checksum": made.checksum, "row_count": 10,
                                        "byte_size": len(data)}},
         "producer": {"name": "bronze-copier", "version": "v1.2.3", "git_sha": "abc123"},
+        "made_with": {"pyarrow": pa.__version__, "reader_table": "16.1.1", "verification": "full"},
         "ledgers": {"first": 12, "last": 21, "previous_hash": made.previous_hash, "first_hash": made.first_hash,
                     "last_hash": made.last_hash},
         "authenticity": {**PROVEN_NOTHING, "network_id": network_id(STANDALONE_PASSPHRASE).hex(),

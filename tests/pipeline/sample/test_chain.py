@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import pytest
 from stellar_sdk import FeeBumpTransactionEnvelope, Keypair, TransactionBuilder, xdr
 
+from bronze.authenticity.authenticator import Authenticator
+from bronze.authenticity.policy import AuthenticityPolicy
+from bronze.ledger.close_meta import read_close_meta
 from pipeline.sample import STANDALONE_PASSPHRASE, SampleLedger, sample_chain
 
 NETWORK_ID = hashlib.sha256(STANDALONE_PASSPHRASE.encode()).digest()
@@ -52,8 +55,9 @@ class Decoded:
 
 @pytest.fixture(scope="module")
 def chain() -> list[Decoded]:
-    """The default sample: 200 ledgers, beginning at 2."""
-    return [Decoded(made, xdr.LedgerCloseMeta.from_xdr_bytes(made.xdr)) for made in sample_chain(2, 200)]
+    """The default sample with empty transaction sets: 200 ledgers, beginning at 2."""
+    made = sample_chain(2, 200, empty_tx_sets=True)
+    return [Decoded(one, xdr.LedgerCloseMeta.from_xdr_bytes(one.xdr)) for one in made]
 
 
 def sha256(*parts: bytes) -> bytes:
@@ -263,3 +267,26 @@ def test_ledger_size_follows_the_transactions_option() -> None:
     large = [len(one.xdr) for one in sample_chain(2, 50, transactions=50)]
     assert 10_000 < sum(small) / 50 < 60_000
     assert 3 < sum(large) / sum(small) < 8
+
+
+def test_empty_sets_occur_only_on_request() -> None:
+    options = {"protocols": (27, 28), "transactions": 1}
+    assert not any(one.empty_tx_set for one in sample_chain(2, 40, **options))
+    assert [one.sequence for one in sample_chain(2, 40, **options, empty_tx_sets=True) if one.empty_tx_set] == [
+        6,
+        19,
+        32,
+    ]
+
+
+def test_value_signatures_and_events_are_authentic() -> None:
+    """As the copier checks them: on every kind of ledger, under the network of the sample."""
+    policy = AuthenticityPolicy(network="standalone", passphrase=STANDALONE_PASSPHRASE)
+    authenticator = Authenticator(policy)
+    for one in sample_chain(2, 80, empty_tx_sets=True):
+        authenticator.check(read_close_meta(one.xdr, 0, len(one.xdr)), memoryview(one.xdr))
+    found = authenticator.findings()
+    assert found.signatures + found.transaction_proofs + found.unproven == 80
+    assert found.signatures >= 69
+    assert found.events > 50
+    assert (found.failed_signatures, found.failed_events, found.rewritten_events) == (0, 0, 0)
