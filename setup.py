@@ -5,6 +5,7 @@ too: the reader is then interpreted, and the program warns of it once.
 """
 
 import importlib.util
+import sys
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -26,6 +27,7 @@ def load_producer():
     """The module that knows version and commit; it needs nothing but the standard library."""
     spec = importlib.util.spec_from_file_location("bronze_producer", ROOT / "bronze" / "producer.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there
     spec.loader.exec_module(module)
     return module
 
