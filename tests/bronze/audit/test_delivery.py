@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import multiprocessing
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +235,24 @@ def test_concurrent_deliveries_keep_the_order(chain: Chain) -> None:
 def test_audit_imports_without_http_client() -> None:
     program = "import sys; sys.modules['requests'] = None; import bronze.audit, bronze.audit.chain_hash_file"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
+
+
+def test_events_are_listed_under_the_lock(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain.append(*EVENTS[:2])
+    held: list[bool] = []
+    lock, load = EventLog.lock, EventLog.load
+
+    @contextlib.contextmanager
+    def locking(log: EventLog) -> Iterator[None]:
+        with lock(log):
+            held.append(True)
+            yield
+            held.pop()
+
+    def loading(log: EventLog) -> list[Event]:
+        assert held, "the events are listed without the lock"
+        return load(log)
+
+    monkeypatch.setattr(EventLog, "lock", locking)
+    monkeypatch.setattr(EventLog, "load", loading)
+    assert chain.deliver() == 2

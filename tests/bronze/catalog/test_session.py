@@ -11,6 +11,7 @@ import pytest
 
 from bronze.catalog.catalog import Catalog
 from bronze.catalog.connection import CatalogConnection
+from bronze.catalog.session import ServerSession
 from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import CatalogError, is_transient
 from bronze.partitioning.partition import Partition
@@ -88,3 +89,18 @@ def test_unencodable_text_is_a_catalog_error(database: str) -> None:
         connection.transaction(lambda cursor: cursor.execute("SELECT %s", ("\udc80",)))
     connection.transaction(lambda cursor: cursor.execute("SELECT 1"))
     connection.close()
+
+
+def test_other_encoding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pooler that ignores what the first message asks for."""
+
+    class Connection:
+        encoding = "LATIN1"
+
+        def set_session(self, **_: object) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(psycopg2, "connect", lambda **_: Connection())
+    with pytest.raises(CatalogError, match="exchanges text as LATIN1, not as UTF-8"):
+        ServerSession({}, (), "test", 1.0).open()

@@ -128,3 +128,12 @@ def test_damaged_checkpoint_error_names_file(tmp_path: Path, damaged: object, si
     put(tmp_path, "checkpoint.json", damaged)
     with pytest.raises(StateError, match=f"checkpoint {tmp_path}/checkpoint.json (cannot be used|lacks the key)"):
         file(tmp_path, single=single).load()
+
+
+def test_refused_checkpoint_stays_as_it_is(tmp_path: Path) -> None:
+    one = file(tmp_path, single=True)
+    one.save(Partition(12, 21), CHECKSUM)
+    one.save(Partition(2, 11), CHECKSUM, lambda now: now is None)
+    found = one.load()
+    assert found is not None
+    assert found.partition == Partition(12, 21)

@@ -314,3 +314,13 @@ def test_killed_adoption_is_completed(
     copy(workspace, GRID[5:6])
     (event,) = workspace.log.load()
     assert (event.partition, event.prev_hash) == (GRID[5], head)
+
+
+def test_partition_published_after_pruning_gets_its_event(workspace: Workspace) -> None:
+    """Published by a run that was killed; the checkpoint is lost, so that the times decide."""
+    copy(workspace, GRID[:4])
+    prune(workspace, 2)
+    workspace.publish(GRID[4])
+    (workspace.state / "checkpoint.json").unlink()
+    copy(workspace, GRID[:5])
+    assert parts(workspace) == [22, 32, 42]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bronze.audit.event_log import HEADS
+from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.recovery import recover, restore
 from bronze.errors import BronzeError
 from bronze.partitioning.partition import Partition
@@ -213,3 +214,21 @@ def test_intact_state_needs_no_repair(published: Workspace) -> None:
     before = files(published.events) | files(published.state)
     assert repair(published) == []
     assert files(published.events) | files(published.state) == before
+
+
+def test_checkpoint_made_meanwhile_stays(published: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there when it is to be rebuilt: another run has just made it."""
+    path = published.state / "checkpoint.json"
+    made = path.read_bytes()
+    monkeypatch.setattr(CheckpointFile, "load", lambda _: None)
+    (published.events / published.log.key(GRID[-1])).unlink()
+    at = published.connections
+    (published.events / HEADS).unlink()
+    restore(published.era, at.dataset(), at.event_log(published.era), at.checkpoint(published.era), at.downstream())
+    assert path.read_bytes() == made
+
+
+def test_damaged_file_is_kept_aside(published: Workspace) -> None:
+    (published.state / "checkpoint.json").write_bytes(b"{ damaged")
+    repair(published)
+    assert (published.state / "checkpoint.json.damaged-1").read_bytes() == b"{ damaged"

@@ -163,3 +163,21 @@ def test_concurrent_publishers_write_once(dataset: Dataset) -> None:
     assert sorted(map(str, outcomes)) == ["unchanged"] * 5 + ["written"]
     assert published_content(dataset) == b"rows"
     assert len(files(Path(dataset.store.url))) == 2
+
+
+def test_mark_comes_before_a_replacement(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(dataset, b"rows")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(dataset.store), "delete", killed)
+    with pytest.raises(KeyboardInterrupt):
+        publish(dataset, b"other", dataclasses.replace(ERA, allow_overwrite=True))
+    assert dataset.store.size(dataset.replacing_key(ERA, PARTITION)) is not None
+
+
+def test_published_file_is_no_orphan(dataset: Dataset) -> None:
+    publish(dataset, b"rows")
+    assert not dataset.remove_orphan(ERA, PARTITION)
+    assert published_content(dataset) == b"rows"

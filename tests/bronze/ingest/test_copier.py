@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -238,3 +239,16 @@ def test_short_partition_is_never_published(workspace: Workspace) -> None:
     assert files(workspace.data) == {}
     with pytest.raises(ObjectNotFoundError):
         workspace.dataset.checksum(workspace.dataset.parquet_key(ERA, Partition(62, 71)))
+
+
+def test_committed_partition_is_made_with_its_bytes_only(workspace: Workspace) -> None:
+    made = workspace.publish(SECOND)
+    shutil.rmtree(workspace.parquet(SECOND).parent)
+    copier = workspace.connections.copier()
+    starts = workspace.lake.file_starts(SECOND.start, SECOND.end)
+    key = (workspace.era.chain, SECOND)
+    other = dataclasses.replace(copier, committed={key: f"sha256:{'ab' * 32}"})
+    with pytest.raises(ConflictError, match="is missing and cannot be made again"):
+        other.copy(workspace.era, SECOND, starts)
+    same = dataclasses.replace(copier, committed={key: made.checksum})
+    assert same.copy(workspace.era, SECOND, starts).outcome is Outcome.WRITTEN

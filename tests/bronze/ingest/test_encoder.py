@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,20 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from bronze.authenticity.policy import AuthenticityPolicy
 from bronze.dataset.manifest import LedgerLinks
+from bronze.dataset.parquet import TableWriter
 from bronze.dataset.sink import HashingSink
-from bronze.errors import DataError, FrameError, LakeError, VerificationError, XdrError
+from bronze.errors import AuthenticityError, DataError, FrameError, LakeError, VerificationError, XdrError
+from bronze.ingest.decoder import FileDecoder
 from bronze.ingest.encoder import PartitionEncoder
-from bronze.ingest.rows import EncodedPartition
+from bronze.ingest.rows import EncodedPartition, PartitionRows
 from bronze.lake.lake import Lake
 from bronze.lake.layout import LakeLayout
-from bronze.ledger.close_meta import VerifyLevel
+from bronze.ledger.close_meta import CloseMeta, VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
-from bronze.stellar import MAX_LEDGER
+from bronze.stellar import MAX_LEDGER, PASSPHRASES
 from bronze.storage.local import LocalStore
 from pipeline.sample import SampleLedger, SampleOptions, sample_chain, write_sample_lake
 from pipeline.sample.template import u32
@@ -442,3 +445,33 @@ def test_real_chains_are_encoded(tmp_path: Path, number: int) -> None:
         {ours: line[theirs] for ours, theirs in names.items()} for line in lines
     ]
     assert [row["close_time"] for row in rows] == [datetime.fromtimestamp(line["close_time"], UTC) for line in lines]
+
+
+def test_ledgers_of_another_network_are_refused(lake_of: Callable[..., Path]) -> None:
+    policy = AuthenticityPolicy(network="pubnet", passphrase=PASSPHRASES["pubnet"])
+    with pytest.raises(AuthenticityError, match="is not authentic"):
+        encode(lake_at(lake_of()), authenticity=policy)
+
+
+@pytest.fixture
+def rows(lake_of: Callable[..., Path]) -> tuple[PartitionRows, Sequence[CloseMeta], memoryview]:
+    """The rows of ledgers 2 to 5, and the ledgers."""
+    decoder = FileDecoder(lake_at(lake_of(k=4), 4), VerifyLevel.FULL, max_object=1 << 26)
+    buffer = decoder.new_buffer(1 << 20)
+    writer = TableWriter(HashingSink(io.BytesIO()), "zstd")
+    made = PartitionRows(ERA, Partition(2, 5), writer, buffer)
+    view, metas = made.decode(decoder, 4)
+    return made, metas, view
+
+
+def test_ledger_out_of_order_is_refused(rows: tuple[PartitionRows, Sequence[CloseMeta], memoryview]) -> None:
+    made, metas, _ = rows
+    with pytest.raises(VerificationError, match="ledger 4 stands where ledger 2 is expected"):
+        made.expect(metas[0])
+
+
+def test_short_partition_is_refused(rows: tuple[PartitionRows, Sequence[CloseMeta], memoryview]) -> None:
+    made, metas, view = rows
+    made.add(metas[0], view)
+    with pytest.raises(VerificationError, match="would be short: it ends before ledger 3"):
+        made.finish(1)

@@ -132,3 +132,20 @@ def test_young_files_stay_where_locks_do_not_tell(tmp_path: Path) -> None:
         os.utime(path, (time.time() - age,) * 2)
     assert remove_dead_files(tmp_path, min_age_s=3600) == ["old.0123456789abcdef"]
     assert remove_dead_files(tmp_path) == ["young.0123456789abcdef"]
+
+
+def test_file_of_another_name_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, handle = create_owned_file(tmp_path, "a")
+    os.close(handle)
+    monkeypatch.setattr(os.path, "samestat", lambda *_: False)  # replaced between looking and opening
+    assert remove_dead_files(tmp_path) == []
+    assert path.exists()
+
+
+def test_directory_whose_owner_file_is_locked_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    folder.mkdir()
+    with (folder / OWNER_FILE).open("w") as file:  # as where directories have no locks
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert not remove_dead_directory(folder)
+    assert folder.exists()

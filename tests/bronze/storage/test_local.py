@@ -26,6 +26,7 @@ from bronze.errors import (
     ObjectTooLargeError,
     is_transient,
 )
+from bronze.storage import local_upload
 from bronze.storage.local import LocalStore
 from bronze.storage.store import TEMPORARY
 from tests.bronze.storage.store_suite import RACERS, Opener, StoreSuite
@@ -530,3 +531,23 @@ for number in range(30):
         assert [racer.wait() for racer in racers] == [0] * 4
     assert store.read("counter") == b"120"
     assert below(store.root) == ["counter"]
+
+
+def test_object_that_grows_meanwhile_stays_bounded(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.create("a", bytes(10))
+    opened = store._directory.open
+    monkeypatch.setattr(store._directory, "open", lambda key: (opened(key)[0], 1))  # its size a moment ago
+    with pytest.raises(ObjectTooLargeError, match="more than the 5 bytes allowed"):
+        store.read("a", 5)
+    assert store.read("a", 10) == bytes(10)
+
+
+def test_found_file_is_durable_before_it_is_reported(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.create("folder/a", b"1")
+    synced: list[Path] = []
+    monkeypatch.setattr(local_upload, "sync_directory", synced.append)
+    with store.upload("folder/a") as upload:
+        upload.write(b"2")
+        with pytest.raises(ObjectExistsError):
+            upload.publish()
+    assert synced == [store.root / "folder"]
