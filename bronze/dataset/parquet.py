@@ -24,7 +24,7 @@ from bronze.storage.store import BinaryReader
 
 #: Raw bytes of close metas after which a row group ends. The footer, which every reader parses, grows by 1.2 KB with
 #: each of them; memory and the work of readers without a page index grow with their size (docs/performance.md).
-ROW_GROUP_BYTES = 36 * 1024 * 1024
+ROW_GROUP_BYTES = 16 * 1024 * 1024
 #: A page ends with the first ledger that makes it this large. Ledgers of the present size have a page each, so that
 #: one of them can be read without its neighbours; small columns never reach it.
 _PAGE_BYTES = 64 * 1024

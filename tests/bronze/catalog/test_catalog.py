@@ -44,10 +44,10 @@ def test_partition_is_recorded_with_all_columns(catalog: Catalog, database: str)
 
 
 def test_registered_schema_hash_never_changes() -> None:
-    """Another text is a schema change on record in every catalog there is."""
-    assert schema_text().splitlines()[3] == "close_time timestamp[ms, tz=UTC] required"
+    """Another text is a schema change on record in every catalog there is, as that of version 2.0.0 was."""
+    assert schema_text().splitlines()[3] == "close_time timestamp[us, tz=UTC] required"
     assert hashlib.sha256(schema_text().encode()).hexdigest() == (
-        "7df0632b93c3807976c8b3d346ad5c898744f98954e5299dcfda3fff57ee744b"
+        "8911817799b6e5816e470a882dd1d8252b02e60ed90a480828f1d284df85d63c"
     )
 
 
