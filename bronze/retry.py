@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bronze.errors import is_transient
+from bronze.errors import RunStoppedError, is_transient
 from bronze.log_fields import error_fields, log_fields
 from bronze.measurements import RETRY, report
+from bronze.waiting import pause
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,14 +47,18 @@ class RetryPolicy:
         *,
         level: int = logging.WARNING,
         operation: str = "other",
+        stops: bool = False,
     ) -> Result:
         """Call `function` until it succeeds, fails permanently or has failed `attempts` times; raise its last error.
+
+        A request to stop the process (`bronze.waiting`) ends a delay, and nothing is retried then.
 
         Args:
             what: the operation, for the log.
             is_retryable: whether retrying may help after an error.
             level: the level at which each failure that is retried is logged.
             operation: the kind of operation, one word of few, for the count of retries.
+            stops: whether an error that is not retried because of a request to stop becomes a `RunStoppedError`.
         """
         delays = self.delays()
         attempt = 0
@@ -72,4 +76,8 @@ class RetryPolicy:
                 report(RETRY, operation=operation)
                 _LOG.log(level, "%s failed (attempt %d of %d), retrying in %.1f s: %s", what, attempt, self.attempts,
                          delay, error, extra=error_fields(error, attempt=attempt))  # fmt: skip
-            time.sleep(delay)
+                failure = error
+            if not pause(delay):
+                if stops:
+                    raise RunStoppedError(f"{what} was not retried: the run was asked to stop ({failure})") from failure
+                raise failure

@@ -33,6 +33,17 @@ def is_stopping() -> bool:
     return any(check() for check in _stop_checks)
 
 
+def pause(seconds: float) -> bool:
+    """Sleep for `seconds`; return false when this process was asked to stop before they were over."""
+    ends_at = time.monotonic() + seconds
+    while not is_stopping():
+        left = ends_at - time.monotonic()
+        if left <= 0:
+            return True
+        time.sleep(min(left, _LONGEST_PAUSE))
+    return False
+
+
 def wait_until(
     attempt: Callable[[], bool],
     *,

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 #: Everybody may import these; they import only each other, downwards.
 GROUND = {
-    "bronze.retry": {"bronze.errors", "bronze.log_fields", "bronze.measurements"},
+    "bronze.retry": {"bronze.errors", "bronze.log_fields", "bronze.measurements", "bronze.waiting"},
     "bronze.metric_families": {"bronze.measurements"},
     "bronze.measurements": {"bronze.log_fields"},
     "bronze.log_fields": set(),

@@ -157,7 +157,7 @@ class EncodePartition(beam.DoFn):
 
         with log_fields(**named):
             try:
-                summary = self._job.run.retry.call(f"partition {key}", attempt, operation="partition")
+                summary = self._job.run.retry.call(f"partition {key}", attempt, operation="partition", stops=True)
             except Exception as error:
                 self._report_failure(key, error, made, time.monotonic() - started)
                 return beam.pvalue.TaggedOutput(FAILED, PartitionFailure.of(key.chain, key.partition, error))

@@ -138,6 +138,7 @@ class SequencePartitions(beam.DoFn):
                     lambda: sequencer.commit(summary, positions.pop() if positions else None),
                     _is_retryable,
                     operation="commit",
+                    stops=True,
                 )
             except (BronzeError, OSError) as error:
                 seconds = time.monotonic() - started

@@ -29,6 +29,7 @@ from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError
 from bronze.redact import clean, secrets_in
 from bronze.retry import RetryPolicy
 from bronze.storage.certificates import REMEDY, is_certificate_error
+from bronze.waiting import pause
 
 #: Statuses below 500 that are retried: request timeout, too early, too many requests.
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
@@ -114,15 +115,17 @@ class DeliveryEndpoint:
             DeliveryError: no attempt succeeded, or the endpoint is left alone after a failure that took long;
                 transient.
         """
-        pause = _PAUSES.left(self._url)
-        if pause:
-            raise DeliveryError(f"{self.where} failed a short while ago and is left alone for {pause:.0f} s more")
+        left_alone = _PAUSES.left(self._url)
+        if left_alone:
+            raise DeliveryError(f"{self.where} failed a short while ago and is left alone for {left_alone:.0f} s more")
         body = event.delivery_body()
         not_before, attempts, started = 0.0, 0, time.monotonic()
 
         def attempt() -> None:
             nonlocal not_before, attempts
-            time.sleep(max(0.0, not_before - time.monotonic()))
+            wait = not_before - time.monotonic()
+            if wait > 0 and not pause(wait):
+                raise DeliveryError(f"{self.where} asked to be tried later, and the run was asked to stop")
             attempts += 1
             try:
                 self._attempt_within_timeout(event.event_id, body, is_repeat=attempts > 1)
@@ -131,7 +134,7 @@ class DeliveryEndpoint:
                 raise
 
         # One attempt is enough to see that an endpoint which failed slowly still does.
-        retry = self._retry if pause is None else RetryPolicy(1, self._retry.backoff_ms)
+        retry = self._retry if left_alone is None else RetryPolicy(1, self._retry.backoff_ms)
         try:
             try:
                 retry.call(f"delivery of the event of {event.chain} {event.partition}", attempt, operation="delivery")

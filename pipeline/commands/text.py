@@ -183,7 +183,7 @@ def _undone_lines(totals: Totals) -> Iterator[str]:
     if totals.stopped:
         first = min(totals.stopped, key=lambda failure: (failure.chain, failure.partition))
         yield (
-            f"stopped      {len(totals.stopped):,} partitions were not copied, from {first.chain}"
+            f"stopped      {len(totals.stopped):,} partitions were not finished, from {first.chain}"
             f" {first.partition.start} on: run again to resume"
         )
     failures = sorted(totals.failures, key=lambda failure: (failure.chain, failure.partition))

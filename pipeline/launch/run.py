@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 
-from bronze.errors import ConfigError
+from bronze.errors import ConfigError, RunStoppedError
 from bronze.job.spec import CopyJob
 from bronze.job.stop_signal import StopSignal
 from bronze.log_fields import log_fields, partition_fields
+from bronze.outcomes import PartitionFailure
 from bronze.storage.location import StorageLocation
 from pipeline.launch.existence import remove_superfluous
 from pipeline.launch.prepare import Prepared
@@ -39,9 +41,10 @@ def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished
         _refuse_local_locations(job)
     dataset = prepared.connections.dataset()
     planned = sum(len(plan.partitions) for plan in prepared.plans)
+    existing = _existing(prepared)
     waves = cut_waves(
         prepared.plans,
-        _existing(prepared),
+        existing,
         wave_partitions=settings.perf.wave_partitions,
         default_partitions=runner.default_wave(is_remote=dataset.is_remote),
     )
@@ -71,7 +74,10 @@ def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished
                 outcomes.remove()
                 session.record_failures(totals.failures[failures:])
                 _log_wave(totals, planned, wave[-1], time.monotonic() - started)
-                if signals.status is not None or any(failure.stops_run for failure in totals.failures):
+                if signals.status is not None:
+                    _add_not_begun(totals, (key for left in waves for key in left if key not in existing))
+                    break
+                if any(failure.stops_run for failure in totals.failures):
                     break
             totals.outstanding = session.close()
     return Finished(totals, time.monotonic() - started, signals.status)
@@ -117,8 +123,15 @@ def _add_wave(totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles) 
         raise RuntimeError(f"the runner reported {totals.reported - before} of {len(wave)} partitions of a wave")
 
 
+def _add_not_begun(totals: Totals, keys: Iterable[PartitionKey]) -> None:
+    """Count the partitions of the waves that a signal kept from being begun."""
+    for key in keys:
+        stopped = RunStoppedError("it was not begun: the run was asked to stop")
+        totals.add(PartitionFailure.of(key.chain, key.partition, stopped))
+
+
 def _log_wave(totals: Totals, planned: int, last: PartitionKey, seconds: float) -> None:
-    done = totals.reported - len(totals.stopped)
+    done = totals.reported - sum(not stopped.published for stopped in totals.stopped)
     _LOG.debug(
         "%d of %d partitions (%.0f %%), up to ledger %d of %s; %d ledgers, %.0f ledgers/s, %d failed",
         done,

@@ -37,7 +37,7 @@ class Totals:
         failures: partitions that could not be published, and those that their chain refused.
         outstanding: what is not yet recorded in the catalog or not yet delivered to the endpoint, a sentence each; the
             next run backfills it.
-        stopped: partitions that were not copied because a signal stopped the run.
+        stopped: partitions that were not copied, or not committed, because a signal stopped the run.
         measured: partitions that a dry run would have written.
     """
 
@@ -60,7 +60,7 @@ class Totals:
     @property
     def reported(self) -> int:
         """Number of partitions whose outcome is known: published, measured, failed or stopped."""
-        return self.partitions + len(self.stopped) + sum(not failure.published for failure in self.failures)
+        return self.partitions + sum(not failure.published for failure in (*self.failures, *self.stopped))
 
     @property
     def is_complete(self) -> bool:

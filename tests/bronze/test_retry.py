@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 
 import pytest
 
@@ -13,11 +15,13 @@ from bronze.errors import (
     LakeError,
     ObjectExistsError,
     ObjectNotFoundError,
+    RunStoppedError,
     StateError,
     StoreError,
     VerificationError,
 )
 from bronze.retry import RetryPolicy
+from bronze.waiting import stop_waits_when
 
 
 class Failing:
@@ -116,3 +120,24 @@ def test_delays_are_random_from_zero_on() -> None:
     found = [next(RetryPolicy(2, 1000).delays()) for _ in range(200)]
     assert all(0 <= delay <= 1 for delay in found)
     assert len({round(delay, 1) for delay in found}) > 5
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_stop_request_ends_the_delay(stops: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    asked = threading.Event()
+    failing = Failing(StoreError("503"))
+    threading.Timer(0.2, asked.set).start()
+    started = time.monotonic()
+    with stop_waits_when(asked.is_set), pytest.raises(RunStoppedError if stops else StoreError, match="503") as caught:
+        RetryPolicy(attempts=3, backoff_ms=60_000).call("partition 2-11", failing, stops=stops)
+    assert time.monotonic() - started < 10
+    assert failing.calls == 1
+    assert not stops or isinstance(caught.value.__cause__, StoreError)
+
+
+def test_stopping_process_may_succeed_at_once() -> None:
+    with stop_waits_when(lambda: True):
+        assert POLICY.call("it", Failing(), stops=True) == 1
+        with pytest.raises(FrameError):  # a permanent error is no matter of stopping
+            POLICY.call("it", Failing(FrameError("x")), stops=True)

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from bronze.errors import RunStoppedError
-from bronze.waiting import is_stopping, stop_waits_when, wait_until
+from bronze.waiting import is_stopping, pause, stop_waits_when, wait_until
 
 
 def test_wait_ends_with_the_first_success() -> None:
@@ -73,3 +73,21 @@ def test_signal_handler_ends_a_wait() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         wait_until(attempt, limit_s=60, what="x")
+
+
+def test_pause_lasts_as_long_as_asked() -> None:
+    started = time.monotonic()
+    assert pause(0.3)
+    assert 0.3 <= time.monotonic() - started < 5
+    assert pause(0)
+
+
+def test_stop_request_ends_a_pause() -> None:
+    asked = threading.Event()
+    timer = threading.Timer(0.2, asked.set)
+    with stop_waits_when(asked.is_set):
+        timer.start()
+        started = time.monotonic()
+        assert not pause(60)
+        assert time.monotonic() - started < 10
+        assert not pause(0)

@@ -7,13 +7,13 @@ what exists at the key is looked at before it is sent again.
 from __future__ import annotations
 
 import secrets
-import time
 from typing import TYPE_CHECKING
 
 from bronze.errors import ObjectExistsError, ObjectNotFoundError, StoreError, is_transient
 from bronze.retry import RetryPolicy
 from bronze.storage.object_store.bucket import WRITER_ATTRIBUTE
 from bronze.storage.object_store.clients import version_of
+from bronze.waiting import pause
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -48,8 +48,9 @@ def create_object(bucket: Bucket, key: str, data: bytes) -> None:
                 raise ObjectExistsError(f"{bucket.object_url(key)} exists already") from None
             if (delay := next(delays, None)) is None:
                 raise
-            failed = True
-        time.sleep(delay)
+            failed, failure = True, error
+        if not pause(delay):
+            raise failure
 
 
 def update_object(bucket: Bucket, key: str, change: Change) -> bytes | None:
@@ -84,11 +85,14 @@ def update_object(bucket: Bucket, key: str, change: Change) -> bytes | None:
                 raise StoreError(
                     f"{bucket.object_url(key)} was changed by others {_CONFLICT_RETRY.attempts} times in a row"
                 ) from None
+            failure = StoreError(f"{bucket.object_url(key)} was changed by others, and the run was asked to stop")
         except StoreError as error:
             lost_tokens.add(token)
             if not is_transient(error) or (delay := next(failure_delays, None)) is None:
                 raise
-        time.sleep(delay)
+            failure = error
+        if not pause(delay):
+            raise failure
 
 
 def _wrote(bucket: Bucket, key: str, data: bytes, token: str) -> bool | None:

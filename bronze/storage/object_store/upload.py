@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -30,6 +29,7 @@ from bronze.errors import (
 from bronze.storage.object_store.content import ContentHashes, WrittenContent, object_equals
 from bronze.storage.object_store.errors import translated
 from bronze.storage.object_store.provider import PART_SIZE
+from bronze.waiting import pause
 
 if TYPE_CHECKING:
     from obstore import WritableFile
@@ -152,7 +152,8 @@ class ObjectUpload:
         source, target = self._bucket.path(self._temporary), self._bucket.path(self._key)
         failed = False
         for delay in (0.0, *self._bucket.retry.delays()):
-            time.sleep(delay)
+            if delay and not pause(delay):
+                break
             try:
                 # Looked up each time: it may have to be another client after a while.
                 client = self._bucket.clients.publishing

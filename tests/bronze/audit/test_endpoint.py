@@ -23,6 +23,7 @@ from bronze.audit.endpoint import DeliveryEndpoint, Timeouts, is_same_host
 from bronze.audit.http_attempt import MAX_ABANDONED_ATTEMPTS
 from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError, is_transient
 from bronze.retry import RetryPolicy
+from bronze.waiting import stop_waits_when
 from tests.bronze.audit.conftest import chained
 from tests.support.http_endpoint import EventEndpoint, script
 
@@ -361,3 +362,15 @@ def test_invalid_endpoint_url_is_redacted_config_error(url: str) -> None:
 def test_unencodable_host_name_rejects_the_event() -> None:
     with pytest.raises(DeliveryRejectedError, match=f"event {EVENT.event_id} cannot be sent to http://a"):
         DeliveryEndpoint(f"http://{'a' * 70}.invalid/", RETRY).send(EVENT)
+
+
+def test_stop_request_ends_retry_after(server: EventEndpoint) -> None:
+    asked = threading.Event()
+    server.behaviour = script(503)
+    server.headers = {"Retry-After": "25"}
+    threading.Timer(0.5, asked.set).start()
+    started = time.monotonic()
+    with stop_waits_when(asked.is_set), pytest.raises(DeliveryError, match="asked to be tried later"):
+        DeliveryEndpoint(server.url, RETRY).send(EVENT)
+    assert time.monotonic() - started < 10
+    assert len(server.requests) == 1

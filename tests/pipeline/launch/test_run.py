@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,13 @@ import pytest
 
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.errors import ConfigError
+from bronze.waiting import is_stopping
 from pipeline.launch.prepare import prepare
 from pipeline.launch.run import run_copy
 from pipeline.launch.runner import Runner, choose_runner
 from pipeline.settings import load
 from pipeline.telemetry.totals import Finished
-from tests.e2e.conftest import Copier, LakeFiles, copier, own_environment, sample, sample_lakes  # noqa: F401
+from tests.e2e.conftest import Copier, LakeFiles, copier, own_environment, sample, sample_lakes, wait_until  # noqa: F401
 
 # ruff: noqa: F811 - fixtures are imported by name
 
@@ -59,6 +62,27 @@ def test_waves_are_committed_one_by_one(copy: Copier) -> None:
 
     assert committed == [0, 3, 6]
     assert (finished.totals.partitions, len(copy.committed())) == (8, 8)
+
+
+class Stopped(Spy):
+    """A runner at whose end of each wave the process is told to stop."""
+
+    def run(self, graph: Any) -> None:
+        super().run(graph)
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_until(is_stopping, "the signal")
+
+
+def test_stop_between_waves_names_the_rest(copy: Copier) -> None:
+    copy.settings["perf"]["wave_partitions"] = 3
+
+    finished = run(copy, wrap=Stopped)
+
+    assert (finished.stopped_by, len(copy.committed())) == (128 + signal.SIGTERM, 3)
+    assert finished.totals.failures == []
+    assert [str(one.partition) for one in finished.totals.stopped] == ["20-23", "24-27", "28-31", "32-35", "36-39"]
+    again = run(copy, wrap=Stopped)
+    assert [str(one.partition) for one in again.totals.stopped] == ["32-35", "36-39"]  # what exists is not named
 
 
 class Forgetful(Spy):

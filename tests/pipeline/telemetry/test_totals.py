@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from bronze.errors import FrameError, VerificationError
+from bronze.errors import FrameError, RunStoppedError, VerificationError
 from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition, Report
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
@@ -31,6 +31,8 @@ SUMMARY = PartitionSummary(
 )
 FAILURE = PartitionFailure.of("net/e/v1", Partition(10, 19), FrameError("object x: empty"))
 REFUSED = PartitionFailure.of("net/e/v1", Partition(0, 9), VerificationError("does not link"), published=True)
+STOPPED = PartitionFailure.of("net/e/v1", Partition(10, 19), RunStoppedError("not begun"))
+STOPPED_COMMIT = PartitionFailure.of("net/e/v1", Partition(0, 9), RunStoppedError("waiting"), published=True)
 COMMITTED = CommittedPartition(chain="net/e/v1", partition=Partition(0, 9), event_hash="sha256:1", is_new=True)
 PENDING = PendingPartition(chain="net/e/v1", partition=Partition(20, 29), blocked_at=10, reason="")
 
@@ -66,6 +68,8 @@ def test_totals_count_what_was_encoded(outcome: Outcome, ledgers: int, files: in
         pytest.param([SUMMARY], True, 1, id="published"),
         pytest.param([SUMMARY, FAILURE], False, 2, id="one failed"),
         pytest.param([SUMMARY, REFUSED], False, 1, id="published, and refused by its chain: one partition"),
+        pytest.param([STOPPED], False, 1, id="one stopped"),
+        pytest.param([SUMMARY, STOPPED_COMMIT], False, 1, id="published, and its commit stopped: one partition"),
         pytest.param([SUMMARY, PENDING], False, 1, id="one pending"),
     ],
 )

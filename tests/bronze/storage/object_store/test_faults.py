@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,7 @@ from bronze.storage.object_store.bucket import REQUEST_RETRY
 from bronze.storage.object_store.clients import DEFAULT_RETRIES
 from bronze.storage.object_store.store import ObjectStore
 from bronze.storage.store import TEMPORARY
+from bronze.waiting import stop_waits_when
 from tests.bronze.storage.store_suite import keys_of, race
 from tests.support.fault_proxy import Fault, FaultProxy, Kind
 from tests.support.gcs_server import GcsServer, gcs_bucket, gcs_server
@@ -273,3 +276,30 @@ def test_unavailable_checksum_falls_back_to_comparison(shaky: Shaky, caplog: pyt
     upload(shaky.open(), "a", LARGE)
     assert shaky.direct.read("a") == LARGE
     assert "compared by other means" in caplog.text
+
+
+@pytest.mark.parametrize("use", ["create", "update", "publish"])
+def test_stop_request_ends_retries(shaky: Shaky, use: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service is busy for as long as it is asked; the delays between the requests are minutes."""
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    asked = threading.Event()
+    shaky.proxy.faults = [Fault("busy", "PUT .*root/a|POST .*rewriteTo|POST .*uploads", times=1000)]
+    retry = dataclasses.replace(REQUEST_RETRY, backoff_ms=600_000, max_delay_s=600.0)
+    store = ObjectStore(shaky.location, retry=retry, client_retries=0)
+
+    def write() -> None:
+        if use == "create":
+            store.create("a", b"x")
+        elif use == "update":
+            store.update("a", lambda _: b"x")
+        else:
+            upload(store, "a", b"x")
+
+    threading.Timer(1, asked.set).start()
+    started = time.monotonic()
+    with stop_waits_when(asked.is_set), pytest.raises(StoreError):
+        write()
+    assert time.monotonic() - started < 30
+    assert asked.is_set()
+    shaky.proxy.faults = []
+    assert keys_of(shaky.direct) == []
