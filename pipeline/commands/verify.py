@@ -64,6 +64,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
     ),
     option("--expect-head", default="", metavar="HASH", help="an event hash known from elsewhere"),
     option("--expect-events", convert=whole_number, metavar="N", help="the chain has so many events, or more"),
+    flag("--catalog", help="compare the configured catalog too"),
     option("--lake", default="", metavar="URL", help="the lake that --level source compares with"),
     option("--passphrase", default="", metavar="TEXT", help="of a network whose name does not tell it"),
     option("--endpoint", metavar="URL", help="of the object store of URL"),

@@ -29,6 +29,7 @@ class AuditRequest:
         workers: partitions at once, at least 1.
         chain: where the event files are; empty: where the configuration says; None: they are not looked at.
         expect_head, expect_events: what is known of the chain.
+        catalog: whether the configured catalog is compared.
         lake: where the lake is, for the level ``source``; empty: where the configuration says.
         passphrase: of the network; empty: as configured, or known for the network's name.
         endpoint, region, anonymous: how the object store of `url` is reached.
@@ -45,6 +46,7 @@ class AuditRequest:
     chain: str | None = None
     expect_head: str = ""
     expect_events: int | None = None
+    catalog: bool = False
     lake: str = ""
     passphrase: str = ""
     endpoint: str | None = None
@@ -71,15 +73,17 @@ def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
     from bronze.verify.audit import seam_findings
     from pipeline.commands.audit_text import audit_json, audit_lines, audit_status
     from pipeline.commands.output import print_lines
-    from pipeline.launch.audit import run_audit
+    from pipeline.launch.audit import add_catalog, run_audit
 
     try:
-        targets, options = _targets(request, load)
+        targets, options, settings = _targets(request, load)
         audits = list(run_audit(targets, options))
     except (StoreError, OSError) as error:
         return _unreachable(error, as_json=request.as_json)
     for finding in seam_findings(audits):
         next(audit for audit in audits if audit.url == finding.object).findings.append(finding)
+    if request.catalog and settings is not None:
+        add_catalog(audits, settings, options.selection)
     if request.as_json:
         print(audit_json(audits))
     else:
@@ -87,7 +91,9 @@ def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
     return audit_status(audits)
 
 
-def _targets(request: AuditRequest, load: Callable[[bool], Settings]) -> tuple[list[AuditTarget], AuditOptions]:
+def _targets(
+    request: AuditRequest, load: Callable[[bool], Settings]
+) -> tuple[list[AuditTarget], AuditOptions, Settings | None]:
     from bronze.verify.chain_audit import ExpectedChain
     from bronze.verify.finding import Level
     from bronze.verify.selection import Selection, Subset
@@ -100,7 +106,10 @@ def _targets(request: AuditRequest, load: Callable[[bool], Settings]) -> tuple[l
         raise ConfigError(f"--subset: {error}") from error
     lake = location_of(request.lake) if request.lake else None
     headers_only, passphrase = False, request.passphrase
+    settings = None
     if request.url:
+        if request.catalog:
+            raise ConfigError("--catalog compares the configured catalog: leave the URL out")
         if request.chain == "":
             raise ConfigError("--chain needs the place of the event files where there is no configuration")
         place = location_of(request.url, endpoint=request.endpoint, region=request.region, anonymous=request.anonymous)
@@ -114,7 +123,7 @@ def _targets(request: AuditRequest, load: Callable[[bool], Settings]) -> tuple[l
             settings, request.eras, needs_lake=level is Level.SOURCE and lake is None, chain=request.chain
         )
         lake = lake or configured_lake
-    return targets, AuditOptions(
+    options = AuditOptions(
         level=level,
         selection=Selection(first=request.first, last=request.last, subset=subset),
         workers=request.workers,
@@ -123,6 +132,7 @@ def _targets(request: AuditRequest, load: Callable[[bool], Settings]) -> tuple[l
         lake=lake,
         expected=ExpectedChain(head=request.expect_head, events=request.expect_events),
     )
+    return targets, options, settings
 
 
 def _unreachable(error: Exception, *, as_json: bool) -> int:

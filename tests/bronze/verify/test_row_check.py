@@ -1,0 +1,68 @@
+"""Rows are checked against their own bytes; files of the older copier as far as they allow."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bronze.verify.row_check import MAX_PROBLEMS, RowCheck, RowProblem
+from tests.bronze.conftest import GRID, Workspace
+
+ONE = GRID[1]
+
+
+def problems(at: Workspace, path: Path) -> tuple[RowCheck, list[RowProblem]]:
+    check = RowCheck(at.era, ONE)
+    with path.open("rb") as file:
+        return check, list(check.problems(file))
+
+
+def older(path: Path) -> Path:
+    """The file with the types of the older copier, its own count of operations, and the time of ingestion."""
+    table = pq.ParquetFile(path).read()
+    for name, kind in (("ledger_sequence", pa.uint64()), ("protocol_version", pa.uint32())):
+        table = table.set_column(table.schema.get_field_index(name), name, table.column(name).cast(kind))
+    when = pa.array([datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)] * table.num_rows, pa.timestamp("ms", "UTC"))
+    table = table.set_column(table.schema.get_field_index("ingested_at"), "ingested_at", when)
+    counts = pa.array([12345] * table.num_rows, pa.int32())
+    table = table.set_column(table.schema.get_field_index("operation_count"), "operation_count", counts)
+    other = path.with_name("older.parquet")
+    pq.write_table(table, other)
+    return other
+
+
+def test_good_rows_have_no_problem(published: Workspace) -> None:
+    check, found = problems(published, published.parquet(ONE))
+    assert (found, check.rows, check.is_of_older_copier) == ([], 10, False)
+    manifest = published.dataset.find_manifest(published.era, ONE)
+    assert manifest is not None
+    assert check.links == manifest.ledgers
+
+
+def test_older_copiers_rows_are_checked(published: Workspace) -> None:
+    path = older(published.parquet(ONE))
+    check, found = problems(published, path)
+    assert (found, check.is_of_older_copier) == ([], True)
+    table = pq.ParquetFile(path).read()
+    rows = table.to_pylist()
+    rows[3]["tx_count"] += 1
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    _, found = problems(published, path)
+    assert [(one.ledger, one.found.split()[0]) for one in found] == [(15, "tx_count")]
+
+
+def test_another_file_is_given_up_early(published: Workspace) -> None:
+    _, found = problems(published, published.parquet(GRID[4]))
+    assert len(found) == MAX_PROBLEMS
+    assert found[0] == RowProblem(ledger=12, found="ledger 42 in this row", expected="ledger 12")
+
+
+def test_file_without_columns_is_refused(published: Workspace) -> None:
+    path = published.parquet(ONE)
+    pq.write_table(pq.ParquetFile(path).read().drop(["tx_count"]), path)
+    with pytest.raises(ValueError, match="it has no column tx_count"):
+        problems(published, path)

@@ -1,0 +1,102 @@
+"""The command `verify` at a level on real S3 and GCS servers, on a read-only mount, and against a real catalog."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from bronze.storage.opening import open_store
+from tests.e2e.conftest import Copier, LakeFiles, call
+from tests.e2e.test_object_stores import Cloud
+from tests.support.gcs_server import gcs_bucket, gcs_server
+from tests.support.postgres_server import database, postgres
+from tests.support.s3_server import REGION, S3Server, s3_bucket, s3_server
+
+__all__ = ["database", "gcs_bucket", "gcs_server", "postgres", "s3_bucket", "s3_server"]
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def copy(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> Copier:
+    return copier(sample(first=8, ledgers=24).root, ledger_start=8, ledger_end=31, partition_size=8)
+
+
+@pytest.fixture
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    if request.param == "s3":
+        server: S3Server = request.getfixturevalue("s3_server")
+        return Cloud("s3", request.getfixturevalue("s3_bucket"), server.url)
+    return Cloud("gs", request.getfixturevalue("gcs_bucket"))
+
+
+@pytest.mark.parametrize("cloud", ["s3", "gs"], indirect=True)
+def test_bucket_verifies_at_every_level(copy: Copier, cloud: Cloud) -> None:
+    cloud.write_to(copy)
+    assert copy.run().status == 0
+    before = cloud.objects()
+    url = f"{cloud.scheme}://{cloud.bucket}/data/bronze"
+    options = ["--endpoint", cloud.endpoint, "--region", REGION] if cloud.scheme == "s3" else []
+    chain = ["--chain", f"{cloud.scheme}://{cloud.bucket}/pas"]
+    for level in ("manifests", "files", "rows", "source"):
+        ran = call("verify", url, *options, *chain, "--level", level, "--lake", str(copy.lake), "--json")
+        found: dict[str, Any] = json.loads(ran.out)
+        assert (ran.status, found["result"], found["eras"][0]["findings"]) == (0, "holds", []), level
+        assert (found["eras"][0]["partitions"], found["eras"][0]["events"]) == (3, 3)
+    assert cloud.objects() == before
+    key = next(key for key in before if key.endswith("part-16-23.parquet"))
+    store = open_store(cloud.location())
+    data = bytearray(store.read(key))
+    data[len(data) // 2] ^= 1
+    store.replace(key, bytes(data))
+    ran = call("verify", url, *options, "--workers", "2", "--level", "rows")
+    assert ran.status == 1
+    assert "part-16-23.parquet: has the checksum" in ran.out
+    assert "(bronze-copier run --partition 16-23 --again)" in ran.out
+
+
+def test_read_only_mount_verifies(copy: Copier, tmp_path: Path) -> None:
+    copy.run()
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    for command in (
+        ["mount", "--bind", str(copy.root), str(mounted)],
+        ["mount", "-o", "remount,ro,bind", str(mounted)],
+    ):
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("no permission to mount")
+    try:
+        url = str(mounted / "data" / "bronze")
+        with pytest.raises(OSError, match="Read-only"):
+            (mounted / "data" / "new").write_bytes(b"")
+        assert call("verify", url, "--level", "rows", "--chain", str(mounted / "pas"), "--workers", "2").status == 0
+        assert call("inspect", "20", url).status == 0
+    finally:
+        subprocess.run(["umount", str(mounted)], check=True)
+
+
+def test_changed_catalog_row_is_found(copy: Copier, database: str) -> None:
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    assert copy.run().status == 0
+    assert copy.run("verify", "--level", "manifests", "--catalog").status == 0
+    with psycopg2.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("update _meta_lineage set row_count = 9 where ledger_start = 16")
+    connection.close()
+    ran = copy.run("verify", "--level", "manifests", "--catalog", "--json")
+    (finding,) = json.loads(ran.out)["eras"][0]["findings"]
+    assert (ran.status, finding["level"], finding["partition"]) == (1, "catalog", "16-23")
+    assert (finding["found"], finding["expected"]) == ("says row_count 9", "8")
+
+
+def test_unreachable_catalog_exits_3(copy: Copier) -> None:
+    copy.run()
+    copy.settings["catalog"] = {"postgres_dsn": "postgresql://nobody@127.0.0.1:9/none"}
+    ran = copy.run("verify", "--level", "manifests", "--catalog")
+    assert ran.status == 3
+    assert "unchecked: the catalog: cannot be read" in ran.out
