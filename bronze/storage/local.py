@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +30,8 @@ from bronze.storage.posix import sync_directory
 from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key, join
 
 _LOG = logging.getLogger(__name__)
+#: How a file is opened that is only looked at: what others may not read, or would block, is not opened itself.
+_LOOK = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_CLOEXEC
 #: Seconds that `LocalStore.lock` and `LocalStore.update` wait; what they protect takes a second at most.
 LOCK_WAIT_S = 60.0
 _NOTICE_AFTER_S = 3.0
@@ -102,12 +103,17 @@ class LocalStore:
         return memoryview(self.read(key, max_bytes))
 
     def size(self, key: str) -> int | None:
-        """See `bronze.storage.store.Store`; what `read` would refuse has a size, or none, all the same."""
+        """See `bronze.storage.store.Store`.
+
+        Raises:
+            NotAnObjectError: as in `read`.
+        """
         try:
-            found = os.stat(f"{self.root}/{checked_key(key)}")  # noqa: PTH116 - quick, for each lake object
-        except (FileNotFoundError, NotADirectoryError):
+            handle, size = self._directory.open(checked_key(key), _LOOK)
+        except ObjectNotFoundError:
             return None
-        return None if stat.S_ISDIR(found.st_mode) else found.st_size
+        os.close(handle)
+        return size
 
     def list_children(self, prefix: str, *, after: str = "") -> Iterator[ListEntry]:
         """See `bronze.storage.store.Store`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from obstore.exceptions import (
@@ -25,13 +25,20 @@ from bronze.errors import (
 )
 from bronze.redact import clean
 from bronze.storage.certificates import REMEDY, is_certificate_error
-from bronze.storage.object_store.redirects import NO_PROXY_THERE
+from bronze.storage.object_store.redirects import (
+    NO_PROXY_THERE,
+    look_up_address,
+    new_address,
+    stated_region,
+)
 
 #: Characters of an answer that are shown, and that are searched.
 _MAX_SHOWN, _MAX_SEARCHED = 300, 20_000
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_BEARER_TOKEN")
 _DENIED = re.compile(r"status code: 40[13]\b")
-_REDIRECT = re.compile(r"status code: 30[1278]\b")
+_REDIRECT = re.compile(r"status code: 30[1278]\b|redirect without LOCATION")
+#: The request that the client's message names.
+_REQUEST = re.compile(r"\bperforming [A-Z]+ (https?://\S+)")
 #: The service did not evaluate the condition, because of another request in progress.
 _CONFLICT = re.compile(r"<Code>(?:ConditionalRequestConflict|OperationAborted)</Code>")
 
@@ -83,10 +90,10 @@ def client_error(error: Exception, url: str) -> BronzeError:
     if is_certificate_error(text):
         return ConfigError(f"{url}: the server's certificate is not trusted; {REMEDY}")
     if f"{NO_PROXY_THERE}," in text or _REDIRECT.search(text):
-        return ConfigError(
-            f"{url}: the service redirects to another address, which is not followed: set the endpoint (and region) to"
-            " the new address"
-        )
+        request = _REQUEST.search(text)
+        return _redirect_error(f"{url}: ", look_up_address(request[1]) if request else "")
+    if region := _other_region(text):
+        return ConfigError(f"{url}: {region}")
     if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or _DENIED.search(text):
         return AccessDeniedError(message)
     if _CONFLICT.search(text):
@@ -98,7 +105,9 @@ def client_error(error: Exception, url: str) -> BronzeError:
     return StoreError(message)
 
 
-def response_error(url: str, operation: str, status: int | None, text: str) -> BronzeError:
+def response_error(
+    url: str, operation: str, status: int | None, text: str, headers: Mapping[str, str] | None = None
+) -> BronzeError:
     """The error for a request that the client cannot make, and that failed.
 
     Args:
@@ -106,6 +115,7 @@ def response_error(url: str, operation: str, status: int | None, text: str) -> B
         operation: what was attempted, an infinitive.
         status: the HTTP status; None when there was no answer.
         text: the answer, or the library's message.
+        headers: of the answer, as `new_address` takes them.
     """
     if "<Code>NoSuchBucket</Code>" in text[:_MAX_SEARCHED]:
         return ConfigError(f"{url}: the bucket does not exist")
@@ -114,12 +124,24 @@ def response_error(url: str, operation: str, status: int | None, text: str) -> B
     if status is None and is_certificate_error(text):
         return ConfigError(f"{url}: cannot {operation}: the server's certificate is not trusted; {REMEDY}")
     if status is not None and 300 <= status < 400:
-        return ConfigError(
-            f"{url}: cannot {operation}: the service redirects to another address (status {status}), which is not"
-            " followed: set the endpoint (and region) to the new address"
-        )
+        return _redirect_error(f"{url}: cannot {operation}: ", new_address(headers or {}, text[:_MAX_SEARCHED]))
+    if region := _other_region(text[:_MAX_SEARCHED]):
+        return ConfigError(f"{url}: cannot {operation}: {region}")
     message = f"{url}: cannot {operation}: {redacted_message(text[:_MAX_SEARCHED])}"
     return AccessDeniedError(message) if status in (401, 403) else StoreError(message)
+
+
+def _redirect_error(what: str, where: str) -> ConfigError:
+    return ConfigError(
+        f"{what}the service redirects to another address{where}, which is not followed: set the endpoint (and region)"
+        " to the new address"
+    )
+
+
+def _other_region(text: str) -> str:
+    """What an S3 service says of a request that was signed for another region than the bucket's; else empty."""
+    region = stated_region(text) if "<Code>AuthorizationHeaderMalformed</Code>" in text else ""
+    return f"the bucket is in the region {region}, which the settings do not name: set the region" if region else ""
 
 
 def redacted_message(text: str) -> str:

@@ -79,7 +79,7 @@ class HttpClient:
                 if 200 <= answer.status_code < 300:
                     return HttpAnswer(answer.headers, self._body(answer, operation, max_bytes, deadline))
                 text = self._body(answer, operation, _MAX_BYTES, deadline).decode(errors="replace")
-                failure = response_error(self._url, operation, answer.status_code, text)
+                failure = response_error(self._url, operation, answer.status_code, text, answer.headers)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = response_error(self._url, operation, None, str(error))
         raise failure

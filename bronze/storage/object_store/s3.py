@@ -193,8 +193,10 @@ class S3Provider:
         try:
             return function()
         except botocore.exceptions.ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            failure = response_error(self._location.url, operation, status, str(error))
+            said = error.response.get("ResponseMetadata", {})
+            failure = response_error(
+                self._location.url, operation, said.get("HTTPStatusCode"), str(error), said.get("HTTPHeaders")
+            )
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             failure = response_error(self._location.url, operation, None, str(error))
         raise failure

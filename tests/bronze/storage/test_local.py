@@ -403,7 +403,7 @@ def test_symbolic_links_out_of_the_root_are_refused(store: LocalStore, tmp_path:
     (store.root / "file").symlink_to(outside / "a")
     (store.root / "p" / "relative").symlink_to("../../root-of-another/a")
     for key in ("directory/a", "file", "p/relative"):
-        for use in (store.read, store.read_view, store.open_read):
+        for use in (store.read, store.read_view, store.open_read, store.size):
             with pytest.raises(NotAnObjectError, match=f"leads to {outside}/a, out of {store.root}") as caught:
                 use(key)
             assert not is_transient(caught.value)
@@ -423,11 +423,20 @@ def test_only_regular_files_are_objects(store: LocalStore) -> None:
         server.bind(f"{os.path.relpath(store.root)}/socket")
     (store.root / "zero").symlink_to("/dev/zero")
     for key in ("fifo", "circle", "socket", "zero"):
-        for use in (store.read, store.open_read):
+        for use in (store.read, store.open_read, store.size):
             with pytest.raises(
                 NotAnObjectError, match=f"{store.root}/{key} (is not a regular file|leads to /dev/zero)"
             ):
                 use(key)
+
+
+def test_size_needs_no_right_to_read(store: LocalStore) -> None:
+    store.create("a", b"abc")
+    store.path("a").chmod(0)
+    (store.root / "dangling").symlink_to("nothing")
+    handles = len(list(Path("/proc/self/fd").iterdir()))
+    assert [store.size(key) for key in ("a", "dangling", "a/b", "missing")] == [3, None, None, None]
+    assert len(list(Path("/proc/self/fd").iterdir())) == handles
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")

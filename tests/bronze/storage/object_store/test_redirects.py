@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from bronze.errors import ConfigError
 from bronze.storage.location import StorageLocation
+from bronze.storage.object_store.redirects import look_up_address, new_address
 from bronze.storage.object_store.store import ObjectStore
 from tests.support.scripted_server import Answer, Request, ScriptedServer, running_server
 
@@ -43,7 +46,7 @@ def elsewhere() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def redirecting(elsewhere: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
     def answer(request: Request) -> Answer:
-        return Answer(307, {"Location": elsewhere.url + request.path})
+        return Answer(307, {"Location": f"{elsewhere.url}{request.path}?token=of-the-signature"})
 
     with running_server(answer) as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
@@ -56,10 +59,73 @@ def test_redirect_to_other_host_is_refused(
     scheme: str, use: Callable[[ObjectStore], object], redirecting: ScriptedServer, elsewhere: ScriptedServer
 ) -> None:
     store = ObjectStore(StorageLocation(f"{scheme}://bucket", endpoint=redirecting.url), client_retries=1)
-    with pytest.raises(ConfigError, match="redirects to another address"):
+    with pytest.raises(
+        ConfigError, match=re.escape(f"redirects to another address ({elsewhere.url}), which")
+    ) as caught:
         use(store)
+    assert "token" not in str(caught.value)
     assert redirecting.requests
     assert elsewhere.requests == []
+
+
+#: What S3 answers for a bucket in another region.
+MOVED = Answer(
+    301,
+    {"x-amz-bucket-region": "eu-central-1", "Content-Type": "application/xml"},
+    b"<Error><Code>PermanentRedirect</Code><Endpoint>bucket.s3.eu-central-1.amazonaws.com</Endpoint></Error>",
+)
+SIGNED_FOR_ANOTHER = Answer(
+    400,
+    {"Content-Type": "application/xml"},
+    b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>expecting 'eu-central-1'</Message>"
+    b"<Region>eu-central-1</Region></Error>",
+)
+
+
+@pytest.mark.parametrize("use", USES)
+def test_redirect_without_location_names_the_region(use: Callable[[ObjectStore], object]) -> None:
+    with running_server(lambda _: MOVED) as server:
+        store = ObjectStore(StorageLocation("s3://bucket", endpoint=server.url), client_retries=1)
+        with pytest.raises(ConfigError, match=r"redirects to another address \((https://.*, )?region eu-central-1\)"):
+            use(store)
+        assert len(server.requests) <= 3  # it is not retried
+
+
+@pytest.mark.parametrize("use", [USES[0], USES[2], USES[4]])
+def test_bucket_of_another_region_is_named(use: Callable[[ObjectStore], object]) -> None:
+    with running_server(lambda _: SIGNED_FOR_ANOTHER) as server:
+        store = ObjectStore(StorageLocation("s3://bucket", endpoint=server.url), client_retries=1)
+        with pytest.raises(ConfigError, match="the bucket is in the region eu-central-1, which the settings do not"):
+            use(store)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "shown"),
+    [
+        ({}, "", ""),
+        ({"location": "/elsewhere?X-Amz-Signature=abcdef"}, "", ""),
+        ({"location": "https://user:secret@[::1]:443/a?X-Amz-Signature=abcdef"}, "", " (https://[::1]:443)"),
+        ({"location": "https://host:port/"}, "", ""),
+        ({"location": "http://a\x1b2Jb/"}, "", r" (http://a\x1b2jb)"),
+        ({"x-amz-bucket-region": "eu\nx" + "x" * 1000}, "", f" (region eu {'x' * 190})"),
+        ({}, "<Endpoint>host</Endpoint><Region>eu\x1b</Region>", r" (https://host, region eu\x1b)"),
+    ],
+)
+def test_new_address_is_cleaned(headers: dict[str, str], body: str, shown: str) -> None:
+    assert new_address(headers, body) == shown
+
+
+def test_slow_lookup_of_address_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bronze.storage.object_store.redirects._LOOKUP_TIMEOUT_S", 0.2)
+    released = threading.Event()
+
+    def answer(_: Request) -> Answer:
+        released.wait(30)
+        return MOVED
+
+    with running_server(answer) as server:
+        assert look_up_address(f"{server.url}/bucket/a") == ""
+        released.set()
 
 
 def test_proxy_of_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
