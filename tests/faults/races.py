@@ -124,7 +124,9 @@ def race(bed: Bed, kind: Kind, seed: str) -> Raced:
         for ran in done.ran:
             if ran.status not in (0, 1, 4):
                 done.problems.append(f"a copier ends with {ran.status}: {ran.err}")
-            if "Traceback" in ran.err or (ran.status and not (ran.err.strip() or ran.lines("failed"))):
+            if "Traceback" in ran.err or (
+                ran.status and not (ran.err.strip() or ran.lines("failed") or ran.lines("missing"))
+            ):
                 done.problems.append(f"a copier that ends with {ran.status} does not say what happened: {ran}")
         done.problems += duplicates(copy)
         if any(ran.status for ran in done.ran):
