@@ -145,23 +145,21 @@ def run(options: Options) -> int:
             positions = prepared.positions
             if not options.dry_run:
                 positions = [connections.sequencer(plan.era).position() for plan in prepared.plans]
-            gaps, problems = finish_existence(prepared, positions)
-    status = _status(finished, problems, gaps)
+            gaps, problems, lacks_ledgers = finish_existence(prepared, positions)
+    status = _status(finished, problems, lacks_ledgers=lacks_ledgers)
     if status != DONE or not options.quiet:
         print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, gaps, problems))
     return status
 
 
-def _status(
-    finished: Finished, problems: Mapping[tuple[str, Partition], str], gaps: Mapping[str, Sequence[Partition]]
-) -> int:
+def _status(finished: Finished, problems: Mapping[tuple[str, Partition], str], *, lacks_ledgers: bool) -> int:
     if finished.stopped_by is not None:
         return finished.stopped_by
     if not finished.totals.is_complete or problems:
         return UNDONE
     if finished.totals.outstanding:
         return OUTSTANDING
-    return GAP if any(gaps.values()) else DONE
+    return GAP if lacks_ledgers else DONE
 
 
 def _validate(settings: Settings, era_ids: Sequence[str]) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from bronze.audit.event import is_of_older_copier
+from bronze.audit.event_log import EventLog
 from bronze.commit.existence import Existence, check_existence, settle_replacements
 from bronze.commit.position import ChainPosition
 from bronze.dataset.listing import list_dataset
@@ -45,16 +47,18 @@ def find_missing(connections: Connections, era: Era) -> tuple[Existence, list[Pa
 
 def finish_existence(
     prepared: Prepared, positions: Sequence[ChainPosition]
-) -> tuple[dict[str, list[Partition]], dict[tuple[str, Partition], str]]:
+) -> tuple[dict[str, list[Partition]], dict[tuple[str, Partition], str], bool]:
     """Look what is there when a run ends, and remove the marks of replacements that are complete.
 
     Args:
         positions: of the chains when the run ended.
 
     Returns:
-        By chain, the ranges of ledgers that the chain has passed and that have no partition; and by chain and
-        partition what is not as the chain says, a sentence each.
+        By chain, the ranges of ledgers that the chain has passed and that have no partition; by chain and partition
+        what is not as the chain says, a sentence each; and whether any of the ranges lacks its ledgers: those of the
+        older copier's part of a chain may lie elsewhere.
     """
+    lacks_ledgers = False
     gaps: dict[str, list[Partition]] = {}
     problems: dict[tuple[str, Partition], str] = {}
     for found, position in zip(prepared.existence, positions, strict=True):
@@ -73,4 +77,14 @@ def finish_existence(
         gaps[era.chain] = [
             gap for gap in listing.uncovered_ranges(position.next_ledger) if not any(map(gap.overlaps, missing))
         ]
-    return gaps, problems
+        if gaps[era.chain] and not lacks_ledgers:
+            ends = {gap.end for gap in gaps[era.chain]}
+            lacks_ledgers = bool(ends - _older_ends(log, ends))
+    return gaps, problems, lacks_ledgers
+
+
+def _older_ends(log: EventLog | None, ends: Collection[int]) -> set[int]:
+    """Those of `ends` that are the last ledgers of partitions whose events the older copier made."""
+    found = [one for one in log.list_partitions() if one.end in ends] if log else []
+    latest = {partition.end: log.latest(partition)[0] for partition in found} if log else {}
+    return {end for end, event in latest.items() if event is not None and is_of_older_copier(event)}

@@ -8,15 +8,6 @@ import pytest
 
 from tests.e2e.conftest import Copier
 
-
-def test_enabled_metrics_are_warned_about(copy: Copier) -> None:
-    copy.settings["logging"] = {"level": "info"}
-    copy.settings["metrics"] = {"enabled": True, "port": 9100}
-    ran = copy.run("plan")
-    assert (ran.status, ran.err.count("WARNING")) == (0, 1)
-    assert "metrics.enabled has no effect in this version: no metrics are served" in ran.err
-
-
 BROKEN_SOURCES = {
     "no bucket": {"mode": "s3", "s3_bucket": "My_Bucket"},
     "bad bucket name": {"mode": "gcs", "gcs_bucket": "a/b"},
