@@ -13,6 +13,7 @@ import pytest
 
 from bronze.xdr import is_compiled
 from tests.e2e.conftest import Copier, LakeFiles, finish, wait_until
+from tests.support.port_scan import open_ports, unexplained
 from tests.support.processes import command_of, descendants, listening
 
 compiled = pytest.param(
@@ -64,6 +65,38 @@ def test_run_listens_on_no_socket(reader: str, workers: int, copy: Copier) -> No
     assert (ran.status, sockets) == (0, set()), ran
     assert looks_while_copying
     assert most_processes == (workers if reader == "interpreted" and workers > 1 else 0)
+    assert copy.verified()
+
+
+def test_port_scan_finds_an_open_port() -> None:
+    with socket.create_server(("", 0)) as server:
+        port = server.getsockname()[1]
+        found = open_ports(port, port)
+        assert ("127.0.0.1", port) in found
+        assert unexplained(found, [os.getpid()]) == found
+        assert unexplained(found, []) == set()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("reader", [compiled, "interpreted"])
+def test_nobody_can_connect_to_run(reader: str, workers: int, copy: Copier) -> None:
+    """The run is held in the middle while every port on every address is tried: the kernel accepts all the same."""
+    copy.settings["perf"] |= {"workers": workers, "max_in_flight_partitions": workers, "wave_partitions": 32}
+    program = copy.start(BRONZE_READER=reader)
+    wait_until(lambda: program.poll() is not None or bool(copy.partitions()), "the first partition")
+    processes = descendants(program.pid)
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        assert len(copy.partitions()) < 32
+        found = unexplained(open_ports(), processes)
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+
+    assert finish(program).status == 0
+    # What still accepts connections is of a process that cannot be seen, not of the run.
+    assert [(address, port) for address, port in found if not open_ports(port, port)] == []
     assert copy.verified()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def listening(processes: list[int]) -> set[str]:
         fields = line.split()
         if int(fields[3], 16) & _LISTENING_UNIX and fields[6] in own:
             found.add(f"unix {' '.join(fields[7:])}")
+    return found
+
+
+def listening_ports(processes: Iterable[int]) -> set[int]:
+    """The TCP ports on which the processes accept connections."""
+    own = {inode for process in processes for inode in _socket_inodes(process)}
+    found = set()
+    for protocol in ("tcp", "tcp6"):
+        for line in Path("/proc/net", protocol).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == _LISTENING_TCP and fields[9] in own:
+                found.add(int(fields[1].rpartition(":")[2], 16))
     return found
 
 

@@ -273,9 +273,12 @@ def test_existing_partition_costs_one_request(
     assert asked == ["read _manifest.json"]
 
 
-def test_publishing_reads_manifest_once(workspace: Workspace, publisher: PartitionCopier, asked: list[str]) -> None:
+def test_publishing_reads_own_and_neighbours_manifest(
+    workspace: Workspace, publisher: PartitionCopier, asked: list[str]
+) -> None:
+    """The first partition has a neighbour behind it alone."""
     assert publish(workspace, publisher) is Outcome.WRITTEN
-    assert asked == ["read _manifest.json", "create _manifest.json"]
+    assert asked == ["read _manifest.json"] * 2 + ["create _manifest.json"]
 
 
 def test_lake_is_prefetched_unless_previous_was_skipped(
@@ -294,13 +297,13 @@ def test_lake_is_prefetched_unless_previous_was_skipped(
             asked.clear()
             outcome = mine.copy(ERA, partition, workspace.lake.file_starts(partition.start, partition.end)).outcome
             found.append((outcome, [what for what in asked if what in ("lake", "read _manifest.json")]))
-    manifest = "read _manifest.json"
+    manifest = before = behind = "read _manifest.json"
     assert found == [
-        (Outcome.WRITTEN, [manifest, "lake"]),
+        (Outcome.WRITTEN, [manifest, "lake", behind]),
         (Outcome.SKIPPED, ["lake", manifest]),
         (Outcome.SKIPPED, [manifest]),
-        (Outcome.WRITTEN, [manifest, "lake"]),
-        (Outcome.WRITTEN, ["lake", manifest]),
+        (Outcome.WRITTEN, [manifest, "lake", before, behind]),
+        (Outcome.WRITTEN, ["lake", manifest, before, behind]),
     ]
 
 
