@@ -1,6 +1,7 @@
 """Break each guard in a copy of the tree, and run the nearest tests: ``python -m tests.guards.mutations``.
 
-Prints whether a test noticed (killed) or not (survived); exit status 1 when a guard survives, or its text is not found.
+Prints whether a test noticed (killed) or not (survived). Exit status 1 when a guard survives or its text is not found,
+2 when a test fails although nothing is broken.
 ``--only WORD`` runs those whose description or file holds the word; ``--jobs N`` runs so many at once.
 """
 
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,8 +40,26 @@ def _copied(folder: Path) -> Path:
     return tree
 
 
+def _run(tree: Path, tests: Iterable[str], *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests on a copy; may raise `subprocess.TimeoutExpired`."""
+    command = [sys.executable, "-m", "pytest", "-q", *options, "-p", "no:cacheprovider", *tests]
+    # No cached bytecode: a text of the same length that was changed within a second would not be noticed.
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        command, cwd=tree, env=environment, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S,
+        check=False,
+    )  # fmt: skip
+
+
+def failing_unbroken(tests: Iterable[str]) -> list[str]:
+    """Those of the test files that do not pass on the tree as it is: they would seem to notice every mutation."""
+    with tempfile.TemporaryDirectory(prefix="bronze-guards-") as name:
+        tree = _copied(Path(name))
+        return [test for test in sorted(set(tests)) if (tree / test).exists() and _run(tree, [test], "-x").returncode]
+
+
 def verdict(mutation: Mutation) -> str:
-    """``killed``, ``survived`` or ``not found``."""
+    """``killed``, ``survived``, ``not found``, or why the tests could not be run."""
     with tempfile.TemporaryDirectory(prefix="bronze-guards-") as name:
         tree = _copied(Path(name))
         path = tree / mutation.file
@@ -48,15 +68,12 @@ def verdict(mutation: Mutation) -> str:
             return "not found"
         path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
         tests = [test for test in mutation.tests if (tree / test).exists()]
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-        environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
-            ran = subprocess.run(
-                command, cwd=tree, env=environment, capture_output=True, timeout=TIMEOUT_S, check=False
-            )
+            status = _run(tree, tests, "-x").returncode
         except subprocess.TimeoutExpired:
             return "killed"
-        return {0: "survived", 1: "killed", 2: "killed"}.get(ran.returncode, f"pytest ended with {ran.returncode}")
+        # A mutation that keeps the tests from being collected shows nothing of them.
+        return {0: "survived", 1: "killed"}.get(status, f"pytest ended with {status}")
 
 
 def main() -> int:
@@ -66,6 +83,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
     options = parser.parse_args()
     chosen = [one for one in MUTATIONS if options.only in f"{one.file} {one.protects}"]
+    failing = failing_unbroken(test for one in chosen for test in one.tests)
+    if failing:
+        print(f"these do not pass without a mutation, so nothing can be told by them: {', '.join(failing)}")
+        return 2
     found: dict[str, int] = {}
     with ThreadPoolExecutor(options.jobs) as pool:
         for mutation, result in zip(chosen, pool.map(verdict, chosen), strict=True):

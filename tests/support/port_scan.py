@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,6 +43,11 @@ def open_ports(first: int = 1, last: int = 65535) -> set[tuple[str, int]]:
         cwd=REPOSITORY, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return {(address, int(port)) for address, port in map(str.split, done.stdout.splitlines())}
+
+
+def still_open(found: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+    """Those of `found` that accept a connection now."""
+    return {(address, port) for address, port in found if _accepts(address, port)}
 
 
 def unexplained(found: Collection[tuple[str, int]], processes: Collection[int]) -> set[tuple[str, int]]:
