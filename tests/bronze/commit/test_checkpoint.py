@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bronze.commit.chain_end import ChainEnd
 from bronze.commit.checkpoint import Checkpoint, CheckpointFile
 from bronze.errors import StateError
 from bronze.partitioning.partition import Partition
@@ -137,3 +138,22 @@ def test_refused_checkpoint_stays_as_it_is(tmp_path: Path) -> None:
     found = one.load()
     assert found is not None
     assert found.partition == Partition(12, 21)
+
+
+def test_end_of_chain_is_replaced_where_expected(tmp_path: Path) -> None:
+    one = file(tmp_path, single=True)
+    ends = [ChainEnd(f"sha256:{digit * 64}", 1, "") for digit in "123"]
+    one.save_chain(ends[0], expected=[])
+    assert one.load() is None  # one that is gone is not made
+
+    one.save(Partition(12, 21), CHECKSUM, chain=ends[0])
+    one.save_chain(ends[1], expected=[ends[2].head])
+    assert stated_end(one) == ends[0]
+    one.save_chain(ends[1], expected=[ends[2].head, ends[0].head])
+    assert stated_end(one) == ends[1]
+
+
+def stated_end(of: CheckpointFile) -> ChainEnd | None:
+    found = of.load()
+    assert found is not None
+    return found.chain

@@ -324,3 +324,24 @@ def test_partition_published_after_pruning_gets_its_event(workspace: Workspace) 
     (workspace.state / "checkpoint.json").unlink()
     copy(workspace, GRID[:5])
     assert parts(workspace) == [22, 32, 42]
+
+
+def test_replaced_partition_gets_event_after_pruning(workspace: Workspace) -> None:
+    """The event that was pruned was of the content before."""
+    copy(workspace, GRID[:3])
+    prune(workspace, 1)
+    (made,) = copy(workspace.of(allow_overwrite=True).but(target={"compression": "snappy"}), GRID[:1])
+    assert made.is_new
+    assert parts(workspace) == [12, 22, 2]
+
+
+def test_gap_published_after_pruning_gets_its_event(workspace: Workspace) -> None:
+    """It lies before all events that are left, and the checkpoint that says it never had one is lost."""
+    copy(workspace, GRID[:1])
+    set_back(workspace, GRID[2].end)
+    copy(workspace, GRID[3:5])
+    prune(workspace, 1)
+    workspace.publish(GRID[1])
+    (workspace.state / "checkpoint.json").unlink()
+    copy(workspace, GRID[1:2])
+    assert parts(workspace) == [32, 42, 12]

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bronze.audit.event import Event
+from bronze.commit.chain_end import ChainEnd
 from bronze.commit.checkpoint import Checkpoint
-from bronze.commit.position import committed_prefix, published_prefix, resume_point
+from bronze.commit.position import committed_prefix, position_from_caches, published_prefix, resume_point
 from bronze.dataset.manifest import LedgerLinks
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
@@ -146,3 +147,24 @@ def test_published_prefix_reads_no_further_than_needed() -> None:
     left = iter(links("2-11 22-31 32-41"))
     published_prefix(era(), left)
     assert [str(one) for one, _ in left] == ["32-41"]
+
+
+@pytest.mark.parametrize(
+    ("stated_head", "end", "agrees"),
+    [
+        # the head is the event of the checkpoint's partition
+        ("sha256:1", None, True),
+        ("sha256:1", ChainEnd("sha256:1", 1, "ff"), True),
+        # a correction came after it, and the files' names tell whether anything else did
+        ("sha256:2", ChainEnd("sha256:2", 2, "ff"), True),
+        ("sha256:2", ChainEnd("sha256:2", 2, ""), False),
+        ("sha256:2", None, False),
+        # the two state different heads
+        ("sha256:2", ChainEnd("sha256:1", 1, "ff"), False),
+    ],
+)
+def test_caches_count_where_they_agree(stated_head: str, end: ChainEnd | None, agrees: bool) -> None:
+    (event,) = chain("2-11")
+    found = position_from_caches(Checkpoint(11, Partition(2, 11), chain=end), event, stated_head)
+    assert (found is not None) is agrees
+    assert found is None or (found.next_ledger, found.head) == (12, stated_head)

@@ -335,3 +335,10 @@ def test_range_that_is_none_has_no_head(
     execute(database, "UPDATE _meta_lineage SET ledger_end = 1 WHERE ledger_start = 52")
     with pytest.raises(StateError, match="of ledgers 52-1 "):
         catalog.last_event(ERA, PRIMARY_TABLE)
+
+
+def test_partitions_not_committed_get_no_row(published: Workspace, catalog: Catalog, database: str) -> None:
+    lineage = published.connections.lineage_context()
+    done = reconcile(ERA, published.dataset, published.log, catalog, lineage, next_ledger=42)
+    assert done.written == GRID[:4]
+    assert chain_order(database) == [2, 12, 22, 32]

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from bronze.audit.event_log import HEADS
+from bronze.commit.chain_state import ChainState
 from bronze.commit.checkpoint import CheckpointFile
+from bronze.commit.position import ChainPosition
 from bronze.commit.recovery import recover, restore
 from bronze.errors import BronzeError
 from bronze.partitioning.partition import Partition
@@ -232,3 +234,33 @@ def test_damaged_file_is_kept_aside(published: Workspace) -> None:
     (published.state / "checkpoint.json").write_bytes(b"{ damaged")
     repair(published)
     assert (published.state / "checkpoint.json.damaged-1").read_bytes() == b"{ damaged"
+
+
+def test_checkpoint_made_meanwhile_outlasts_repair(published: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without events repair takes what is published for committed."""
+    path = published.state / "checkpoint.json"
+    made = path.read_bytes()
+    monkeypatch.setattr(CheckpointFile, "load", lambda _: None)
+    repair(published.but(chain={"events": None}))
+    assert path.read_bytes() == made
+
+
+def test_head_advanced_meanwhile_stays(published: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that lags is updated, unless another copier has advanced it since it was read."""
+    log, era, at = published.log, published.era, published.connections
+    log.set_head(log.load()[-2].event_hash)
+    restore(era, at.dataset(), at.event_log(era), at.checkpoint(era), at.downstream())
+    assert log.head() == log.load()[-1].event_hash
+
+    log.set_head(log.load()[-2].event_hash)
+    later = f"sha256:{hex_hash('of another copier')}"
+    read = ChainState.read_position
+
+    def overtaken(state: ChainState, *rest: ChainPosition) -> ChainPosition:
+        position = read(state, *rest)
+        log.set_head(later)
+        return position
+
+    monkeypatch.setattr(ChainState, "read_position", overtaken)
+    restore(era, at.dataset(), at.event_log(era), at.checkpoint(era), at.downstream())
+    assert log.head() == later

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bronze.audit.event import Event, make_event
-from bronze.audit.event_log import HEADS
+from bronze.audit.event_log import HEADS, EventLog
+from bronze.commit.checkpoint import CheckpointFile
+from bronze.commit.downstream import Downstream
 from bronze.commit.position import ChainPosition
+from bronze.commit.sequencer import Sequencer
 from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import ConflictError, StateError, VerificationError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.partition import Partition
+from bronze.storage.local import LocalStore
 from tests.bronze.conftest import ERA, GRID, PRODUCER, Workspace, era, files, hex_hash, lay, summary, workspace_at
 from tests.bronze.storage.store_suite import race
 
@@ -531,3 +538,82 @@ def test_event_of_dead_copier_is_not_forked(workspace: Workspace) -> None:
     (workspace.events / HEADS).write_bytes(heads)
     living.commit(FOUR[2])
     assert chain_of(workspace) == said([*FOUR[:2], corrected, FOUR[2]])
+
+
+def test_link_to_another_copiers_partition_is_checked(workspace: Workspace) -> None:
+    """It was published after this copier had listed what is."""
+    sequencer = workspace.sequencer()
+    sequencer.commit(FOUR[0])
+    workspace.sequencer().commit(FOUR[1])
+    with pytest.raises(VerificationError, match="but ledger 21, the last one committed, has"):
+        sequencer.commit(summary(22, 31, previous_hash=hex_hash("other")))
+    assert sequencer.commit(FOUR[2]).is_new
+
+
+def test_adopted_event_is_made_durable(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer may have crashed before that was certain."""
+    commit(workspace, FOUR[0])
+    durable: list[str] = []
+    monkeypatch.setattr(LocalStore, "ensure_durable", lambda store, key: durable.append(f"{store.url}/{key}"))
+    assert commit(workspace, FOUR[0]) == [False]
+    assert f"{workspace.events}/{workspace.log.key(FOUR[0].partition)}" in durable
+
+
+def test_chain_is_locked_while_it_changes(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[Path] = []
+    changed: list[str] = []
+    lock = LocalStore.lock
+
+    @contextmanager
+    def locking(store: LocalStore, prefix: str = "") -> Iterator[None]:
+        with lock(store, prefix):
+            held.append(store.root / prefix)
+            yield
+            held.pop()
+
+    def watched(kind: type, name: str) -> None:
+        real = getattr(kind, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            assert workspace.events in held, f"{name} without the lock of the events"
+            changed.append(name)
+            return real(*args, **options)
+
+        monkeypatch.setattr(kind, name, call)
+
+    monkeypatch.setattr(LocalStore, "lock", locking)
+    watched(EventLog, "append")
+    watched(EventLog, "set_head")
+    watched(CheckpointFile, "save")
+    commit(workspace, FOUR[0])
+    assert changed == ["append", "set_head", "save"]
+
+
+def test_head_advanced_during_commit_stays(workspace: Workspace) -> None:
+    """Another copier goes on behind the event while this one waits for catalog and endpoint."""
+    later = f"sha256:{hex_hash('of another copier')}"
+
+    class Overtaken(Downstream):
+        def record(self, *_: object) -> None:
+            workspace.log.set_head(later)
+
+    def committed(downstream: Downstream, one: PartitionSummary) -> str:
+        lay(workspace.dataset, ERA, one)
+        sequencer = Sequencer(
+            ERA, workspace.dataset, PRODUCER, events=workspace.log, checkpoint=None, downstream=downstream
+        )
+        return sequencer.commit(one).event_hash
+
+    head = committed(Downstream(), FOUR[0])
+    assert workspace.log.head() == head
+    committed(Overtaken(), FOUR[1])
+    assert workspace.log.head() == later
+
+
+def test_unpublished_partition_is_not_committed(workspace: Workspace) -> None:
+    lay(workspace.dataset, ERA, FOUR[0])
+    forged = dataclasses.replace(FOUR[0], checksum=FOUR[1].checksum)
+    sequencer = Sequencer(ERA, workspace.dataset, PRODUCER, events=workspace.log, checkpoint=None)
+    with pytest.raises(StateError, match="was reported with checksum"):
+        sequencer.commit(forged)
+    assert workspace.log.names() == []

@@ -181,3 +181,23 @@ def test_published_file_is_no_orphan(dataset: Dataset) -> None:
     publish(dataset, b"rows")
     assert not dataset.remove_orphan(ERA, PARTITION)
     assert published_content(dataset) == b"rows"
+
+
+def test_found_partition_is_made_durable(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer may have crashed before that was certain."""
+    publish(dataset, b"rows")
+    durable: list[str] = []
+    monkeypatch.setattr(type(dataset.store), "ensure_durable", lambda _, key: durable.append(key))
+    assert publish(dataset, b"rows") is Outcome.UNCHANGED
+    assert durable == [dataset.manifest_key(ERA, PARTITION)]
+
+
+def test_correction_of_missing_partition_is_marked(dataset: Dataset) -> None:
+    """The chain states another content, and nothing is there."""
+    with dataset.store.upload(dataset.parquet_key(ERA, PARTITION), caller_hashes=True) as upload:
+        upload.write(b"rows")
+        publication = Publication(
+            dataset=dataset, era=OVERWRITING, manifest=manifest_of(b"rows"), upload=upload, is_correction=True
+        )
+        assert publication.publish() is Outcome.WRITTEN
+    assert dataset.store.size(dataset.replacing_key(ERA, PARTITION)) is not None

@@ -252,3 +252,12 @@ def test_committed_partition_is_made_with_its_bytes_only(workspace: Workspace) -
         other.copy(workspace.era, SECOND, starts)
     same = dataclasses.replace(copier, committed={key: made.checksum})
     assert same.copy(workspace.era, SECOND, starts).outcome is Outcome.WRITTEN
+
+
+def test_skipped_partition_is_made_durable(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer may have crashed before that was certain."""
+    workspace.publish(FIRST)
+    durable: list[str] = []
+    monkeypatch.setattr(LocalStore, "ensure_durable", lambda _, key: durable.append(key))
+    assert workspace.publish(FIRST).outcome is Outcome.SKIPPED
+    assert durable == [workspace.dataset.manifest_key(ERA, FIRST)]

@@ -475,3 +475,21 @@ def test_short_partition_is_refused(rows: tuple[PartitionRows, Sequence[CloseMet
     made.add(metas[0], view)
     with pytest.raises(VerificationError, match="would be short: it ends before ledger 3"):
         made.finish(1)
+
+
+@pytest.mark.parametrize(("k", "start"), [(1, 12), (4, 12), (4, 14)])  # it lies in the file before, or in the same one
+def test_preceding_ledger_is_believed_by_its_hash(
+    tmp_path: Path, lake_of: Callable[..., Path], chain: list[SampleLedger], k: int, start: int
+) -> None:
+    """The stored hash of the ledger before is damaged: its own partition fails, not the one behind."""
+    root = shutil.copytree(lake_of(k), tmp_path / "lake")
+    lake = lake_at(root, k)
+    before = chain[start - 1 - 2]
+    first = lake.layout.file_start(before.sequence)
+    held = [one for one in chain if max(first, 2) <= one.sequence < first + k]
+    spoilt = [flipped(one.xdr, header_of(one)) if one is before else one.xdr for one in held]
+    (root / lake.key(first)).write_bytes(packed(*spoilt, start=held[0].sequence))
+    partition = Partition(start, 21)
+    assert bytes_of(lake, partition) == bytes_of(lake_at(lake_of(k), k), partition)
+    with pytest.raises(VerificationError, match=f"ledger {before.sequence}: ledger hash does not hold"):
+        bytes_of(lake, Partition(2, start - 1))

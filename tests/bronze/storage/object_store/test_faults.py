@@ -303,3 +303,17 @@ def test_stop_request_ends_retries(shaky: Shaky, use: str, monkeypatch: pytest.M
     assert asked.is_set()
     shaky.proxy.faults = []
     assert keys_of(shaky.direct) == []
+
+
+def test_object_of_another_writer_is_refused(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first attempt fails without effect; before the next one another writer creates the object."""
+
+    def overtaken(_: float) -> bool:
+        shaky.direct.create("a", b"another's")
+        return True
+
+    monkeypatch.setattr("bronze.storage.object_store.conditional.pause", overtaken)
+    shaky.proxy.faults = [Fault("busy", "PUT .*root/a")]
+    with pytest.raises(ObjectExistsError):
+        shaky.open(client_retries=0).create("a", b"mine")
+    assert shaky.direct.read("a") == b"another's"
