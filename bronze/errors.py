@@ -18,6 +18,9 @@
     │   ├── NotAnObjectError           what is at the key lies outside of the root, or is no regular file
     │   ├── ObjectTooLargeError        an object is larger than the caller or the store accepts
     │   └── AccessDeniedError          the credentials are invalid or lack a permission
+    ├── ArchiveError                   a history archive does not answer, or its answer is damaged   (transient)
+    │   ├── ArchiveFileMissingError    it lacks a file
+    │   └── ArchiveRefusedError        it refuses a request, or answers with more than is allowed
     ├── CatalogError                   the catalog rejected an operation                   (stops the run)
     │   └── CatalogUnavailableError    the catalog is unreachable or does not answer       (transient, stops the run)
     ├── DeliveryError                  an audit event could not be delivered               (transient, stops the run)
@@ -156,6 +159,24 @@ class ObjectTooLargeError(StoreError):
 
 class AccessDeniedError(StoreError):
     """The credentials are invalid, or lack the permission for the operation."""
+
+    transient = False
+
+
+class ArchiveError(BronzeError):
+    """A history archive does not answer, or its answer is damaged; retrying may help."""
+
+    transient = True
+
+
+class ArchiveFileMissingError(ArchiveError):
+    """A history archive lacks a file."""
+
+    transient = False
+
+
+class ArchiveRefusedError(ArchiveError):
+    """A history archive refuses a request, redirects elsewhere, or answers with more than is allowed."""
 
     transient = False
 

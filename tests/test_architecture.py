@@ -76,6 +76,7 @@ ALLOWED: dict[str, set[str]] = {
         "bronze.partitioning", "bronze.storage", "bronze.xdr",
     },
     "bronze.catalog": {"bronze.dataset", "bronze.outcomes", "bronze.partitioning"},
+    "bronze.archives": {"bronze.audit", "bronze.storage"},
     "bronze.audit": {"bronze.outcomes", "bronze.partitioning", "bronze.storage"},
     "bronze.dataset": {
         "bronze.authenticity", "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage",

@@ -9,6 +9,7 @@ import pytest
 
 from bronze import errors
 from bronze.errors import (
+    ArchiveError,
     BronzeError,
     CatalogError,
     CatalogUnavailableError,
@@ -26,7 +27,7 @@ from bronze.errors import (
 )
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, BronzeError)]
-TRANSIENT = {StoreError, CatalogUnavailableError, DeliveryError, WorkerError}
+TRANSIENT = {ArchiveError, StoreError, CatalogUnavailableError, DeliveryError, WorkerError}
 STOPPING = {CatalogError, CatalogUnavailableError, DeliveryError, DeliveryRejectedError, LockedError}
 
 
