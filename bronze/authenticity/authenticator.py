@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bronze.authenticity.contract_events import check_events
-from bronze.authenticity.findings import PartitionAuthenticity, node_name
+from bronze.authenticity.findings import MAX_SIGNERS, PartitionAuthenticity, node_name
 from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
 from bronze.authenticity.transaction_proof import has_transaction, transaction_is_of
 from bronze.authenticity.value_signature import may_be_unsigned, network_id, read_value_signature
@@ -48,11 +48,17 @@ class Authenticator:
             failed_signatures=self._failed_signatures,
             transaction_proofs=self._transaction_proofs,
             unproven=self._unproven,
-            signers=tuple(sorted((node_name(node), ledger) for node, ledger in self._signers.items())),
+            signers=self._last_signers(),
             events=self._events,
             rewritten_events=self._rewritten_events,
             failed_events=self._failed_events,
         )
+
+    def _last_signers(self) -> tuple[tuple[str, int], ...]:
+        """The nodes that signed last, as many as a manifest may have; a network has some hundred in all."""
+        named = sorted(((node_name(node), ledger) for node, ledger in self._signers.items()), key=lambda one: one[0])
+        last = sorted(named, key=lambda one: -one[1])[:MAX_SIGNERS]
+        return tuple(sorted(last))
 
     def _check_anchors(self, meta: CloseMeta) -> None:
         for ledger, found in ((meta.sequence - 1, meta.previous_ledger_hash), (meta.sequence, meta.ledger_hash)):
@@ -80,7 +86,7 @@ class Authenticator:
                 )
             elif holds:
                 self._signatures += 1
-                if signature.attests_previous:
+                if signature.attests_previous and self._policy.sets_are_verified:
                     self._signers[signature.node] = meta.sequence
             else:
                 self._fail_signature(

@@ -13,6 +13,8 @@ _COUNTS = (
 )  # fmt: skip
 _NETWORK_ID = re.compile(r"[0-9a-f]{64}")
 _NODE = re.compile(r"G[A-Z2-7]{55}")
+#: Most signers that are named of one partition: anybody can make keys, and a manifest must stay small.
+MAX_SIGNERS = 1000
 _ACCOUNT_VERSION = bytes([6 << 3])
 
 
@@ -27,7 +29,8 @@ class PartitionAuthenticity:
         transaction_proofs: ledgers from before signatures whose network a transaction proves.
         unproven: ledgers that have no signature and no transaction, or whose network is not known.
         signers: of each node that signed a ledger which names the one before: ``G...`` and the last such ledger,
-            in the order of nodes.
+            in the order of nodes; of more than `MAX_SIGNERS` those that signed last. None where transaction sets were
+            not verified.
         events: contract invocations whose events and return value hold.
         rewritten_events: invocations whose events a backfilled lake rewrote (CAP-67).
         failed_events: invocations whose events do not hold (reported, not required).
@@ -43,11 +46,15 @@ class PartitionAuthenticity:
     rewritten_events: int = 0
     failed_events: int = 0
 
+    def counts(self) -> dict[str, int]:
+        """The counts by name."""
+        return {name: getattr(self, name) for name in _COUNTS}
+
     def as_json(self) -> dict[str, Any]:
         """The value of the manifest's key ``authenticity``."""
         return {
             "network_id": self.network_id,
-            **{name: getattr(self, name) for name in _COUNTS},
+            **self.counts(),
             "signers": dict(self.signers),
         }
 

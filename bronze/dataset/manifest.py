@@ -197,6 +197,9 @@ def parse_manifest(document: dict[str, Any], table: str) -> Manifest:
         authenticity=None if authenticity is None else parse_authenticity(authenticity),
         made_with=None if made_with is None else _parse_made_with(made_with),
     )
+    for node, ledger in manifest.authenticity.signers if manifest.authenticity else ():
+        if not manifest.partition.first_ledger <= ledger <= manifest.partition.end:
+            raise ValueError(f"signers: {node} has ledger {ledger}, which is not in the partition {manifest.partition}")
     file = _text(entry, "file")
     if file != manifest.file:
         raise ValueError(f"file is {file!r}, expected {manifest.file!r}")

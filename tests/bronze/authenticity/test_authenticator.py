@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from bronze.authenticity import authenticator as authenticator_module
 from bronze.authenticity.authenticator import Authenticator
 from bronze.authenticity.findings import PartitionAuthenticity, parse_authenticity
 from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
@@ -189,6 +190,22 @@ def test_signers_have_their_last_ledger(ledgers: RealLedgers) -> None:
     assert max(ledger for _, ledger in found.signers) == 1410067
     assert [node for node, _ in found.signers] == sorted(node for node, _ in found.signers)
     assert parse_authenticity(found.as_json()) == found
+
+
+@pytest.mark.ledgers
+def test_unverified_sets_name_no_signers(ledgers: RealLedgers) -> None:
+    found = check(real_chain("testnet", 1410048, 1410057), policy("testnet", sets_are_verified=False))
+    assert (found.signatures, found.signers) == (10, ())
+
+
+@pytest.mark.ledgers
+def test_signers_of_a_manifest_are_bounded(ledgers: RealLedgers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can make a key for each ledger: the manifest must stay readable."""
+    real = real_chain("testnet", 1410048, 1410057)
+    whole = dict(check(real, policy("testnet")).signers)
+    monkeypatch.setattr(authenticator_module, "MAX_SIGNERS", 2)
+    last = sorted(whole, key=lambda node: -whole[node])[:2]
+    assert check(real, policy("testnet")).signers == tuple(sorted((node, whole[node]) for node in last))
 
 
 @pytest.mark.parametrize(
