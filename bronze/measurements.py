@@ -27,7 +27,8 @@ PARTITION_FAILED: Final = "partition_failed"
 PARTITION_STOPPED: Final = "partition_stopped"
 #: Seconds that the publication of an encoded partition took.
 UPLOAD: Final = "upload"
-#: Seconds that the commit of a partition took (value); the chain is then committed up to ledger ``committed_up_to``.
+#: Seconds that the commit of a partition took (value); the chain is then committed up to ledger ``committed_up_to`` and
+#: attested up to ``attested_through`` (None: nothing is, or nobody's attestation is asked for).
 PARTITION_COMMITTED: Final = "partition_committed"
 #: Seconds that reading one lake object took.
 SOURCE_READ: Final = "source_read"

@@ -108,12 +108,14 @@ class CommittedPartition:
         chain: ``network/era_id/version_label``.
         event_hash: hash of its audit event; empty when no audit stream is written.
         is_new: whether this run made the event (False: it existed, its commit was completed).
+        attested_through: the chain's last attested ledger then; None when none is, or none is asked for.
     """
 
     chain: str
     partition: Partition
     event_hash: str
     is_new: bool
+    attested_through: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

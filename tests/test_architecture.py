@@ -39,8 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline.main": {"pipeline.commands", "pipeline.early_signals"},
     "pipeline.commands": {
         "pipeline.exit_status", "pipeline.launch", "pipeline.sample", "pipeline.settings", "pipeline.telemetry",
-        "bronze.commit", "bronze.dataset", "bronze.job", "bronze.lake", "bronze.outcomes", "bronze.partitioning",
-        "bronze.verify", "bronze.xdr",
+        "bronze.authenticity", "bronze.commit", "bronze.dataset", "bronze.job", "bronze.lake", "bronze.outcomes",
+        "bronze.partitioning", "bronze.verify", "bronze.xdr",
     },
     "pipeline.launch": {
         "pipeline.exit_status", "pipeline.settings", "pipeline.telemetry", "transforms",
@@ -69,7 +69,8 @@ ALLOWED: dict[str, set[str]] = {
         "bronze.partitioning", "bronze.storage",
     },
     "bronze.commit": {
-        "bronze.audit", "bronze.catalog", "bronze.dataset", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
+        "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.dataset", "bronze.outcomes",
+        "bronze.partitioning", "bronze.storage",
     },
     "bronze.ingest": {
         "bronze.authenticity", "bronze.dataset", "bronze.lake", "bronze.ledger", "bronze.outcomes",

@@ -150,7 +150,12 @@ class SequencePartitions(beam.DoFn):
                 )  # fmt: skip
                 raise
             seconds = time.monotonic() - started
-            report(PARTITION_COMMITTED, seconds, committed_up_to=max(next_ledger - 1, partition.end))
+            report(
+                PARTITION_COMMITTED,
+                seconds,
+                committed_up_to=max(next_ledger - 1, partition.end),
+                attested_through=committed.attested_through,
+            )
             _LOG.debug(
                 "partition %s %s: committed", summary.chain, partition,
                 extra={"duration_ms": round(seconds * 1000), "event_hash": committed.event_hash},

@@ -1,9 +1,12 @@
-"""Check the place of a partition in its chain before it is committed: it overlaps nothing, and its links hold."""
+"""Check the place of a partition in its chain before it is committed: it overlaps nothing, its links hold, and enough
+of the chain is attested where that is required.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bronze.commit.attestation import ChainAttestation
 from bronze.commit.position import ChainPosition
 from bronze.commit.published_check import summary_links
 from bronze.dataset.neighbours import Neighbours
@@ -17,11 +20,16 @@ if TYPE_CHECKING:  # pyarrow is loaded by who opens a dataset
 
 
 class PlaceCheck:
-    """Checks partitions of `era` one after the other; the dataset is listed once."""
+    """Checks partitions of `era` one after the other; the dataset is listed once.
 
-    def __init__(self, era: Era, dataset: Dataset) -> None:
+    Args:
+        attestation: of the chain; None when nobody's is asked for.
+    """
+
+    def __init__(self, era: Era, dataset: Dataset, attestation: ChainAttestation | None = None) -> None:
         self._era = era
         self._dataset = dataset
+        self._attestation = attestation
         self._neighbours = Neighbours(dataset, era)
         #: End and ledger hash of the partition committed last.
         self._last_hash: tuple[int, str] | None = None
@@ -29,6 +37,14 @@ class PlaceCheck:
     def remember(self, summary: PartitionSummary) -> None:
         """`summary` was committed last: what follows it links to it."""
         self._last_hash = (summary.partition.end, summary.last_hash)
+        if self._attestation is not None:
+            self._attestation.add(summary)
+
+    def attested_through(self) -> int | None:
+        """The chain's last attested ledger after what was remembered last; None when none is, or none is asked for."""
+        if self._attestation is None or self._last_hash is None:
+            return None
+        return self._attestation.through(self._last_hash[0]).through
 
     def check(self, summary: PartitionSummary, position: ChainPosition) -> None:
         """Check that the partition overlaps no other one, and that its links to its neighbours hold.
@@ -38,6 +54,7 @@ class PlaceCheck:
 
         Raises:
             VerificationError: a link does not hold.
+            AuthenticityError: too much of the chain is not attested.
             StateError: it overlaps another partition, or a neighbour cannot be read to link them.
         """
         if position.last is not None:
@@ -50,6 +67,8 @@ class PlaceCheck:
             self._neighbours.check_before(summary.partition, summary_links(summary))
         if summary.partition.end + 1 < position.next_ledger and not self._era.allow_overwrite:
             self._neighbours.check_behind(summary.partition, summary_links(summary))
+        if self._attestation is not None and summary.partition.end >= position.next_ledger:
+            self._attestation.check(summary)
 
     def _check_link_to_last(self, summary: PartitionSummary, position: ChainPosition) -> None:
         """Compare the hash before the partition with the last one of the partition that was committed last."""

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from bronze.audit.event import Event, make_event
 from bronze.audit.event_log import EventLog
+from bronze.commit.attestation import ChainAttestation
 from bronze.commit.chain_end import ChainEnd, extended_end
 from bronze.commit.chain_state import ChainState
 from bronze.commit.chain_tail import ChainTail
@@ -85,6 +86,7 @@ class Sequencer:
         clock: the time that events state, in RFC 3339.
         is_exclusive: whether a lock of the whole run keeps every other copier away: what this sequencer has appended is
             then the chain's end until it appends again, and is not looked up.
+        attestation: how far the chain is attested; None when nobody's attestation is asked for.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Sequencer:
         downstream: Downstream | None = None,
         clock: Callable[[], str] = rfc3339,
         is_exclusive: bool = False,
+        attestation: ChainAttestation | None = None,
     ) -> None:
         self._era = era
         self._dataset = dataset
@@ -108,7 +111,7 @@ class Sequencer:
         self._clock = clock
         self._is_exclusive = is_exclusive
         self._state = ChainState(era, events, checkpoint, self._downstream, dataset)
-        self._place = PlaceCheck(era, dataset)
+        self._place = PlaceCheck(era, dataset, attestation)
         self._pruned = PrunedEvents(era, dataset, events) if events else None
         #: Where this sequencer has come to; counts when nothing is recorded.
         self._position: ChainPosition | None = None
@@ -134,6 +137,7 @@ class Sequencer:
 
         Raises:
             VerificationError: it does not link to the partition right before it, or, filling a gap, to the one behind.
+            AuthenticityError: attestation is required, and too many ledgers up to its end are not attested.
             ConflictError: its range is committed already, with other content.
             StateError: it is not published as `summary` says, the files of the chain contradict each other, it does
                 not follow the position, overlaps another partition, or a neighbour cannot be read to link them.
@@ -163,6 +167,7 @@ class Sequencer:
             partition=summary.partition,
             event_hash=persisted.event_hash,
             is_new=persisted.is_new,
+            attested_through=self._place.attested_through(),
         )
 
     def _persist_event(self, summary: PartitionSummary, position: ChainPosition, published_at: str) -> _PersistedEvent:

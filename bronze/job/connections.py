@@ -11,6 +11,7 @@ from bronze.audit.endpoint import DeliveryEndpoint
 from bronze.audit.event_log import EventLog
 from bronze.catalog.catalog import Catalog
 from bronze.catalog.lineage import LineageContext
+from bronze.commit.attestation import ChainAttestation
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.downstream import Downstream
 from bronze.commit.sequencer import Sequencer
@@ -113,7 +114,16 @@ class Connections:
             checkpoint=self.checkpoint(era),
             downstream=self.downstream(),
             is_exclusive=self.job.run.is_exclusive,
+            attestation=self.attestation(era),
         )
+
+    def attestation(self, era: Era) -> ChainAttestation | None:
+        """How far the era's chain is attested, kept beside its head or its checkpoint; None when that is not asked."""
+        chain = self.job.chain
+        if chain.attestation is None:
+            return None
+        place = chain.events or chain.checkpoint
+        return ChainAttestation(chain.attestation, era, self.dataset(), open_store(place) if place else None)
 
     def downstream(self) -> Downstream:
         """The catalog and the delivery endpoint that commits of this thread are reported to."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bronze.authenticity.policy import AuthenticityPolicy
+from bronze.authenticity.quorum import AttestationPolicy
 from bronze.lake.layout import LakeLayout
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
@@ -64,6 +65,7 @@ class ChainSpec:
             secrets, so a process that finds none must fail instead of leaving them out.
         catalog_namespace: what the catalog calls this deployment.
         catalog_strict, delivery_strict: whether a failure of the catalog, or of the delivery, stops the run.
+        attestation: who has to stand behind the ledgers; None when nobody's attestation is asked for.
     """
 
     events: StorageLocation | None
@@ -75,6 +77,7 @@ class ChainSpec:
     catalog_namespace: str = ""
     catalog_strict: bool = False
     delivery_strict: bool = False
+    attestation: AttestationPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

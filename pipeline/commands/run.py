@@ -107,6 +107,7 @@ def run(options: Options) -> int:
         return _validate(settings, era_ids)
     from pipeline.commands.output import print_lines
     from pipeline.commands.text import plan_lines, run_lines
+    from pipeline.launch.attestation import read_attestations
     from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.existence import finish_existence
     from pipeline.launch.prepare import prepare
@@ -145,10 +146,11 @@ def run(options: Options) -> int:
             positions = prepared.positions
             if not options.dry_run:
                 positions = [connections.sequencer(plan.era).position() for plan in prepared.plans]
+            attested = read_attestations(connections, positions)
             gaps, problems, lacks_ledgers = finish_existence(prepared, positions)
     status = _status(finished, problems, lacks_ledgers=lacks_ledgers)
     if status != DONE or not options.quiet:
-        print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, gaps, problems))
+        print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, gaps, problems, attested))
     return status
 
 
@@ -163,10 +165,12 @@ def _status(finished: Finished, problems: Mapping[tuple[str, Partition], str], *
 
 
 def _validate(settings: Settings, era_ids: Sequence[str]) -> int:
+    from pipeline.launch.attestation import make_attestation
     from pipeline.launch.file_systems import check_file_systems
     from pipeline.settings.directories import checked_locations
 
     check_file_systems(checked_locations(settings))
+    make_attestation(settings, settings.active(era_ids or None)[0].network)
     eras = ", ".join(era.chain for era in settings.active(era_ids or None))
     print(f"the configuration is valid: {eras}")
     return DONE

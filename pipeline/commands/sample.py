@@ -18,7 +18,7 @@ from bronze.stellar import PASSPHRASES
 from pipeline.commands.options import Options, argument, flag, option, whole_number
 from pipeline.exit_status import DONE
 from pipeline.sample.chain import STANDALONE_PASSPHRASE
-from pipeline.sample.config_file import sample_configuration, write_configuration
+from pipeline.sample.config_file import sample_configuration, validators_file, write_configuration
 from pipeline.sample.lake_writer import SampleLake, write_sample_lake
 from pipeline.sample.options import SampleOptions
 
@@ -128,7 +128,8 @@ def run(options: Options) -> int:
         )
     print(summary(write_sample_lake(options.out, lake_options)))
     if content is not None:
-        write_configuration(options.write_config, content)
+        validators = validators_file(lake_options.passphrase, lake_options.validators)
+        write_configuration(options.write_config, content, validators)
         print(f"configuration: {options.write_config}")
     return DONE
 

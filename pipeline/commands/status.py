@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.commands.authentic_text import attestation_words
 from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
 from pipeline.commands.options import Options, flag, option, whole_number
 from pipeline.exit_status import DONE, UNCHECKED, UNDONE
@@ -117,6 +118,8 @@ def status_lines(status: EraStatus, unmet: Sequence[str]) -> Iterator[str]:
         )
     if status.signed_through is not None:
         yield f"  signed       through ledger {status.signed_through}"
+    if status.attestation is not None:
+        yield f"  attested     {attestation_words(status.attestation).removeprefix('attested ')}"
     if status.newest is not None:
         yield f"  lake         newest ledger {status.newest}, {status.lag:,} ledgers ahead"
     for sentence in unmet:

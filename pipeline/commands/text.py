@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from bronze.authenticity.quorum import Attestation
 from bronze.commit.existence import Existence
 from bronze.commit.position import ChainPosition
 from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
 from bronze.verify.verification import Verification
+from pipeline.commands.authentic_text import authentic_lines
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
 
@@ -107,6 +109,7 @@ def run_lines(
     positions: Sequence[ChainPosition],
     gaps: Mapping[str, Sequence[Partition]] | None = None,
     problems: Mapping[tuple[str, Partition], str] | None = None,
+    attested: Mapping[str, Attestation] | None = None,
 ) -> Iterator[str]:
     """What a run did, the position of each chain, and what was left undone.
 
@@ -115,11 +118,13 @@ def run_lines(
         positions: the position of each chain of the plans, in their order.
         gaps: by chain, the ranges of ledgers that the chain has passed and that have no partition.
         problems: by chain and partition, what is not as the chain says, a sentence each.
+        attested: by chain, how far it is attested.
     """
     yield from _total_lines(totals, seconds, dry_run=prepared.job.run.dry_run)
     if not prepared.job.run.dry_run:
         for plan, position in zip(prepared.plans, positions, strict=True):
             yield from _chain_lines(prepared, plan, position, (gaps or {}).get(plan.era.chain, ()))
+    yield from authentic_lines(prepared, totals, attested or {})
     yield from outstanding_lines(totals.outstanding)
     yield from _undone_lines(totals)
     listed = sorted((problems or {}).items())

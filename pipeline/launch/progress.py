@@ -41,6 +41,7 @@ def _chain_progress(prepared: Prepared, plan: EraPlan, position: ChainPosition) 
     written_at = None
     with suppress(ValueError):
         written_at = datetime.fromisoformat(known.updated_at).timestamp() if known and known.updated_at else None
+    attestation = prepared.connections.attestation(plan.era)
     has_begun = position.next_ledger > plan.era.ledger_start
     return ChainProgress(
         chain=chain_of(chain_fields(plan.era.chain)),
@@ -48,4 +49,5 @@ def _chain_progress(prepared: Prepared, plan: EraPlan, position: ChainPosition) 
         planned_ledgers=plan.ledger_count,
         committed=position.next_ledger - 1 if has_begun else 0,
         committed_at=written_at,
+        attested=attestation.through(position.next_ledger - 1).through if attestation and has_begun else None,
     )

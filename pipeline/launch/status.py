@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bronze.audit.event_log import EventLog
+from bronze.authenticity.quorum import Attestation
 from bronze.commit.checkpoint import Checkpoint
 from bronze.dataset.listing import list_dataset
 from bronze.errors import BronzeError, DataError, StoreError
@@ -42,6 +43,7 @@ class EraStatus:
         newest: the newest ledger of the lake.
         lag: ledgers of the era from the last committed one to the newest.
         signed_through: the last ledger of the newest partition that a node signed whose signature was checked.
+        attestation: how far the validators of the settings stand behind the chain; None when nobody's is asked for.
         failures: what could not be found out, a sentence each.
     """
 
@@ -63,6 +65,7 @@ class EraStatus:
     newest: int | None = None
     lag: int | None = None
     signed_through: int | None = None
+    attestation: Attestation | None = None
     failures: list[str] = field(default_factory=list)
 
 
@@ -104,11 +107,21 @@ def _era_status(connections: Connections, era: Era, newest: int | None, now: dat
         status.gaps = listing.uncovered_ranges(reached + 1) if reached else []
     except (BronzeError, OSError) as error:
         status.failures.append(f"what is published cannot be read: {error}")
+    _add_attestation(status, connections, era)
     _add_catalog(status, connections, era, published)
     if newest is not None:
         done = status.committed if status.committed is not None else era.ledger_start - 1
         status.lag = max(0, min(newest, era.last_ledger) - done)
     return status
+
+
+def _add_attestation(status: EraStatus, connections: Connections, era: Era) -> None:
+    try:
+        attestation = connections.attestation(era)
+        if attestation is not None and status.committed is not None:
+            status.attestation = attestation.through(status.committed)
+    except (BronzeError, OSError) as error:
+        status.failures.append(f"how far the chain is attested cannot be read: {error}")
 
 
 def _age(updated_at: str, now: datetime) -> float | None:

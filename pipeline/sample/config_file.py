@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from pipeline.sample.schedule import ChainSchedule
 
 #: Approximate number of partitions that a sample lake is copied into.
 _PARTITIONS = 10
+#: The file of validators that stands beside the configuration.
+VALIDATORS_NAME = "validators.cfg"
+_HOME_DOMAIN = "sample.example"
 
 
 def era_starts(schedule: ChainSchedule, eras: int) -> list[int]:
@@ -32,6 +36,26 @@ def era_starts(schedule: ChainSchedule, eras: int) -> list[int]:
             f"--eras is {eras}, but a chain of {len(protocols) + 1} protocols has 1 to {len(protocols) + 1} eras"
         )
     return sorted([schedule.first, *(formats + others)[: eras - 1]])
+
+
+def validators_file(passphrase: str, validators: Sequence[str]) -> str:
+    """A configuration of captive core that names the validators of a sample lake, one organization.
+
+    Args:
+        validators: their public keys, ``G...``; at least 3.
+    """
+    lines = [
+        "# Written by `bronze-copier sample`: the nodes that sign its ledgers, as captive core would be told of them.",
+        f'NETWORK_PASSPHRASE="{passphrase}"',
+        "",
+        "[[HOME_DOMAINS]]",
+        f'HOME_DOMAIN="{_HOME_DOMAIN}"',
+        'QUALITY="HIGH"',
+    ]
+    for number, key in enumerate(validators, 1):
+        lines += ["", "[[VALIDATORS]]", f'NAME="sample{number}"', f'HOME_DOMAIN="{_HOME_DOMAIN}"']
+        lines += [f'PUBLIC_KEY="{key}"']
+    return "\n".join(lines) + "\n"
 
 
 def sample_configuration(
@@ -69,19 +93,22 @@ def sample_configuration(
         "storage": {"backend": "local", "local_dir": str(directory / "data"), "prefix": "bronze/"},
         "pas": {"enabled": True, "backup_dir": str(directory / "pas-backup")},
         "checkpoint": {"enabled": True, "dir": str(directory / "state")},
+        "authenticity": {"validators": str(directory / VALIDATORS_NAME)},
     }
 
 
-def write_configuration(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` to `path` as YAML; parent directories are created.
+def write_configuration(path: Path, content: dict[str, Any], validators: str) -> None:
+    """Write `content` to `path` as YAML, and the file of validators beside it; parent directories are created.
 
     Raises:
-        ConflictError: the file exists with other content.
+        ConflictError: one of the files exists with other content.
     """
     text = "# Written by `bronze-copier sample`.\n" + yaml.safe_dump(content, sort_keys=False)
-    if path.exists():
-        if path.read_text(encoding="utf-8") != text:
-            raise ConflictError(f"{path} exists and is another configuration: give another file, or remove it")
-        return
+    files = {path: text, path.parent / VALIDATORS_NAME: validators}
+    for file, wanted in files.items():
+        if file.exists() and file.read_text(encoding="utf-8") != wanted:
+            raise ConflictError(f"{file} exists and is another configuration: give another file, or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    for file, wanted in files.items():
+        if not file.exists():
+            file.write_text(wanted, encoding="utf-8")

@@ -9,6 +9,7 @@ from bronze.lake.layout import LakeLayout
 from bronze.stellar import FIRST_LEDGER, MAX_LEDGER
 from pipeline.sample.chain import DEFAULT_TRANSACTIONS, STANDALONE_PASSPHRASE, SampleLedger, sample_chain
 from pipeline.sample.schedule import DEFAULT_PROTOCOLS, ChainSchedule
+from pipeline.sample.transactions import validator_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class SampleOptions:
         start = max(FIRST_LEDGER, self.layout.file_start(self.first))
         end = self.layout.file_end(self.first + self.ledgers - 1)
         return ChainSchedule(start, end - start + 1, self.protocols, self.empty_tx_sets)
+
+    @property
+    def validators(self) -> list[str]:
+        """The public keys of the nodes that sign the ledgers, ``G...``."""
+        return validator_keys(self.seed)
 
     def chain(self) -> Iterator[SampleLedger]:
         """Make the ledgers of the lake, with the values that a reader must find."""

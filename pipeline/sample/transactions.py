@@ -58,6 +58,11 @@ class Accounts:
         self.validators = [_keypair(f"{seed} validator {index}") for index in range(3)]
 
 
+def validator_keys(seed: int) -> list[str]:
+    """The public keys of the nodes that sign the ledgers of a chain with this seed, ``G...``."""
+    return [keypair.public_key for keypair in Accounts(seed, 0).validators]
+
+
 def _keypair(label: str) -> Keypair:
     return Keypair.from_raw_ed25519_seed(hashlib.sha256(f"sample {label}".encode()).digest())
 

@@ -16,7 +16,9 @@ def cross_problems(settings: Settings, broken: Collection[KeyPath] = ()) -> Iter
         settings: the settings, with the default for each key in `broken`.
         broken: keys that were reported already; no problem is yielded that depends on one of them.
     """
-    for problem in [*_era_problems(settings, broken), *_location_problems(settings)]:
+    for problem in [
+        *_era_problems(settings, broken), *_location_problems(settings), *_authenticity_problems(settings)
+    ]:  # fmt: skip
         if not problem.concerns(broken):
             yield problem
 
@@ -88,3 +90,17 @@ def _location_problems(settings: Settings) -> Iterator[Problem]:
             if not getattr(section, name):
                 message = f"is missing: {kind} {chosen} needs it{_MEANING.get(name, '')}"
                 yield Problem((section_name, name), message, depends_on=((section_name, switch),))
+
+
+def _authenticity_problems(settings: Settings) -> Iterator[Problem]:
+    section, path = settings.authenticity, ("authenticity", "attestation")
+    if section.attestation != "require":
+        return
+    if not section.validators:
+        yield Problem(("authenticity", "validators"), "is missing: authenticity.attestation require needs it")
+    if section.signatures == "off":
+        message = "'require' needs signatures, which authenticity.signatures 'off' does not check"
+        yield Problem(path, message, depends_on=(("authenticity", "signatures"),))
+    if settings.source.verify != "full":
+        message = "'require' needs source.verify full: else nothing shows which ledger a signed set follows"
+        yield Problem(path, message, depends_on=(("source", "verify"),))

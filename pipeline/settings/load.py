@@ -49,6 +49,8 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "METRICS_ADDRESS": ("metrics", "address"),
     "METRICS_PORT": ("metrics", "port"),
     "AUTHENTICITY_SIGNATURES": ("authenticity", "signatures"),
+    "AUTHENTICITY_VALIDATORS": ("authenticity", "validators"),
+    "AUTHENTICITY_ATTESTATION": ("authenticity", "attestation"),
     "AUTHENTICITY_EVENTS": ("authenticity", "events"),
     "BRONZE_PRIMARY_TABLE": ("bronze", "primary_table"),
     "BRONZE_COMPRESSION": ("bronze", "compression"),

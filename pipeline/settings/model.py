@@ -229,6 +229,9 @@ class AuthenticitySettings(Section):
     genesis: Flag = True
     anchors: tuple[Anchor, ...] = ()
     anchors_file: Text = ""
+    validators: Text = ""
+    attestation: Annotated[Literal["require", "report", "off"], choice(*_CHECK_MODES)] = "report"
+    attestation_lag: Annotated[int, integer(1, 100_000, "ledgers")] = 100
 
 
 class BronzeSettings(Section):

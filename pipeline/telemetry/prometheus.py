@@ -103,6 +103,7 @@ class PrometheusMetrics:
             return None if of.committed_at is None else max(0.0, self._state.now() - of.committed_at)
         return {
             "last_committed_ledger": of.committed,
+            "attested_ledger": of.attested,
             "worker_queue_depth": of.planned - of.begun,
             "active_workers": len({one.worker for one in found.in_flight if one.chain == chain}),
             "sequencer_pending": of.waiting,

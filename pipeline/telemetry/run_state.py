@@ -37,6 +37,7 @@ class ChainProgress:
         waiting: published partitions that wait for their commit.
         committed: the last committed ledger; 0 when nothing is.
         committed_at: Unix time of the last commit; None when unknown.
+        attested: the last attested ledger; None when none is, or nobody's attestation is asked for.
     """
 
     chain: Chain
@@ -49,6 +50,7 @@ class ChainProgress:
     waiting: int = 0
     committed: int = 0
     committed_at: float | None = None
+    attested: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +188,13 @@ class RunState:
             elif name == m.PARTITION_COMMITTED:
                 self._waiting.discard(key)
                 committed = max(progress.committed, int(fields["committed_up_to"]))
-                self._chains[chain] = replace(progress, committed=committed, committed_at=self.now())
+                attested = fields.get("attested_through")
+                self._chains[chain] = replace(
+                    progress,
+                    committed=committed,
+                    committed_at=self.now(),
+                    attested=progress.attested if attested is None else int(attested),
+                )
             else:
                 return
             self._progress_at = self.clock()

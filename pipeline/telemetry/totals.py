@@ -39,6 +39,7 @@ class Totals:
             next run backfills it.
         stopped: partitions that were not copied, or not committed, because a signal stopped the run.
         measured: partitions that a dry run would have written.
+        proofs: by chain, what was proven of the ledgers that this run encoded: the counts of `PartitionAuthenticity`.
     """
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -51,6 +52,7 @@ class Totals:
     stopped: list[PartitionFailure] = field(default_factory=list)
     outstanding: list[str] = field(default_factory=list)
     measured: list[PartitionSummary] = field(default_factory=list)
+    proofs: dict[str, Counter[str]] = field(default_factory=dict)
 
     @property
     def partitions(self) -> int:
@@ -76,6 +78,8 @@ class Totals:
                 self.files += found.files
                 self.raw_bytes += found.raw_bytes
                 self.parquet_bytes += found.byte_size
+                if found.authenticity is not None:
+                    self.proofs.setdefault(found.chain, Counter()).update(found.authenticity.counts())
             if found.outcome is Outcome.DRY_RUN:
                 self.measured.append(found)
         elif isinstance(found, PartitionFailure):

@@ -15,7 +15,8 @@ import yaml
 
 from bronze.metric_families import FAMILIES, Kind
 from bronze.xdr import is_compiled
-from tests.e2e.conftest import Copier, LakeFiles, finish, wait_until
+from pipeline.sample.config_file import validators_file
+from tests.e2e.conftest import Copier, LakeFiles, finish, small, wait_until
 from tests.support.http_endpoint import EventEndpoint
 from tests.support.prometheus_server import free_port, get, need, prometheus
 
@@ -91,6 +92,10 @@ def test_prometheus_sees_what_summary_says(
     port, textfile, scraped = free_port(), tmp_path / "copier.prom", threading.Event()
     copy.settings["era"]["ledger_end"] = 39
     copy.settings["perf"] |= {"workers": 2, "wave_partitions": 8}
+    copy.settings["authenticity"] = {"validators": str(tmp_path / "validators.cfg")}
+    sample_options = small()
+    validators = validators_file(sample_options.passphrase, sample_options.validators)
+    (tmp_path / "validators.cfg").write_text(validators)
     copy.settings["pas"]["endpoint"] = endpoint.url
     copy.settings["catalog"] = {"postgres_dsn": "postgresql://u:p@127.0.0.1:1/nothing"}
     copy.settings["metrics"] = {"enabled": "true", "address": f"127.0.0.1:{port}", "textfile": str(textfile)}
@@ -137,6 +142,7 @@ def test_prometheus_sees_what_summary_says(
     assert (value["partition_errors_total"], value["pas_events_emitted_total"]) == (1, len(copy.events()))
     assert (value["retry_attempts_total"], value["source_errors_total"], value["storage_errors_total"]) == (2, 1, 0)
     assert (value["lake_latest_ledger"], value["last_committed_ledger"]) == (39, copy.checkpoint())
+    assert value["attested_ledger"] == copy.checkpoint() - 2
     assert (value["worker_queue_depth"], value["active_workers"], value["sequencer_pending"]) == (0, 0, 1)
     assert (value["metadata_errors_total"] or 0) > 0
     assert [name for name, found in value.items() if found is None] == []

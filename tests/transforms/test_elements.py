@@ -23,6 +23,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "int": st.integers(0, 2**63 - 1),
     "str": st.text(),
     "bool": st.booleans(),
+    "int | None": st.none() | LEDGERS,
     "Outcome": st.sampled_from(Outcome),
     "Partition": st.tuples(LEDGERS, LEDGERS).map(lambda ends: Partition(*sorted(ends))),
     "PartitionAuthenticity | None": st.none()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
@@ -68,6 +69,9 @@ def test_command_writes_a_configuration(tmp_path: Path, capsys: pytest.CaptureFi
     assert config["storage"]["local_dir"] == str(tmp_path / "try" / "data")
     assert config["checkpoint"]["dir"] == str(tmp_path / "try" / "state")
     assert config["pas"] == {"enabled": True, "backup_dir": str(tmp_path / "try" / "pas-backup")}
+    validators = tmp_path / "try" / "validators.cfg"
+    assert config["authenticity"] == {"validators": str(validators)}
+    assert 'NETWORK_PASSPHRASE="Standalone Network ; February 2017"' in validators.read_text()
     file.write_text("copier_id: mine\n")
     with pytest.raises(ConflictError, match="another configuration"):
         run_command(*words)
@@ -94,3 +98,14 @@ def test_sample_lake_is_copied_and_verified(tmp_path: Path) -> None:
     assert (verified.status, verified.err) == (0, "")
     verdicts = [line.split(": ")[1] for line in verified.out.splitlines() if line.startswith("chain ")]
     assert verdicts == ["HOLDS", "HOLDS"]
+
+
+def test_sample_is_attested_by_its_validators(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    run_command(tmp_path / "lake", "--ledgers", 60, "--seed", 3, "--transactions", 1, "--write-config", file)
+    ran = call("run", "--config", file)
+    assert ran.status == 0, ran.err
+    assert re.search(r"authentic    standalone: .* attested through 59 by 1 of 1 organization$", ran.out, re.MULTILINE)
+    (tmp_path / "validators.cfg").write_text("other")
+    with pytest.raises(ConflictError, match=r"validators.cfg exists and is another configuration"):
+        run_command(tmp_path / "lake", "--ledgers", 60, "--seed", 3, "--transactions", 1, "--write-config", file)

@@ -35,6 +35,23 @@ from tests.pipeline.settings.conftest import LOCAL, Errors
             f"{LOCAL}active_eras: [pre_p24]",
             "active_eras[0] (line 2): there is no era 'pre_p24': did you mean 'pre_p23'? configured are pre_p23",
         ),
+        (
+            f"{LOCAL}authenticity: {{attestation: require}}",
+            "authenticity.validators: is missing: authenticity.attestation require needs it",
+        ),
+        (
+            f"{LOCAL}authenticity: {{attestation: require, validators: v.cfg, signatures: off}}",
+            "authenticity.attestation (line 2): 'require' needs signatures, which authenticity.signatures 'off' does",
+        ),
+        (
+            "source: {mode: local, local_path: x, verify: header}\nauthenticity: {attestation: require, validators: v}",
+            "authenticity.attestation (line 2): 'require' needs source.verify full",
+        ),
+        (
+            f"{LOCAL}authenticity: {{attestation_lag: 0}}",
+            "authenticity.attestation_lag (line 2): '0' must be a whole number from 1 to 100000 (ledgers)",
+        ),
+        (f"{LOCAL}authenticity: {{attestation: yes}}", "'yes' must be one of require, report, off"),
     ],
 )
 def test_contradicting_keys_are_an_error(errors: Errors, text: str, error: str) -> None:

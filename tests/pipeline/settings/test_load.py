@@ -124,6 +124,8 @@ def test_configurations_of_the_go_copier_load(load_text: Load, text: str) -> Non
         ("METRICS_PORT", "9100", 9100),
         ("AUTHENTICITY_SIGNATURES", "Report", "report"),
         ("AUTHENTICITY_EVENTS", "off", "off"),
+        ("AUTHENTICITY_VALIDATORS", "v.cfg", "v.cfg"),
+        ("AUTHENTICITY_ATTESTATION", "OFF", "off"),
         ("BRONZE_PRIMARY_TABLE", "t", "t"),
         ("BRONZE_COMPRESSION", "none", "none"),
     ],
