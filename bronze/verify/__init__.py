@@ -15,7 +15,7 @@ Begin at `verifier.verify_chain`. In a notebook::
         era_id="pre_p23", version_label="v1", network="pubnet", ledger_start=2, ledger_end=0, partition_size=10_000
     )
     dataset = Dataset(LocalStore("/data"), "bronze", "ledgers_lcm_raw")
-    verify_chain(era, dataset, log=EventLog(LocalStore("/data/pas"), era)).problems
+    verify_chain(era, dataset, log=EventLog(LocalStore("/data/pas"), era)).findings
 
 One partition at a level, with nothing but a URL::
 
@@ -27,12 +27,12 @@ One partition at a level, with nothing but a URL::
     check.check(table.partitions[0]).findings
 """
 
-from bronze.verify.audit import EraAudit, audit_era
+from bronze.verify.audit import audit_era
+from bronze.verify.era_audit import EraAudit, Verdict
 from bronze.verify.finding import Finding, Level, Severity
 from bronze.verify.partition_check import PartitionCheck, PartitionReport
 from bronze.verify.selection import Selection, Subset
-from bronze.verify.verification import Verdict, Verification
-from bronze.verify.verifier import verify_chain
+from bronze.verify.verifier import verify_chain, verify_published
 
 __all__ = [
     "EraAudit",
@@ -44,7 +44,7 @@ __all__ = [
     "Severity",
     "Subset",
     "Verdict",
-    "Verification",
     "audit_era",
     "verify_chain",
+    "verify_published",
 ]

@@ -8,67 +8,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 from bronze.dataset.listing import list_dataset
 from bronze.dataset.manifest import parquet_file_name
 from bronze.partitioning.partition import Partition, uncovered_ranges
 from bronze.storage.store import join
+from bronze.verify.era_audit import EraAudit
 from bronze.verify.file_check import check_names
-from bronze.verify.finding import Finding, Level, Severity, counted
+from bronze.verify.finding import Finding, FindingCollector, Level, Severity, fill
 from bronze.verify.partition_check import PartitionCheck, PartitionReport
 from bronze.verify.selection import Selection
 
 #: Checks partitions, in any order: the reports, one for each unless it is interrupted.
 CheckAll = Callable[[PartitionCheck, Sequence[Partition]], Iterable[PartitionReport]]
-
-
-@dataclass(slots=True, kw_only=True)
-class EraAudit:
-    """What an audit of one era found.
-
-    Attributes:
-        chain: ``network/era_id/version_label``.
-        url: the table's directory.
-        level: how deep the audit went.
-        reports: of the partitions, in ledger order; the heavier levels reached those in `deep`.
-        deep: partitions whose files and rows were looked into, where the level asks for that.
-        gaps: inclusive ranges without a partition between the first and the last, or up to the era's ends.
-        findings: in no order.
-        events: event files that were checked; None when the chain was not asked for.
-        head: hash of the last event; empty when there is none.
-        is_complete: False when the audit was interrupted.
-    """
-
-    chain: str
-    url: str
-    level: Level
-    reports: list[PartitionReport] = field(default_factory=list)
-    deep: int = 0
-    gaps: list[Partition] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    not_checked: list[str] = field(default_factory=list)
-    events: int | None = None
-    head: str = ""
-    is_complete: bool = True
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there was nothing to verify."""
-        return not (self.reports or self.events or counted(self.findings, Severity.UNCHECKED))
-
-    @property
-    def verdict(self) -> str:
-        """The result in words."""
-        if self.is_empty:
-            return "NOTHING TO VERIFY"
-        if wrong := counted(self.findings, Severity.WRONG):
-            return f"DOES NOT HOLD: {wrong} findings"
-        if not self.is_complete:
-            return "INTERRUPTED: what was checked so far holds"
-        if unchecked := counted(self.findings, Severity.UNCHECKED):
-            return f"COULD NOT BE CHECKED: {unchecked} findings"
-        return "HOLDS"
 
 
 def audit_era(
@@ -77,13 +29,16 @@ def audit_era(
     check_all: CheckAll,
     *,
     has_end: bool = True,
+    reached: int = 0,
 ) -> EraAudit:
     """Audit the partitions of `check.era`; findings are collected, not raised.
 
     Args:
         selection: which partitions are looked into.
         check_all: runs `check` on partitions.
-        has_end: whether the era's own start is known; otherwise it is taken to begin with its first partition.
+        has_end: whether the era's own start and end are known; otherwise it is taken to begin with its first partition
+            and to end with its last.
+        reached: the last ledger that is known to be committed; 0 when none is.
 
     Raises:
         StoreError: the store cannot be listed.
@@ -95,7 +50,8 @@ def audit_era(
         level=check.level,
     )
     listing = list_dataset(dataset, era)
-    _note_unfinished(result, check, listing.orphans, listing.replaced, selection)
+    found = FindingCollector(result.findings, era.chain, Level.MANIFESTS, result.url)
+    _note_unfinished(found, check, listing.orphans, listing.replaced, selection)
     chosen = [one for one in listing.list_partitions(era) if selection.in_range(one)]
     deep = [one for one in chosen if selection.holds(one)]
     shallow = [one for one in chosen if not selection.holds(one)]
@@ -107,11 +63,14 @@ def audit_era(
     if len(result.reports) < len(chosen):
         result.is_complete = False
         result.not_checked.append(f"{len(chosen) - len(result.reports):,} partitions: the audit was interrupted")
-    _add_foreign(result, check)
+    try:
+        check_names(dataset, era, found)
+    except OSError as error:
+        found.add_failure(error, result.url)
     result.reports.sort(key=lambda report: report.partition)
-    _add_gaps(result, check, chosen, selection, has_end=has_end)
+    _add_gaps(result, check, chosen, selection, found, has_end=has_end, reached=reached)
     result.findings += link_findings(result.reports, lambda _: result.url)
-    _add_not_checked(result, check, selection, len(chosen))
+    _add_checked(result, check, selection, len(chosen))
     return result
 
 
@@ -163,74 +122,68 @@ def link_findings(reports: Sequence[PartitionReport], url_of: Callable[[Partitio
                 )
 
 
-def _add_foreign(result: EraAudit, check: PartitionCheck) -> None:
-    """Files that belong to no partition."""
-    problems: list[str] = []
-    notes: list[str] = []
-    check_names(check.dataset, check.era, problems, notes)
-    for texts, severity in ((problems, Severity.WRONG), (notes, Severity.NOTE)):
-        for text in texts:
-            # What is said of partitions in progress is in the listing too.
-            if not text.startswith("partition "):
-                url, _, found = text.partition(" ")
-                result.findings.append(
-                    Finding(severity=severity, level=Level.MANIFESTS, chain=result.chain, object=url, found=found)
-                )
-
-
 def _note_unfinished(
-    result: EraAudit,
+    found: FindingCollector,
     check: PartitionCheck,
     orphans: Sequence[Partition],
     replaced: Sequence[Partition],
     selection: Selection,
 ) -> None:
-    for partitions, found in (
+    for partitions, text in (
         (orphans, "has no manifest yet: a run in progress, or the next one, finishes or removes it"),
         (replaced, "is being replaced: a run in progress, or the next one, completes that"),
     ):
         for partition in partitions:
             if selection.in_range(partition):
                 key = join(check.dataset.directory(check.era, partition), parquet_file_name(partition))
-                result.findings.append(
-                    Finding(
-                        severity=Severity.NOTE,
-                        level=Level.MANIFESTS,
-                        chain=result.chain,
-                        object=check.dataset.object_url(key),
-                        partition=str(partition),
-                        found=found,
-                    )
-                )
+                found.note(text, where=check.dataset.object_url(key), partition=partition)
 
 
 def _add_gaps(
-    result: EraAudit, check: PartitionCheck, chosen: Sequence[Partition], selection: Selection, *, has_end: bool
+    result: EraAudit,
+    check: PartitionCheck,
+    chosen: Sequence[Partition],
+    selection: Selection,
+    found: FindingCollector,
+    *,
+    has_end: bool,
+    reached: int,
 ) -> None:
     era = check.era
     start = max(era.ledger_start, selection.first or 0)
     if not has_end and selection.first is None and chosen:
         start = chosen[0].start
-    end = max((one.end for one in chosen), default=start - 1)
+    reached = max([reached, *(one.end for one in chosen)])
+    end = max(reached, start - 1)
     if has_end and era.ledger_end:
         end = max(end, era.ledger_end)
     if selection.last is not None:
-        end = min(max(end, selection.last) if chosen else selection.last, selection.last)
+        end = selection.last
     result.gaps = uncovered_ranges(chosen, start, end)
     for gap in result.gaps:
-        result.findings.append(
-            Finding(
-                severity=Severity.WRONG,
-                level=Level.MANIFESTS,
-                chain=result.chain,
-                object=result.url,
-                partition=str(gap),
-                ledger=gap.start,
-                found=f"the ledgers {gap} have no partition",
-                expected="every ledger",
-                remedy="run bronze-copier with a lake that has them",
-            )
+        is_behind = reached < gap.start
+        found.add(
+            f"ledgers {gap} are not published yet" if is_behind else f"gap: ledgers {gap} have no partition",
+            severity=Severity.MISSING,
+            partition=gap,
+            ledger=gap.start,
+            expected="every ledger that is asked for",
+            remedy="bronze-copier run" if is_behind else fill(gap),
         )
+
+
+def _add_checked(result: EraAudit, check: PartitionCheck, selection: Selection, chosen: int) -> None:
+    level, looked = check.level, f"{result.deep:,} partitions"
+    rows = sum(report.checked_rows for report in result.reports)
+    said = f"at the level {level}: {looked}: their manifests, sizes and links, and which ledgers are missing"
+    if level.includes(Level.FILES):
+        said += "; the SHA-256, columns, row counts and ends of their parquet files"
+    if level.includes(Level.ROWS):
+        said += f"; {rows:,} rows: their XDR, hashes, links and every column"
+    if level.includes(Level.SOURCE):
+        said += ", and that the lake has the same bytes"
+    result.checked.append(said)
+    _add_not_checked(result, check, selection, chosen)
 
 
 def _add_not_checked(result: EraAudit, check: PartitionCheck, selection: Selection, chosen: int) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from bronze.partitioning.partition import Partition
-from bronze.verify.audit import EraAudit
-from bronze.verify.finding import Finding, Severity
+from bronze.verify.era_audit import EraAudit
+from bronze.verify.finding import FindingCollector
 from bronze.verify.selection import Selection
 
 LEVEL = "catalog"
@@ -35,22 +35,10 @@ def audit_catalog(result: EraAudit, rows: Mapping[Partition, CatalogRow], where:
     Args:
         where: what to call the catalog, without secrets.
     """
-
-    def add(partition: Partition, found: str, expected: str = "", severity: Severity = Severity.WRONG) -> None:
-        remedy = "" if severity is Severity.NOTE else "the next bronze-copier run corrects the row"
-        result.findings.append(
-            Finding(
-                severity=severity,
-                level=LEVEL,
-                chain=result.chain,
-                object=where,
-                partition=str(partition),
-                found=found,
-                expected=expected,
-                remedy=remedy,
-            )
-        )
-
+    findings = FindingCollector(
+        result.findings, result.chain, LEVEL, where, remedy="the next bronze-copier run corrects the row"
+    )
+    result.checked.append(f"{len(rows):,} rows of the catalog")
     reports = {report.partition: report for report in result.reports}
     for partition, row in rows.items():
         if not selection.in_range(partition):
@@ -58,7 +46,7 @@ def audit_catalog(result: EraAudit, rows: Mapping[Partition, CatalogRow], where:
         report = reports.get(partition)
         if report is None:
             if result.is_complete:
-                add(partition, "has a row of this partition", "none: it is not published")
+                findings.add("has a row of this partition", partition=partition, expected="none: it is not published")
         elif report.checksum:  # otherwise its manifest cannot be used, which is a finding of its own
             for name, found, right in (
                 ("checksum", row.checksum, report.checksum),
@@ -66,6 +54,6 @@ def audit_catalog(result: EraAudit, rows: Mapping[Partition, CatalogRow], where:
                 ("byte_size", row.byte_size, report.byte_size),
             ):
                 if found != right:
-                    add(partition, f"says {name} {found}", str(right))
+                    findings.add(f"says {name} {found}", partition=partition, expected=str(right))
     for partition in sorted(reports.keys() - rows.keys()):
-        add(partition, "has no row of this partition yet: the next run records it", severity=Severity.NOTE)
+        findings.note("has no row of this partition yet: the next run records it", partition=partition)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bronze.audit.event import Event
 from bronze.audit.event_log import EventLog
+from bronze.commit.checkpoint import Checkpoint
 from bronze.dataset.dataset import Dataset
-from bronze.errors import DataError, StoreError
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition
-from bronze.verify.audit import EraAudit
-from bronze.verify.event_check import check_event, read_events
-from bronze.verify.finding import Finding, Severity
-from bronze.verify.partition_check import PartitionReport
+from bronze.stellar import MAX_LEDGER
+from bronze.verify.era_audit import EraAudit
+from bronze.verify.event_check import SINGLE_FILE_ERRORS, EventCheck, check_event, check_head, read_events
+from bronze.verify.finding import FindingCollector, Severity, remake
 from bronze.verify.selection import Selection
-from bronze.verify.single_file import problem_of
 
 LEVEL = "chain"
 
@@ -35,134 +32,97 @@ class ExpectedChain:
 
 
 def audit_chain(
-    result: EraAudit, era: Era, dataset: Dataset, log: EventLog, selection: Selection, expected: ExpectedChain
+    result: EraAudit,
+    era: Era,
+    dataset: Dataset,
+    log: EventLog,
+    selection: Selection,
+    expected: ExpectedChain,
+    checkpoint: Checkpoint | None = None,
 ) -> None:
     """Add to `result` what is found of the event files in `log`.
 
     Every event is read: hash, links, order, and each of its fields against the partitions in `result`.
 
+    Args:
+        checkpoint: what is known of the chain's end besides; None when nothing is.
+
     Raises:
         StoreError: the event files cannot be listed.
     """
-
-    def add(
-        found: str,
-        *,
-        where: str = log.where,
-        severity: Severity = Severity.WRONG,
-        partition: str = "",
-        expected: str = "",
-        remedy: str = "",
-    ) -> None:
-        result.findings.append(
-            Finding(
-                severity=severity,
-                level=LEVEL,
-                chain=era.chain,
-                object=where,
-                partition=partition,
-                found=found,
-                expected=expected,
-                remedy=remedy,
-            )
-        )
-
-    problems: list[str] = []
-    check = read_events(log, problems)
-    for problem in problems:
-        add(problem)
+    findings = FindingCollector(result.findings, era.chain, LEVEL, log.where)
+    check = read_events(log, findings)
+    if check.is_whole:
+        check_head(era, log, check.events, checkpoint, findings)
     result.events = len(check.events)
     result.head = check.events[-1].event_hash if check.events and check.is_whole else ""
+    result.checked.append(f"{result.events:,} audit events: hashes, links, order, every field")
     reports = {report.partition: report for report in result.reports}
     latest = {event.partition: event for event in check.events}
     for event in check.events:
-        partition = event.partition
-        where = f"{log.where}/{log.key(partition)}"
-        found: list[str] = []
-        check_event(era, dataset, log, event, None, found)
-        for problem in found:
-            add(problem, where=where, partition=str(partition))
-        if latest[partition] is event and selection.in_range(partition):
-            if partition not in reports:
-                if result.is_complete:
-                    remedy = f"bronze-copier run --partition {partition} --again"
-                    add("its partition is not published", where=where, partition=str(partition), remedy=remedy)
-                continue
-            for name, stated, right in _differences(event, reports[partition]):
-                add(f"says {name} {stated}", where=where, partition=str(partition), expected=str(right))
-    _check_coverage(result, check.are_pruned, latest, reports, log)
-    _check_expected(result, check.events, era, log, expected)
-    try:
-        head = log.head()
-    except (DataError, OSError, StoreError) as error:
-        add(problem_of(error, f"{log.where}/the chain heads"))
-        return
-    if check.is_whole and check.events and head != result.head:
-        earlier = {None, check.events[0].prev_hash, *(event.event_hash for event in check.events)}
-        lags = head in earlier
-        add(
-            f"the chain head file says {head or 'nothing'}" + (": the next run sets it" if lags else ""),
-            severity=Severity.NOTE if lags else Severity.WRONG,
-            expected=result.head,
-            remedy="" if lags else "bronze-copier repair",
-        )
-
-
-def _differences(event: Event, report: PartitionReport) -> list[tuple[str, object, object]]:
-    if not report.checksum:  # its manifest cannot be used, which is a finding of its own
-        return []
-    (stated,) = event.document["tables"].values()
-    return [
-        (name, found, right)
-        for name, found, right in (
-            ("checksum", event.checksum, report.checksum),
-            ("row_count", stated["row_count"], report.rows),
-            ("byte_size", stated["byte_size"], report.byte_size),
-        )
-        if found != right
-    ]
+        report = reports.get(event.partition)
+        is_latest = latest[event.partition] is event and selection.in_range(event.partition)
+        usable = report if is_latest and report is not None and report.checksum else None
+        check_event(era, dataset, log, event, usable, findings)
+        if is_latest and report is None and result.is_complete:
+            findings.add(
+                "its partition is not published",
+                where=f"{log.where}/{log.key(event.partition)}",
+                partition=event.partition,
+                remedy=remake(event.partition),
+            )
+    _check_coverage(result, check, checkpoint, log, findings)
+    _check_expected(result, check.events, findings, expected)
 
 
 def _check_coverage(
-    result: EraAudit,
-    are_pruned: bool,
-    latest: Mapping[Partition, Event],
-    reports: Mapping[Partition, PartitionReport],
-    log: EventLog,
+    result: EraAudit, check: EventCheck, checkpoint: Checkpoint | None, log: EventLog, findings: FindingCollector
 ) -> None:
-    """Every partition before the last event has one, unless the oldest events were pruned."""
-    last = max((partition.end for partition in latest), default=-1)
-    without = [partition for partition in sorted(reports) if partition not in latest]
-    if are_pruned and without:
-        result.not_checked.append(f"the events of {len(without):,} partitions: the chain's first events are not there")
+    """Check that every committed partition has an event, unless it may have been pruned."""
+    recorded = {event.partition for event in check.events}
+    without = [report.partition for report in result.reports if report.partition not in recorded]
+    if without and not recorded and checkpoint is None and check.is_whole and not _states_head(log):
+        findings.add(
+            f"{len(without):,} partitions are published and the chain has no event at all: its first run has not"
+            " committed yet, or its events are elsewhere, or gone",
+            severity=Severity.UNCHECKED,
+            expected="one event of each partition",
+        )
         return
+    end = checkpoint.chain if checkpoint else None
+    committed = checkpoint.last_ledger if checkpoint else max((one.end for one in recorded), default=MAX_LEDGER)
+    unknown = 0
     for partition in without:
-        is_late = bool(latest) and partition.start > last
-        result.findings.append(
-            Finding(
-                severity=Severity.NOTE if is_late else Severity.WRONG,
-                level=LEVEL,
-                chain=result.chain,
-                object=log.where,
-                partition=str(partition),
-                found="the partition has no event" + (" yet: the next run makes it" if is_late else ""),
-                expected="" if is_late else "one event of each partition",
+        if end is not None and end.has_event_of(partition):
+            unknown += 1
+        elif partition.end > committed:
+            findings.note("is published and not committed yet: the next run does it", partition=partition)
+        elif check.are_pruned and (end is None or end.ranges is None):
+            unknown += 1
+        else:
+            findings.add(
+                "is committed and has no event",
+                partition=partition,
+                expected="one event of each partition that is committed",
+                remedy="bronze-copier run, with the audit stream enabled, makes it if it leads up to the checkpoint",
             )
-        )
+    if unknown:
+        result.not_checked.append(f"the events of {unknown:,} partitions, whose files were pruned")
 
 
-def _check_expected(result: EraAudit, events: list[Event], era: Era, log: EventLog, expected: ExpectedChain) -> None:
-    def add(found: str, right: str) -> None:
-        result.findings.append(
-            Finding(
-                severity=Severity.WRONG, level=LEVEL, chain=era.chain, object=log.where, found=found, expected=right
-            )
-        )
+def _states_head(log: EventLog) -> bool:
+    """Whether the chain heads file knows of the chain; a file that cannot be read is a finding of its own."""
+    try:
+        return bool(log.head())
+    except SINGLE_FILE_ERRORS:
+        return True
 
+
+def _check_expected(result: EraAudit, events: list[Event], findings: FindingCollector, expected: ExpectedChain) -> None:
     if expected.head and expected.head not in {event.event_hash for event in events}:
-        add(f"no event has the hash {expected.head}", "the event that was known to be the head")
+        findings.add(f"no event has the hash {expected.head}", expected="the event that was known to be the head")
     if expected.events is not None and len(events) < expected.events:
-        add(f"{len(events)} events", f"{expected.events} or more")
+        findings.add(f"{len(events)} events", expected=f"{expected.events} or more")
     if not expected.head:
         result.not_checked.append(
             "whether the chain was rebuilt from its start, which cannot be told apart: give the head that you know from"

@@ -1,4 +1,4 @@
-"""Check the event files of a chain: each by itself, their links, and every field against what is published."""
+"""Check the event files of a chain: each by itself, their links, the stated head, and the fields of each event."""
 
 from __future__ import annotations
 
@@ -11,12 +11,28 @@ from bronze.audit.event_log import EventLog, in_link_order
 from bronze.commit.checkpoint import Checkpoint
 from bronze.commit.position import check_chain_end
 from bronze.dataset.dataset import Dataset
-from bronze.dataset.manifest import Manifest
-from bronze.errors import StateError
+from bronze.errors import (
+    AccessDeniedError,
+    DataError,
+    NotAnObjectError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StateError,
+)
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition
-from bronze.verify.single_file import SINGLE_FILE_ERRORS, problem_of
+from bronze.verify.finding import FindingCollector
+from bronze.verify.partition_check import PartitionReport
 
+#: What is wrong with a single file, so that the others are still checked; other errors are of a store that does not
+#: answer at all.
+SINGLE_FILE_ERRORS = (
+    DataError,
+    OSError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    NotAnObjectError,
+    AccessDeniedError,
+)
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 #: Versions of the Go copier, whose event ids are made otherwise.
 _OLDER_VERSION = re.compile(r"v?[01]\.")
@@ -40,20 +56,20 @@ class EventCheck:
         return not self.is_whole or bool(self.events and self.events[0].prev_hash)
 
 
-def read_events(log: EventLog, problems: list[str]) -> EventCheck:
-    """Read all event files; one that is damaged or cannot be read is a problem, the others are still checked."""
+def read_events(log: EventLog, findings: FindingCollector) -> EventCheck:
+    """Read all event files; one that is damaged or cannot be read is a finding, the others are still checked."""
     found = EventCheck()
     for name in sorted(log.names()):
         try:
             found.events.append(log.read_event(name))
         except SINGLE_FILE_ERRORS as error:
-            problems.append(problem_of(error, f"{log.where}/{name}"))
+            findings.add_failure(error, f"{log.where}/{name}")
             found.is_whole = False
     try:
         found.events = in_link_order(found.events, log.where)
     except StateError as error:
         if found.is_whole:  # otherwise the file that could not be read is missing from the links
-            problems.append(str(error))
+            findings.add(str(error))
         found.is_whole = False
     return found
 
@@ -63,8 +79,7 @@ def check_head(
     log: EventLog,
     events: Sequence[Event],
     checkpoint: Checkpoint | None,
-    problems: list[str],
-    notes: list[str],
+    findings: FindingCollector,
 ) -> None:
     """Check the stated head, and that the events are those that the checkpoint knows of.
 
@@ -74,86 +89,58 @@ def check_head(
         head = log.head()
         check_chain_end(era, checkpoint, events, head, log.where)
     except SINGLE_FILE_ERRORS as error:
-        problems.append(problem_of(error, f"{log.where}/the chain heads"))
+        findings.add_failure(error, f"{log.where}/the chain heads")
         return
     if not events:
         return
     last = events[-1].event_hash
     if head is None or head in {events[0].prev_hash, *(event.event_hash for event in events[:-1])}:
-        notes.append(
+        findings.note(
             f"the chain head of {era.chain} is {head or 'not there'}, behind the last event {last}: the next run"
             " updates it"
         )
     elif head != last:
-        problems.append(f"the chain head of {era.chain} is {head}, but the last event has {last}")
+        findings.add(f"the chain head of {era.chain} is {head}", expected=last, remedy="bronze-copier repair")
     end = checkpoint.chain if checkpoint else None
     if end is not None and end.events is not None and not events[0].prev_hash:
         at = next((number for number, event in enumerate(events, 1) if event.event_hash == end.head), None)
         if at is not None and at != end.events:
-            problems.append(
-                f"the checkpoint says that the chain {era.chain} had {end.events} events when {end.head} was the last,"
-                f" but that is event {at}"
+            findings.add(
+                f"the checkpoint says that the chain {era.chain} had {end.events} events when {end.head} was the last",
+                expected=f"{at}, its place among the event files",
             )
 
 
 def check_event(
-    era: Era, dataset: Dataset, log: EventLog, event: Event, manifest: Manifest | None, problems: list[str]
+    era: Era, dataset: Dataset, log: EventLog, event: Event, report: PartitionReport | None, findings: FindingCollector
 ) -> None:
     """Check what an event states.
 
     Args:
-        manifest: of its partition, when it is the last event of it and the partition is published.
+        report: of its partition, when it is the last event of it and the partition's manifest can be used.
     """
-    where = f"the event of {era.chain} {event.partition} in {log.where}"
+    where = f"{log.where}/{log.key(event.partition)}"
     (table, stated), *_ = event.document["tables"].items()
     expected: list[tuple[str, object, object]] = [
         ("table", table, dataset.table),
         ("storage_path", stated["storage_path"], dataset.storage_path(era, event.partition)),
     ]
-    if manifest is not None:
-        if event.checksum == manifest.checksum:  # otherwise it is of other content, whose size is its own
-            expected.append(("row_count", stated["row_count"], manifest.row_count))
-            expected.append(("byte_size", stated["byte_size"], manifest.byte_size))
-        else:
-            problems.append(
-                f"partition {era.chain} {event.partition}: its event says {event.checksum}, its manifest"
-                f" {manifest.checksum}"
-            )
+    if report is not None:
+        expected.append(("checksum", event.checksum, report.checksum))
+        if event.checksum == report.checksum:  # otherwise it is of other content, whose size is its own
+            expected.append(("row_count", stated["row_count"], report.rows))
+            expected.append(("byte_size", stated["byte_size"], report.byte_size))
     for name, found, right in expected:
         if found != right:
-            problems.append(f"{where} says {name} {found}, expected {right}")
+            findings.add(f"says {name} {found}", where=where, partition=event.partition, expected=str(right))
     if not _TIMESTAMP.fullmatch(event.timestamp):
-        problems.append(f"{where} says timestamp {event.timestamp!r}, expected RFC 3339 in UTC")
+        findings.add(
+            f"says timestamp {event.timestamp!r}", where=where, partition=event.partition, expected="RFC 3339 in UTC"
+        )
     if is_of_older_copier(event) and not _OLDER_VERSION.match(event.producer.version):
-        problems.append(f"{where} says event_id {event.event_id}, which does not follow from its content")
-
-
-def check_recorded(
-    era: Era,
-    check: EventCheck,
-    checkpoint: Checkpoint | None,
-    published: Sequence[Partition],
-    problems: list[str],
-    notes: list[str],
-    not_checked: list[str],
-) -> None:
-    """Check that every committed partition has an event, unless it may have been pruned."""
-    recorded = {event.partition for event in check.events}
-    without = [one for one in published if one not in recorded]
-    end = checkpoint.chain if checkpoint else None
-    committed = checkpoint.last_ledger if checkpoint else max((one.end for one in recorded), default=0)
-    unknown = 0
-    for partition in without:
-        if end is not None and end.has_event_of(partition):
-            unknown += 1
-        elif partition.end > committed:
-            notes.append(f"partition {era.chain} {partition} is published and not committed yet: the next run does it")
-        elif check.are_pruned and (end is None or end.ranges is None):
-            unknown += 1
-        else:
-            problems.append(
-                f"partition {era.chain} {partition} is committed and has no event: the next run with the audit stream"
-                " enabled makes it, if it leads up to the checkpoint"
-            )
-    if unknown:
-        not_checked.append(f"the events of {unknown:,} partitions, whose files were pruned")
+        findings.add(
+            f"says event_id {event.event_id}",
+            where=where,
+            partition=event.partition,
+            expected="one that follows from its content",
+        )

@@ -6,7 +6,10 @@ import enum
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from bronze.errors import DataError, NotAnObjectError, ObjectNotFoundError, ObjectTooLargeError, StoreError
 from bronze.partitioning.partition import Partition
+
+_NO_FILE_OF_OURS = (ObjectNotFoundError, NotAnObjectError, ObjectTooLargeError)
 
 
 class Level(enum.StrEnum):
@@ -36,6 +39,8 @@ class Severity(enum.StrEnum):
 
     WRONG = "wrong"
     """Something does not hold."""
+    MISSING = "missing"
+    """Ledgers that are wanted have no partition; what is there may hold."""
     UNCHECKED = "unchecked"
     """Something could not be checked: it cannot be reached or read."""
     NOTE = "note"
@@ -48,7 +53,7 @@ class Finding:
 
     Attributes:
         severity: what it means for the result.
-        level: the level that found it, or ``chain``.
+        level: the level that found it, or ``chain``, ``checkpoint`` or ``catalog``.
         chain: ``network/era_id/version_label``.
         object: URL of the file that it was found in.
         found: what was found, in words.
@@ -77,16 +82,90 @@ class Finding:
         """The finding that `as_json` made `entry` of."""
         return cls(**{**entry, "severity": Severity(entry["severity"])})
 
+    @property
+    def start(self) -> int:
+        """The ledger that it concerns, or the first one of its partition; 0 where it concerns none."""
+        return int(self.partition.partition("-")[0] or 0) if self.ledger is None else self.ledger
+
     def __str__(self) -> str:
-        where = f"{self.object}: ledger {self.ledger}" if self.ledger is not None else self.object
+        where = self.object
+        if self.ledger is not None:
+            where += f": ledger {self.ledger}"
+        elif self.partition and self.partition not in self.object:
+            where += f": partition {self.partition}"
         expected = f", expected {self.expected}" if self.expected else ""
         remedy = f" ({self.remedy})" if self.remedy else ""
         return f"{self.severity}: {where}: {self.found}{expected}{remedy}"
 
 
+class FindingCollector:
+    """Collects what one part of an audit finds of one chain.
+
+    Args:
+        findings: what is found is appended here.
+        where: the object that findings are of, unless they say otherwise.
+        remedy: what to do about what is wrong, unless a finding says otherwise.
+    """
+
+    def __init__(self, findings: list[Finding], chain: str, level: str, where: str, *, remedy: str = "") -> None:
+        self._findings = findings
+        self._chain = chain
+        self._level = level
+        self._where = where
+        self._remedy = remedy
+
+    def add(
+        self,
+        found: str,
+        *,
+        where: str = "",
+        severity: Severity = Severity.WRONG,
+        partition: Partition | None = None,
+        ledger: int | None = None,
+        expected: str = "",
+        remedy: str = "",
+    ) -> None:
+        """Add a finding; the arguments are the fields of `Finding`."""
+        self._findings.append(
+            Finding(
+                severity=severity,
+                level=self._level,
+                chain=self._chain,
+                object=where or self._where,
+                partition="" if partition is None else str(partition),
+                ledger=ledger,
+                found=found,
+                expected=expected,
+                remedy=remedy or (self._remedy if severity is Severity.WRONG else ""),
+            )
+        )
+
+    def note(self, found: str, *, where: str = "", partition: Partition | None = None) -> None:
+        """Add what is not wrong but worth knowing."""
+        self.add(found, where=where, severity=Severity.NOTE, partition=partition)
+
+    def add_failure(self, error: Exception, where: str) -> None:
+        """Add that a file cannot be read: missing or damaged is wrong, unreadable is unchecked."""
+        severity = Severity.UNCHECKED if is_unreadable(error) else Severity.WRONG
+        found = str(error) if isinstance(error, DataError) else f"cannot be read: {error}"
+        self.add(found, where=where, severity=severity)
+
+
+def is_unreadable(error: Exception) -> bool:
+    """Whether `error` says that something cannot be read, not that it is wrong."""
+    # An OSError without a number is of the parquet reader: the bytes could be read, and are damaged.
+    is_damaged = isinstance(error, _NO_FILE_OF_OURS) or (isinstance(error, OSError) and error.errno is None)
+    return isinstance(error, (OSError, StoreError)) and not is_damaged
+
+
 def counted(findings: list[Finding], severity: Severity) -> int:
     """How many of `findings` have this severity."""
     return sum(finding.severity is severity for finding in findings)
+
+
+def fill(gap: Partition) -> str:
+    """The remedy for ledgers before the chain's position that no partition covers."""
+    return f"set last_committed_ledger of the checkpoint to {max(gap.start - 1, 0)}, then: bronze-copier run"
 
 
 def remake(partition: Partition) -> str:

@@ -15,12 +15,12 @@ from bronze.authenticity.authenticator import Authenticator
 from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest, parse_ledger_links
-from bronze.dataset.parquet import read_footer
-from bronze.errors import AccessDeniedError, DataError, ObjectNotFoundError, StateError, StoreError
+from bronze.errors import AccessDeniedError, DataError, StateError, StoreError
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
-from bronze.verify.finding import Finding, Level, Severity, remake
+from bronze.verify.file_check import check_footer
+from bronze.verify.finding import Finding, FindingCollector, Level, Severity, is_unreadable, remake
 from bronze.verify.row_check import MAX_PROBLEMS, LedgerSource, RowCheck
 
 #: What says that something cannot be read, not that it is wrong.
@@ -34,7 +34,7 @@ class PartitionReport:
     Attributes:
         level: the deepest level that was reached.
         rows, byte_size: by the manifest; 0 without a usable one.
-        checksum: of the parquet file: recomputed at the level ``files`` and above, else as the manifest says.
+        checksum: of the parquet file, as the manifest says; from the level ``files`` on it was compared with the file.
         checked_rows, checked_bytes: rows that were recomputed, and the raw bytes in them.
         links: what links it to its neighbours: by its rows where they were read, else by its manifest.
     """
@@ -105,11 +105,14 @@ class PartitionFindings:
 
     def add_failure(self, level: Level, key: str, error: Exception) -> None:
         """Add the finding of a file that could not be read: missing or damaged is wrong, unreadable is unchecked."""
-        # An OSError without a number is of the parquet reader: the bytes could be read, and are damaged.
-        is_damaged = isinstance(error, ObjectNotFoundError) or (isinstance(error, OSError) and error.errno is None)
-        is_unreadable = isinstance(error, UNREADABLE) and not is_damaged
-        severity = Severity.UNCHECKED if is_unreadable else Severity.WRONG
+        severity = Severity.UNCHECKED if is_unreadable(error) else Severity.WRONG
         self.add(level, key, f"cannot be read: {error}", severity=severity)
+
+    def of_file(self, level: Level, key: str) -> FindingCollector:
+        """What takes findings of the object at `key`."""
+        return FindingCollector(
+            self.found, self._chain, level, self._dataset.object_url(key), remedy=remake(self._partition)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +146,11 @@ class PartitionCheck:
                 checksum=manifest.checksum,
                 links=manifest.ledgers,
             )
-            if self.level.includes(Level.FILES):
+            size = self._size(manifest, findings)
+            # A file of another size has another checksum: that is one finding. Its rows tell what is wrong with it.
+            if size == manifest.byte_size and self.level.includes(Level.FILES):
                 report = self._file(report, manifest, findings)
-            if self.level.includes(Level.ROWS):
+            if size and self.level.includes(Level.ROWS):
                 report = self._rows(report, manifest, findings)
         return dataclasses.replace(report, findings=tuple(findings.found))
 
@@ -162,7 +167,6 @@ class PartitionCheck:
         if manifest is None:
             findings.add(Level.MANIFESTS, key, "is missing", expected="a manifest")
             return None
-        self._size(manifest, findings)
         links = manifest.ledgers
         if links is not None and (links.first, links.last) != (partition.first_ledger, partition.end):
             findings.add(
@@ -173,20 +177,18 @@ class PartitionCheck:
             )
         return manifest
 
-    def _size(self, manifest: Manifest, findings: PartitionFindings) -> None:
+    def _size(self, manifest: Manifest, findings: PartitionFindings) -> int | None:
+        """Compare the size of the parquet file and return it; None where there is none, or it cannot be read."""
         key = self.dataset.parquet_key(self.era, manifest.partition)
         try:
             size = self.dataset.store.size(key)
         except UNREADABLE as error:
             findings.add_failure(Level.MANIFESTS, key, error)
-            return
+            return None
         if size != manifest.byte_size:
-            findings.add(
-                Level.MANIFESTS,
-                key,
-                "is missing" if size is None else f"has {size} bytes",
-                expected=f"{manifest.byte_size} bytes, as its manifest says",
-            )
+            found = "is missing" if size is None else f"has {size} bytes"
+            findings.add(Level.MANIFESTS, key, found, expected=f"{manifest.byte_size} bytes, as its manifest says")
+        return size
 
     def _file(self, report: PartitionReport, manifest: Manifest, findings: PartitionFindings) -> PartitionReport:
         key = self.dataset.parquet_key(self.era, manifest.partition)
@@ -195,7 +197,6 @@ class PartitionCheck:
         except UNREADABLE as error:
             findings.add_failure(Level.FILES, key, error)
             return report
-        report = dataclasses.replace(report, checksum=checksum)
         if checksum != manifest.checksum:
             findings.add(
                 Level.FILES,
@@ -205,21 +206,10 @@ class PartitionCheck:
             )
             return report  # what its footer says besides follows from that
         try:
-            with closing(self.dataset.store.open_read(key)) as file:
-                footer = read_footer(file)
-            links = self.dataset.links(self.era, manifest)
+            links = check_footer(self.dataset, self.era, manifest, findings.of_file(Level.FILES, key))
         except (ValueError, StateError, *UNREADABLE) as error:
             findings.add_failure(Level.FILES, key, error)
             return report
-        for difference in footer.schema_differences:
-            findings.add(Level.FILES, key, difference)
-        if footer.rows != manifest.row_count:
-            findings.add(
-                Level.FILES,
-                key,
-                f"has {footer.rows} rows",
-                expected=f"{manifest.row_count}, as its manifest says",
-            )
         return dataclasses.replace(report, links=links)
 
     def _rows(self, report: PartitionReport, manifest: Manifest, findings: PartitionFindings) -> PartitionReport:

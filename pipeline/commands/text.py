@@ -13,7 +13,6 @@ from bronze.commit.position import ChainPosition
 from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
-from bronze.verify.verification import Verification
 from pipeline.commands.authentic_text import authentic_lines
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
@@ -210,29 +209,6 @@ def _rest(found: Sequence[object]) -> Iterator[str]:
     """How many of `found` were not listed."""
     if len(found) > _LISTED:
         yield f"             and {len(found) - _LISTED:,} more"
-
-
-def verification_lines(found: Verification) -> Iterator[str]:
-    """What the verification of one chain found."""
-    count = f": {len(found.problems)} problems" if found.problems else ""
-    yield f"chain {found.chain}: {found.verdict}{count}"
-    if found.first is not None:
-        yield (
-            f"  {found.events:,} events, {found.partitions:,} partitions, ledgers {found.first}-{found.last},"
-            f" {found.rows:,} rows, {format_size(found.bytes)}"
-        )
-    if found.head:
-        yield f"  head {found.head}"
-    for gap in found.gaps:
-        yield f"  gap: ledgers {gap} have no partition"
-    if found.unpublished is not None:
-        yield f"  not published yet: ledgers {found.unpublished}, which the era asks for"
-    for problem in found.problems:
-        yield f"  {problem}"
-    for note in found.notes:
-        yield f"  note: {note}"
-    for sentence in found.not_checked:
-        yield f"  not checked: {sentence}"
 
 
 def format_size(count: float) -> str:

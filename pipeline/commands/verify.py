@@ -1,4 +1,4 @@
-"""The command ``bronze-copier verify``: check what was published against its chain."""
+"""The command ``bronze-copier verify``: check what was published."""
 
 from __future__ import annotations
 
@@ -9,33 +9,30 @@ import click
 from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
 from pipeline.commands.options import Options, argument, flag, option, whole_number
 from pipeline.commands.verify_audit import AuditRequest, audit
-from pipeline.exit_status import DONE, UNDONE
 
 _LEVELS = ("manifests", "files", "rows", "source")
 
 DESCRIPTION = """\
-Checks what was published against its chain: the hash, the links and every field of each audit event, the ledger links
-between partitions, every manifest, and each parquet file's size, checksum, footer, first and last row; the chain head
-and the checkpoint; files that do not belong there. Names the ledgers that have no partition, and says what was not
-checked. Needs no lake and no permission to write.
+Checks what was published, trusting nothing and writing nothing. Needs nothing but the URL of a bronze prefix; without a
+URL it checks the configured eras, up to the ledgers that they ask for, with their audit events and checkpoints.
 
-With a URL, or with any option below --eras, audits what is published at a level instead, and needs nothing but
-the URL of a bronze prefix (or a configuration):
-  manifests  every partition has one that fits it, its neighbours and the size of its file
-  files      the SHA-256, schema and row count of every parquet file as well (the default)
-  rows       every row as well: its order, its XDR, its hashes and links, every column against its bytes
-  source     the bytes of every row against the lake as well
+  --level manifests  every partition has one that fits it, its neighbours and the size of its file
+          files      the SHA-256, columns, row count and ends of every parquet file as well (the default)
+          rows       every row as well: its order, its XDR, its hashes and links, every column against its bytes
+          source     the bytes of every row against the lake as well
+
+Ledgers without a partition, files that do not belong there, and what was not checked are named.
 """
 EXAMPLES = """\
   bronze-copier verify --config config.yaml
   bronze-copier verify --config config.yaml --level rows --subset 1/10
-  bronze-copier verify s3://bucket/bronze --chain --json
+  bronze-copier verify s3://bucket/bronze --chain s3://bucket/pas --json
 """
 EXIT_STATUS = """\
-  0  every chain holds, and nothing that is wanted is missing
-  1  a chain does not hold, is incomplete, is not there at all, or cannot be read; the last lines say what and why
+  0  everything that was asked for holds
+  1  something is wrong or missing, or there is nothing to verify
   2  the configuration or the command line is wrong
-  3  an audit at a level could not check something (unreachable, denied, interrupted); what it checked holds
+  3  something could not be checked (unreachable, denied, interrupted); what could be checked holds
 """
 
 
@@ -60,7 +57,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
         is_flag=False,
         flag_value="",
         metavar="[URL]",
-        help="check the audit events too, those there or as configured",
+        help="where the audit events are; without a URL: they must be configured",
     ),
     option("--expect-head", default="", metavar="HASH", help="an event hash known from elsewhere"),
     option("--expect-events", convert=whole_number, metavar="N", help="the chain has so many events, or more"),
@@ -80,22 +77,5 @@ def _request(options: Options) -> AuditRequest:
 
 
 def run(options: Options) -> int:
-    """Verify the chain of each era, or audit at a level, and print what was found."""
-    request = _request(options)
-    if request.is_asked_for:
-        return audit(request, lambda needs_lake: load_settings(options, needs_lake=needs_lake))
-    settings = load_settings(options, needs_lake=False)
-    from bronze.verify.verification import Verdict
-    from bronze.verify.verifier import verify_chain
-    from pipeline.commands.output import print_lines
-    from pipeline.commands.text import verification_lines
-    from pipeline.launch.prepare import connect_without_lake
-
-    with connect_without_lake(settings, chosen_eras(options), writes=False) as connections:
-        dataset = connections.dataset()
-        verifications = [
-            verify_chain(era, dataset, log=connections.event_log(era), checkpoint=connections.checkpoint(era))
-            for era in connections.job.eras
-        ]
-    print_lines(line for verification in verifications for line in verification_lines(verification))
-    return DONE if all(verification.verdict is Verdict.HOLDS for verification in verifications) else UNDONE
+    """Audit, and print what was found."""
+    return audit(_request(options), lambda needs_lake: load_settings(options, needs_lake=needs_lake))

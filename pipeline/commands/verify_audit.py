@@ -27,7 +27,7 @@ class AuditRequest:
         first, last: inclusive ledgers; None: no bound.
         subset: ``K/N`` or ``P%``; empty for everything.
         workers: partitions at once, at least 1.
-        chain: where the event files are; empty: where the configuration says; None: they are not looked at.
+        chain: where the event files are; empty: where the configuration must say; None: where it says, if anywhere.
         expect_head, expect_events: what is known of the chain.
         catalog: whether the configured catalog is compared.
         lake: where the lake is, for the level ``source``; empty: where the configuration says.
@@ -54,12 +54,6 @@ class AuditRequest:
     anonymous: bool = False
     as_json: bool = False
 
-    @property
-    def is_asked_for(self) -> bool:
-        """Whether anything asks for an audit at a level, instead of the check of the configured chains."""
-        plain = AuditRequest(eras=self.eras, workers=self.workers)
-        return self != plain
-
 
 def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
     """Run the audit, print what was found, and return the exit status.
@@ -84,6 +78,9 @@ def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
         next(audit for audit in audits if audit.url == finding.object).findings.append(finding)
     if request.catalog and settings is not None:
         add_catalog(audits, settings, options.selection)
+    else:
+        for one in audits:
+            one.not_checked.append("the catalog (--catalog, with a configuration)")
     if request.as_json:
         print(audit_json(audits))
     else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bronze.audit.event_log import EventLog
+from bronze.commit.checkpoint import CheckpointFile
 from bronze.dataset.published_tables import PublishedTable, find_tables
 from bronze.errors import CatalogError, ConfigError, StoreError
 from bronze.job.audit_spec import AuditLake, AuditSpec
@@ -23,13 +24,14 @@ from bronze.partitioning.partition import Partition
 from bronze.stellar import known_passphrase
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
-from bronze.verify.audit import EraAudit, audit_era
 from bronze.verify.catalog_audit import LEVEL as CATALOG_LEVEL
 from bronze.verify.catalog_audit import audit_catalog
-from bronze.verify.chain_audit import ExpectedChain, audit_chain
+from bronze.verify.chain_audit import ExpectedChain
+from bronze.verify.era_audit import EraAudit
 from bronze.verify.finding import Finding, Level, Severity
 from bronze.verify.partition_check import PartitionCheck, PartitionReport
 from bronze.verify.selection import Selection
+from bronze.verify.verifier import verify_published
 from pipeline.launch.prepare import connect_without_lake
 from pipeline.launch.scratch import scratch
 from pipeline.launch.signals import stop_on_signals
@@ -51,6 +53,7 @@ class AuditTarget:
     Attributes:
         location, prefix, table: where it is.
         events: where its event files are; None when they are not looked at.
+        checkpoint: of the era's chain; None when it is not known.
         knows_range: whether the era's first and last ledger are known; otherwise they are what is published.
     """
 
@@ -60,6 +63,7 @@ class AuditTarget:
     era: Era
     knows_range: bool
     events: StorageLocation | None = None
+    checkpoint: CheckpointFile | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +141,7 @@ def configured_targets(
     """The eras that the settings name, and the lake's location where it is needed.
 
     Args:
-        chain: where the event files are; empty: where the settings say; None: they are not looked at.
+        chain: where the event files are; empty: where the settings must say; None: where they say, if anywhere.
 
     Raises:
         ConfigError: the settings, or what they refer to, are not usable; or they name no event files.
@@ -145,7 +149,8 @@ def configured_targets(
     locations = checked_locations(settings, unused=() if needs_lake else LAKE_SECTIONS, writes=False)
     if chain == "" and locations.events is None:
         raise ConfigError("--chain: the configuration has no audit stream (pas.enabled)")
-    events = None if chain is None else location_of(chain) if chain else locations.events
+    events = location_of(chain) if chain else locations.events
+    is_single = len(settings.all_eras()) == 1
     targets = [
         AuditTarget(
             location=locations.dataset,
@@ -154,6 +159,9 @@ def configured_targets(
             era=era,
             knows_range=True,
             events=events,
+            checkpoint=None
+            if locations.checkpoint is None
+            else CheckpointFile(open_store(locations.checkpoint), era, settings.copier_id, single=is_single),
         )
         for era in settings.active(list(era_ids) or None)
     ]
@@ -204,9 +212,17 @@ def run_audit(targets: Iterable[AuditTarget], options: AuditOptions) -> Iterator
         control = StorageLocation(str(folder))
         with stop_on_signals(StopSignal(control)):
             for target in targets:
-                yield _audit_or_failure(target, options, control)
                 if StopSignal(control).is_requested():
-                    return
+                    yield _not_begun(target, options)
+                else:
+                    yield _audit_or_failure(target, options, control)
+
+
+def _not_begun(target: AuditTarget, options: AuditOptions) -> EraAudit:
+    """What an audit says of an era that it did not reach."""
+    result = EraAudit(chain=target.era.chain, url=target.location.url, level=options.level, is_complete=False)
+    result.not_checked.append("anything: the audit was interrupted before")
+    return result
 
 
 def _audit_or_failure(target: AuditTarget, options: AuditOptions, control: StorageLocation) -> EraAudit:
@@ -249,18 +265,19 @@ def _audit(target: AuditTarget, options: AuditOptions, control: StorageLocation)
             reports = (check.check(one) for one in partitions if not is_stopped())
         return _with_progress(reports, target.era.chain, len(partitions))
 
-    check = spec.open()
+    result = verify_published(
+        spec.open(),
+        selection=options.selection,
+        check_all=check_all,
+        knows_range=target.knows_range,
+        log=EventLog(open_store(target.events), target.era) if target.events else None,
+        checkpoint=target.checkpoint,
+        expected=options.expected,
+    )
     if options.level.includes(Level.ROWS) and spec.passphrase is None:
-        unsigned = f"signatures: the passphrase of the network {target.era.network!r} is not known (--passphrase)"
-    else:
-        unsigned = ""
-    result = audit_era(check, options.selection, check_all, has_end=target.knows_range)
-    result.not_checked += [unsigned] if unsigned else []
-    if target.events is None:
-        result.not_checked.append("the audit events: whether what is here is what was announced (--chain)")
-    else:
-        log = EventLog(open_store(target.events), target.era)
-        audit_chain(result, target.era, check.dataset, log, options.selection, options.expected)
+        result.not_checked.append(
+            f"signatures: the passphrase of the network {target.era.network!r} is not known (--passphrase)"
+        )
     return result
 
 

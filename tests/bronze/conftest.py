@@ -43,7 +43,7 @@ from bronze.producer import Producer
 from bronze.retry import RetryPolicy
 from bronze.storage import location as locations
 from bronze.storage.local import LocalStore
-from bronze.verify.verification import Verification
+from bronze.verify.era_audit import EraAudit
 from bronze.verify.verifier import verify_chain
 from pipeline.sample import SampleLedger, SampleOptions, write_sample_lake
 
@@ -207,7 +207,7 @@ class Workspace:
     def manifest(self, partition: Partition) -> Path:
         return self.data / self.dataset.manifest_key(self.era, partition)
 
-    def audit(self) -> Verification:
+    def audit(self) -> EraAudit:
         return verify_chain(
             self.era,
             self.dataset,

@@ -28,8 +28,9 @@ from bronze.dataset.dataset import Dataset
 from bronze.ingest.lake_ledgers import LakeLedgers
 from bronze.partitioning.partition import Partition
 from bronze.storage.local import LocalStore
-from bronze.verify.audit import EraAudit, audit_era, seam_findings
+from bronze.verify.audit import audit_era, seam_findings
 from bronze.verify.chain_audit import ExpectedChain, audit_chain
+from bronze.verify.era_audit import EraAudit
 from bronze.verify.finding import Finding, Level, Severity
 from bronze.verify.partition_check import PartitionCheck
 from bronze.verify.selection import Selection

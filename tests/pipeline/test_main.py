@@ -30,7 +30,7 @@ from tests.pipeline.commands.conftest import (  # noqa: F401
     [
         ("run", "Copies the partitions that are missing"),
         ("plan", "Shows what a run would do"),
-        ("verify", "Checks what was published against its chain"),
+        ("verify", "Checks what was published, trusting nothing"),
         ("deliver", "Sends the audit events that are not yet delivered"),
         ("repair", "Rebuilds what is derived from the event files"),
         ("clean", "Removes the leftovers of killed runs"),

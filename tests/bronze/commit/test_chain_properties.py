@@ -268,7 +268,7 @@ class World:
         assert found.last_ledger == self.grid[-1].end
         verified = verify_chain(ERA, self.dataset, log=self.log(), checkpoint=self.checkpoint(0))
         # The parquet files are stand-ins, which cannot be read.
-        problems = [problem for problem in verified.problems if ".parquet cannot be read: " not in problem]
+        problems = [problem for problem in verified.problems if ".parquet: cannot be read: " not in problem]
         assert (problems, verified.gaps, verified.partitions) == ([], [], len(self.grid))
 
     def _known_heads(self) -> set[str | None]:

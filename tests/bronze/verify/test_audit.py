@@ -11,7 +11,8 @@ import pytest
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.published_tables import find_tables
 from bronze.storage.local import LocalStore
-from bronze.verify.audit import EraAudit, audit_era, seam_findings
+from bronze.verify.audit import audit_era, seam_findings
+from bronze.verify.era_audit import EraAudit, Verdict
 from bronze.verify.finding import Level, Severity
 from bronze.verify.partition_check import PartitionCheck
 from bronze.verify.selection import Selection, Subset
@@ -48,7 +49,7 @@ def test_missing_partition_is_a_gap(published: Workspace, gone: int, knows_range
     shutil.rmtree(published.parquet(GRID[gone]).parent)
     found = audited(published.of(ledger_end=61), Level.MANIFESTS, knows_range=knows_range)
     assert [str(one) for one in found.gaps] == [gap]
-    assert [(one.severity, one.partition) for one in found.findings] == [(Severity.WRONG, gap)]
+    assert [(one.severity, one.partition) for one in found.findings] == [(Severity.MISSING, gap)]
 
 
 def test_partition_in_progress_is_a_note(published: Workspace) -> None:
@@ -96,7 +97,7 @@ def test_interrupted_audit_says_so(published: Workspace) -> None:
     check = PartitionCheck(dataset=published.dataset, era=published.era, level=Level.ROWS)
     found = audit_era(check, Selection(), lambda check, some: map(check.check, some[:2]))
     assert not found.is_complete
-    assert found.verdict.startswith("INTERRUPTED")
+    assert found.verdict is Verdict.INTERRUPTED
     assert "4 partitions: the audit was interrupted" in found.not_checked
 
 

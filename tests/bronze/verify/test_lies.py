@@ -13,7 +13,7 @@ import pytest
 from bronze.audit.event import hash_document, parse_event
 from bronze.audit.event_log import HEADS
 from bronze.partitioning.partition import Partition
-from bronze.verify import Verdict, Verification
+from bronze.verify import EraAudit, Verdict
 from tests.bronze.conftest import GRID, Workspace, copy, hex_hash
 
 SECOND, THIRD, LAST = GRID[1], GRID[2], GRID[-1]
@@ -48,7 +48,7 @@ def table_of(document: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def problem_in(found: Verification) -> str:
+def problem_in(found: EraAudit) -> str:
     assert found.verdict is Verdict.DOES_NOT_HOLD
     (problem,) = found.problems
     return problem
@@ -69,7 +69,7 @@ def test_event_that_lies_is_found(
 ) -> None:
     rehash(published, only(SECOND, change))
     problem = problem_in(published.audit())
-    assert "standalone/e1/v1 12-21" in problem
+    assert "standalone_e1_v1_12-21.json" in problem
     assert message in problem
 
 
@@ -77,7 +77,7 @@ def test_made_up_event_id_is_found(published: Workspace) -> None:
     rehash(published, lambda one: one["producer"].update(version="v2.0.0"))
     problems = published.audit().problems
     assert len(problems) == 5  # of all that have another event before them now
-    assert "which does not follow from its content" in problems[0]
+    assert "expected one that follows from its content" in problems[0]
 
 
 def state(workspace: Workspace, one: Partition) -> dict[str, Any]:
@@ -104,8 +104,8 @@ def test_swapped_files_are_found(published: Workspace) -> None:
     for one in (SECOND, THIRD):
         adapt(published, one)
     problems = published.audit().problems
-    assert "begins with ledger 22 and ends with ledger 31, but its partition is 12-21" in problems[0]
-    assert "begins with ledger 12 and ends with ledger 21, but its partition is 22-31" in problems[1]
+    assert "begins with ledger 22 and ends with ledger 31, expected 12 and 21, as its name says" in problems[0]
+    assert "begins with ledger 12 and ends with ledger 21, expected 22 and 31, as its name says" in problems[1]
 
 
 def test_other_rows_and_columns_are_found(published: Workspace) -> None:
@@ -116,7 +116,7 @@ def test_other_rows_and_columns_are_found(published: Workspace) -> None:
     pq.write_table(table.slice(0, 9).drop_columns(["fee_pool"]), path)
     adapt(published, SECOND)
     problems = published.audit().problems
-    assert any("has 9 rows, its manifest says 10" in one for one in problems)
+    assert any("has 9 rows, expected 10, as its manifest says" in one for one in problems)
     assert any("has the columns" in one for one in problems)
     assert any("ends with ledger 20" in one for one in problems)
 
@@ -145,9 +145,9 @@ def test_partition_without_event_is_found(published: Workspace) -> None:
     copy(silent, GRID[:3])
     found = published.audit()
     assert [
-        f"{one} is committed and has no event" in text for one, text in zip(GRID[:3], found.problems, strict=True)
+        f"{one}: is committed and has no event" in text for one, text in zip(GRID[:3], found.problems, strict=True)
     ] == [True] * 3
-    assert any(f"{GRID[3]} is published and not committed yet" in note for note in found.notes)
+    assert any(f"{GRID[3]}: is published and not committed yet" in note for note in found.notes)
 
 
 def test_everything_deleted_is_no_proof(published: Workspace) -> None:
@@ -162,7 +162,7 @@ def test_foreign_parquet_file_is_found(published: Workspace, name: str) -> None:
     path = published.parquet(SECOND).parent.parent / name
     path.parent.mkdir(exist_ok=True)
     shutil.copy(published.parquet(SECOND), path)
-    assert f"{path} belongs to no partition" in problem_in(published.audit())
+    assert f"{path}: belongs to no partition" in problem_in(published.audit())
 
 
 def test_other_foreign_file_is_noted(published: Workspace) -> None:
@@ -170,7 +170,7 @@ def test_other_foreign_file_is_noted(published: Workspace) -> None:
     path.write_bytes(b"")
     found = published.audit()
     assert found.verdict is Verdict.HOLDS
-    assert found.notes == [f"{path} is not a file of this program"]
+    assert found.notes == [f"note: {path}: is not a file of this program"]
 
 
 def edit_checkpoint(workspace: Workspace, **changes: Any) -> None:
@@ -183,7 +183,7 @@ def test_checkpoint_that_contradicts_is_found(published: Workspace) -> None:
     edit_checkpoint(published, last_committed_partition=last)
     assert "says that 52-61 has the checksum" in problem_in(published.audit())
     edit_checkpoint(published, last_committed_ledger=71, last_committed_partition={**last, "start": 62, "end": 71})
-    assert "says that 62-71 was committed last, but it is not published" in published.audit().problems[0]
+    assert "says that 62-71 was committed last, expected a partition that is published" in published.audit().problems[0]
 
 
 def test_wrong_number_of_events_is_found(published: Workspace) -> None:
@@ -197,7 +197,7 @@ def test_missing_partition_is_not_holding(published: Workspace, lost: Partition)
     shutil.rmtree(published.parquet(lost).parent)
     found = silent.audit()
     assert found.verdict is Verdict.INCOMPLETE
-    assert [*found.gaps, *([found.unpublished] if found.unpublished else [])] == [lost]
+    assert found.gaps == [lost]
 
 
 @pytest.mark.parametrize("head", [0, 3, None])
@@ -216,15 +216,15 @@ def test_killed_run_gives_no_false_alarm(published: Workspace) -> None:
     published.of(partition_size=2).manifest(following).unlink()
     found = published.audit()
     assert (found.verdict, found.problems) == (Verdict.HOLDS, [])
-    assert "has no manifest: the next run finishes or removes it" in found.notes[0]
+    assert "has no manifest yet: a run in progress, or the next one, finishes or removes it" in found.notes[0]
 
 
 def test_what_was_not_checked_is_said(published: Workspace) -> None:
     said = " ".join(published.audit().not_checked)
-    assert "rows inside the parquet files" in said
-    assert "the lake and the catalog" in said
-    assert "compare its head" in said
-    assert "none is configured" in " ".join(published.but(chain={"events": None}).audit().not_checked)
+    assert "whether they are what their hashes say (--level rows)" in said
+    assert "whether the lake has the same bytes (--level source)" in said
+    assert "rebuilt from its start, which cannot be told apart" in said
+    assert "the audit events" in " ".join(published.but(chain={"events": None}).audit().not_checked)
 
 
 def test_unreadable_event_hides_nothing_else(published: Workspace) -> None:
@@ -234,4 +234,19 @@ def test_unreadable_event_hides_nothing_else(published: Workspace) -> None:
     published.parquet(LAST).write_bytes(data)
     problems = published.audit().problems
     assert any("12-21.json cannot be used" in one for one in problems)
-    assert any("part-52-61.parquet has the checksum" in one for one in problems)
+    assert any("part-52-61.parquet: has the checksum" in one for one in problems)
+
+
+def test_chain_without_any_event_is_unchecked(published: Workspace) -> None:
+    """It may be the first run at work, or somebody removed all events: nothing tells."""
+    for path in (*published.events.glob("*.json"), published.state / "checkpoint.json"):
+        path.unlink()
+    found = published.audit()
+    assert found.verdict is Verdict.UNCHECKED
+    assert "6 partitions are published and the chain has no event at all" in found.problems[0]
+
+
+def test_head_without_events_is_found(published: Workspace) -> None:
+    for path in (*published.events.glob("standalone*.json"), published.state / "checkpoint.json"):
+        path.unlink()
+    assert len([one for one in published.audit().problems if "is committed and has no event" in one]) == 6

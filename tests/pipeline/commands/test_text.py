@@ -19,8 +19,7 @@ from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
 from bronze.storage.local import LocalStore
-from bronze.verify.verification import Verification
-from pipeline.commands.text import format_size, plan_lines, run_lines, verification_lines
+from pipeline.commands.text import format_size, plan_lines, run_lines
 from pipeline.launch.listings import Listings
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
@@ -172,19 +171,6 @@ def test_dry_run_lists_files_but_no_chains() -> None:
     lines = lines_of(totals, ChainPosition(0, "", None), run={"dry_run": True})
     assert lines[0] == "partitions   1 measured, 0 failed"
     assert lines[-1] == "would write  net/e/v1/t/range=0-9: 8 ledgers, 100 bytes, sha256:00"
-
-
-def test_verification_states_whether_the_chain_holds() -> None:
-    audit = Verification("net/e/v1", events=2, partitions=2, rows=1998, bytes=1234, first=0, last=1999, head=HEAD)
-    assert list(verification_lines(audit)) == [
-        "chain net/e/v1: HOLDS",
-        "  2 events, 2 partitions, ledgers 0-1999, 1,998 rows, 1.2 KB",
-        f"  head {HEAD}",
-    ]
-    audit.gaps.append(Partition(10, 19))
-    audit.problems += ["first", "second"]
-    assert next(verification_lines(audit)) == "chain net/e/v1: DOES NOT HOLD: 2 problems"
-    assert list(verification_lines(audit))[-3:] == ["  gap: ledgers 10-19 have no partition", "  first", "  second"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_url_alone_is_enough(copy: Copier, level: str) -> None:
     before = tree(copy.root)
     ran = call("verify", bronze(copy), "--level", level)
     assert ran.status == 0, ran.out
-    assert f"chain standalone/e1/v1 at {copy.folder()}: HOLDS" in ran.out
+    assert f"chain standalone/e1/v1: HOLDS\n  at {copy.folder()}\n" in ran.out
     assert f"checked at the level {level}: 3 partitions" in ran.out
     assert "not checked: the audit events" in ran.out
     assert tree(copy.root) == before
