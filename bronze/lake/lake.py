@@ -157,6 +157,22 @@ class Lake:
         keys = (key, with_extension(key, other_extension(self.layout.extension)))
         return any(self.store.size(one) is not None for one in keys)
 
+    def first_absent(self, start: int, end: int) -> int | None:
+        """The first ledger of the first file of the inclusive range `start`..`end` that is not there; None: all are.
+
+        Costs a listing of each directory of the range.
+        """
+        directory, found = None, set[int]()
+        for ledger in self.file_starts(start, end):
+            path = self.key(ledger).rpartition("/")[0]
+            if path != directory:
+                children = self.store.list_children(path)
+                names = (parse_object(child.name) for child in children if not child.is_prefix)
+                directory, found = path, {name.start for name in names if name is not None}
+            if ledger not in found:
+                return ledger
+        return None
+
 
 def list_objects(store: Store) -> Iterator[tuple[str, ParsedName]]:
     """Keys and parsed names of the objects of the lake in `store`, newest first.

@@ -69,6 +69,7 @@ def plan_era(
     *,
     partial: bool,
     unfinished: Collection[Partition] = (),
+    available_only: bool = False,
 ) -> EraPlan:
     """Plan which partitions of the era to copy.
 
@@ -78,6 +79,8 @@ def plan_era(
         partial: publish the incomplete last partition of an open-ended era too.
         unfinished: partitions that are to be copied as they are, wherever they lie; they overlap neither each other
             nor an existing one.
+        available_only: plan complete partitions up to `newest` only, also of an era with an end; an empty lake gives
+            an empty plan.
 
     Raises:
         ConfigError: the first partition would be empty, or the era is open-ended and the lake is empty.
@@ -85,15 +88,17 @@ def plan_era(
     """
     start = era.ledger_start if era.allow_overwrite else max(era.ledger_start, next_ledger)
     incomplete_tail = 0
-    if era.ledger_end:
+    if era.ledger_end and not available_only:
         end = era.ledger_end
+    elif newest is None and available_only:
+        end = start - 1
     elif newest is None:
         raise ConfigError(f"era {era.era_id!r} has no ledger_end and the lake is empty: there is no ledger to copy")
     else:
         end = newest if partial else last_complete_ledger(era, newest)
         # What a run with `partial` began beyond that is finished.
         end = max([end, *(one.end for one in unfinished if start <= one.end <= newest)])
-        incomplete_tail = max(0, newest - max(end, start - 1))
+        incomplete_tail = max(0, min(newest, era.last_ledger) - max(end, start - 1))
     planned: tuple[Partition, ...] = ()
     if start <= end:
         planned = tuple(_plan_around_existing(era, Partition(start, end), existing, unfinished))

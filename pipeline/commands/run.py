@@ -19,8 +19,10 @@ from pipeline.exit_status import DONE, GAP, OUTSTANDING, UNDONE
 
 if TYPE_CHECKING:
     from bronze.job.connections import Connections
+    from pipeline.launch.existence import Round
     from pipeline.launch.prepare import Prepared
     from pipeline.settings.model import Settings
+    from pipeline.telemetry.session import Telemetry
     from pipeline.telemetry.totals import Finished
 
 _LOG = logging.getLogger(__name__)
@@ -30,12 +32,17 @@ Copies the partitions that are missing: reads each partition's ledgers from the 
 parquet with a manifest, and commits them in ledger order to the chain, the catalog and the endpoint. A run that was
 stopped is resumed by running it again. With --partition A-B --again it makes that one partition anew: a damaged or
 missing file is replaced when the lake gives the same bytes, and nothing else changes.
+
+With --follow the run goes on when all is copied: it watches the lake's newest ledger (source.poll_seconds) and copies
+each partition as soon as the lake has all of it, until it is stopped. With --until-caught-up it ends when it has copied
+all that the lake has by then.
 """
 EXAMPLES = """\
   bronze-copier --config config.yaml                       copy what is missing
   bronze-copier run --config config.yaml --dry-run         read and verify all of it, write nothing
   bronze-copier --validate --config config.yaml            check the settings and end
   bronze-copier run --config config.yaml --partition 2-10001 --again
+  bronze-copier run --config config.yaml --follow          copy, and then what the lake gets, until stopped
   bronze-copier run --config config.yaml -- --direct_num_workers=2
 """
 EXIT_STATUS = """\
@@ -85,6 +92,8 @@ OPTIONS = (
         "--again",
         help="make the published or missing partition of --partition anew with the same bytes, and copy nothing else",
     ),
+    flag("--follow", help="when all is copied, wait for what the lake gets and copy that, until stopped"),
+    flag("--until-caught-up", help="plan again until the lake has no complete partition left that was not tried"),
     flag("-validate", "--validate", help="check the settings and end"),
     flag(
         "-version",
@@ -99,9 +108,9 @@ OPTIONS = (
 
 def run(options: Options) -> int:
     """Copy what is missing and print what was done; with ``--validate`` only check the settings."""
-    if options.again != (options.partition is not None):
-        raise ConfigError("--partition A-B and --again belong together: they make one partition anew")
     settings = load_settings(options, needs_lake=True)
+    _check_combination(options, settings)
+    follows = options.follow or options.until_caught_up
     era_ids = chosen_eras(options)
     if options.validate:
         return _validate(settings, era_ids)
@@ -109,7 +118,6 @@ def run(options: Options) -> int:
     from pipeline.commands.text import plan_lines, run_lines
     from pipeline.launch.attestation import read_attestations
     from pipeline.launch.chain_locks import exclusive_chains
-    from pipeline.launch.existence import finish_existence
     from pipeline.launch.prepare import prepare
     from pipeline.launch.progress import begin_progress
     from pipeline.launch.runner_name import check_runner_name
@@ -131,6 +139,7 @@ def run(options: Options) -> int:
             partial=options.publish_partial,
             dry_run=options.dry_run,
             again=options.partition,
+            available_only=follows,
             before_planning=lock,
         )
         with prepared.connections as connections:
@@ -141,17 +150,63 @@ def run(options: Options) -> int:
                 ready_stores(connections)
             # Also when there is nothing to copy: the run that died may have been the last one with work.
             remove_dead_scratch()
-            finished = _copy(settings, prepared, options.beam_options)
-            telemetry.state.enter("ending the run")
-            positions = prepared.positions
-            if not options.dry_run:
-                positions = [connections.sequencer(plan.era).position() for plan in prepared.plans]
-            attested = read_attestations(connections, positions)
-            gaps, problems, lacks_ledgers = finish_existence(prepared, positions)
-    status = _status(finished, problems, lacks_ledgers=lacks_ledgers)
+            if follows:
+                finished, last = _follow(settings, prepared, telemetry, options)
+            else:
+                finished, last = _copy_once(settings, prepared, telemetry, options)
+            attested = read_attestations(connections, last.positions)
+    status = _status(finished, last.problems, lacks_ledgers=last.lacks_ledgers)
     if status != DONE or not options.quiet:
-        print_lines(run_lines(prepared, finished.totals, finished.seconds, positions, gaps, problems, attested))
+        seconds, positions = finished.seconds, last.positions
+        print_lines(run_lines(last.prepared, finished.totals, seconds, positions, last.gaps, last.problems, attested))
     return status
+
+
+def _check_combination(options: Options, settings: Settings) -> None:
+    """Refuse options that exclude each other.
+
+    Raises:
+        ConfigError: some do.
+    """
+    if options.again != (options.partition is not None):
+        raise ConfigError("--partition A-B and --again belong together: they make one partition anew")
+    if not (options.follow or options.until_caught_up):
+        return
+    name = "--follow" if options.follow else "--until-caught-up"
+    if options.follow and options.until_caught_up:
+        raise ConfigError("--follow never ends by itself, --until-caught-up does: choose one")
+    for other, is_given in (
+        ("--dry-run", options.dry_run),
+        ("--again", options.again),
+        ("--publish-partial", options.publish_partial),
+        ("bronze.publish_partial", settings.bronze.publish_partial),
+    ):
+        if is_given:
+            raise ConfigError(f"{name} copies partitions that are complete, once: leave out {other}")
+    for era in settings.active(chosen_eras(options) or None):
+        if era.allow_overwrite:
+            raise ConfigError(
+                f"{name} plans again and again: era {era.era_id!r} with allow_overwrite would be copied anew each time;"
+                " leave out one of them"
+            )
+
+
+def _follow(settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options) -> tuple[Finished, Round]:
+    from pipeline.launch.follow import follow  # Beam takes seconds to import
+    from pipeline.launch.runner import choose_runner
+
+    runner = choose_runner(settings, prepared.connections, options.beam_options)
+    return follow(settings, prepared, runner, telemetry, until_caught_up=options.until_caught_up)
+
+
+def _copy_once(
+    settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options
+) -> tuple[Finished, Round]:
+    from pipeline.launch.existence import end_round
+
+    finished = _copy(settings, prepared, options.beam_options)
+    telemetry.state.enter("ending the run")
+    return finished, end_round(prepared)
 
 
 def _status(finished: Finished, problems: Mapping[tuple[str, Partition], str], *, lacks_ledgers: bool) -> int:

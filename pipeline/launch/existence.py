@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from bronze.audit.event import is_of_older_copier
 from bronze.audit.event_log import EventLog
@@ -43,6 +44,32 @@ def find_missing(connections: Connections, era: Era) -> tuple[Existence, list[Pa
     gaps = listing.uncovered_ranges(stated.last_ledger + 1) if stated else []
     known = {*found.missing, *found.problems}
     return found, [gap for gap in gaps if not any(map(gap.overlaps, known))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A round of a run that has ended; most runs have one.
+
+    Attributes:
+        prepared: what it had to do.
+        positions: of the chains at its end, in the order of the plans.
+        gaps, problems, lacks_ledgers: see `finish_existence`.
+    """
+
+    prepared: Prepared
+    positions: Sequence[ChainPosition]
+    gaps: dict[str, list[Partition]]
+    problems: dict[tuple[str, Partition], str]
+    lacks_ledgers: bool
+
+
+def end_round(prepared: Prepared) -> Round:
+    """Look where the chains are and what is there, when a round has ended."""
+    positions = prepared.positions
+    if not prepared.job.run.dry_run:
+        positions = [prepared.connections.sequencer(plan.era).position() for plan in prepared.plans]
+    gaps, problems, lacks_ledgers = finish_existence(prepared, positions)
+    return Round(prepared=prepared, positions=positions, gaps=gaps, problems=problems, lacks_ledgers=lacks_ledgers)
 
 
 def finish_existence(

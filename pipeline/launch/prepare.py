@@ -63,6 +63,7 @@ def prepare(
     partial: bool = False,
     dry_run: bool = False,
     again: Partition | None = None,
+    available_only: bool = False,
     writes: bool = True,
     before_planning: Callable[[Connections], object] = lambda _: None,
 ) -> Prepared:
@@ -73,6 +74,7 @@ def prepare(
         partial: publish the incomplete last partition of an era without an end, whatever the settings say.
         dry_run: prepare a run that writes nothing either.
         again: make this partition anew, and copy nothing else.
+        available_only: plan only complete partitions that the lake has, also of eras with an end.
         writes: whether the run that is prepared will be made, and write; a dry run never does.
         before_planning: called before the lake's end and the chains' positions are read: a run takes its locks there,
             so that it plans after what others have published and committed.
@@ -93,34 +95,59 @@ def prepare(
     with ExitStack() as stack:
         connections = stack.enter_context(Connections(job, make_secrets(settings)))
         before_planning(connections)
-        newest = lake.newest() if any(era.ledger_end == 0 for era in eras) else None
-        newest_ledger = newest.ledger if newest else None
-        positions = [connections.sequencer(era).position() for era in eras]
-        existence = [_check_existence(connections, era, newest_ledger) for era in eras]
-        warn_of_changes([found.listing for found in existence], positions)
-        stated: tuple[MissingPartition, ...] = ()
-        if again is not None:
-            plans = [plan_again(again, existence[0])]
-            stated = (stated_partition(connections, existence[0], again),)
-        else:
-            plans = [
-                plan_era(
-                    era,
-                    position.next_ledger,
-                    newest_ledger,
-                    found.listing,
-                    partial=partial or settings.bronze.publish_partial,
-                    unfinished=(*found.missing, *found.unfinished),
-                )
-                for era, position, found in zip(eras, positions, existence, strict=True)
-            ]
-        for plan, found in zip(plans, existence, strict=True):
-            # A lake that lacks what is to be made again or finished fails those partitions alone.
-            lost = found.missing.keys() | {again, *found.unfinished}
-            new = tuple(partition for partition in plan.partitions if partition not in lost)
-            check_lake_start(lake, replace(plan, partitions=new), found.listing)
-        check_seams(settings, connections, lake, plans, [found.listing for found in existence])
+        partial = partial or settings.bronze.publish_partial
+        prepared = _plan(settings, connections, lake, partial=partial, again=again, available_only=available_only)
         stack.pop_all()
+    return prepared
+
+
+def prepare_next(settings: Settings, before: Prepared) -> Prepared:
+    """Plan anew what the lake has by now, with the locks and the connections of the run that `before` began.
+
+    Raises:
+        DataError: as `prepare`.
+    """
+    return _plan(settings, before.connections, before.lake, partial=False, again=None, available_only=True)
+
+
+def _plan(
+    settings: Settings,
+    connections: Connections,
+    lake: Lake,
+    *,
+    partial: bool,
+    again: Partition | None,
+    available_only: bool,
+) -> Prepared:
+    eras = connections.job.eras
+    newest = lake.newest() if available_only or any(era.ledger_end == 0 for era in eras) else None
+    newest_ledger = newest.ledger if newest else None
+    positions = [connections.sequencer(era).position() for era in eras]
+    existence = [_check_existence(connections, era, newest_ledger) for era in eras]
+    warn_of_changes([found.listing for found in existence], positions)
+    stated: tuple[MissingPartition, ...] = ()
+    if again is not None:
+        plans = [plan_again(again, existence[0])]
+        stated = (stated_partition(connections, existence[0], again),)
+    else:
+        plans = [
+            plan_era(
+                era,
+                position.next_ledger,
+                newest_ledger,
+                found.listing,
+                partial=partial,
+                unfinished=(*found.missing, *found.unfinished),
+                available_only=available_only,
+            )
+            for era, position, found in zip(eras, positions, existence, strict=True)
+        ]
+    for plan, found in zip(plans, existence, strict=True):
+        # A lake that lacks what is to be made again or finished fails those partitions alone.
+        lost = found.missing.keys() | {again, *found.unfinished}
+        new = tuple(partition for partition in plan.partitions if partition not in lost)
+        check_lake_start(lake, replace(plan, partitions=new), found.listing)
+    check_seams(settings, connections, lake, plans, [found.listing for found in existence])
     missing = tuple(
         MissingPartition(chain=found.listing.era.chain, partition=partition, checksum=checksum)
         for found in existence

@@ -24,15 +24,24 @@ def begin_progress(telemetry: Telemetry, prepared: Prepared) -> None:
         return found.ledger if found else None
 
     telemetry.begin(
-        [
-            _chain_progress(prepared, plan, position)
-            for plan, position in zip(prepared.plans, prepared.positions, strict=True)
-        ],
+        _chains(prepared),
         table=target.table,
         storage=target.location.path if target.location.scheme == "local" else None,
         reader="compiled" if is_compiled() else "interpreted",
         newest=newest,
     )
+
+
+def continue_progress(telemetry: Telemetry, prepared: Prepared) -> None:
+    """Tell `telemetry` that further partitions are planned."""
+    telemetry.state.plan_more(_chains(prepared))
+
+
+def _chains(prepared: Prepared) -> list[ChainProgress]:
+    return [
+        _chain_progress(prepared, plan, position)
+        for plan, position in zip(prepared.plans, prepared.positions, strict=True)
+    ]
 
 
 def _chain_progress(prepared: Prepared, plan: EraPlan, position: ChainPosition) -> ChainProgress:

@@ -1,10 +1,11 @@
-"""Runs the copy: waves of the graph on a runner, and their outcomes."""
+"""Runs the copy: rounds of waves of the graph on a runner, and their outcomes."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from bronze.errors import ConfigError, RunStoppedError
@@ -18,7 +19,7 @@ from pipeline.launch.prepare import Prepared
 from pipeline.launch.runner import Runner
 from pipeline.launch.scratch import scratch
 from pipeline.launch.session import ChainSession
-from pipeline.launch.signals import stop_on_signals
+from pipeline.launch.signals import SignalWatch, stop_on_signals
 from pipeline.launch.waves import cut_waves
 from pipeline.settings.model import Settings
 from pipeline.telemetry.totals import Finished, Totals
@@ -36,51 +37,98 @@ def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished
         ConfigError: the runner's workers could not reach what the job names.
         Exception: what the graph could not catch (a full disk under the checkpoint, for example); a later run resumes.
     """
-    job, totals = prepared.job, Totals()
+    with begin_copy(settings, prepared, runner) as copy:
+        copy.copy(prepared)
+        return copy.finished()
+
+
+@contextmanager
+def begin_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Iterator[CopyRun]:
+    """A run on `runner` that takes the signals of this process until the block ends.
+
+    Raises:
+        ConfigError: the runner's workers could not reach what the job names.
+    """
     if runner.is_distributed:
-        _refuse_local_locations(job)
-    dataset = prepared.connections.dataset()
-    planned = sum(len(plan.partitions) for plan in prepared.plans)
-    existing = _existing(prepared)
-    waves = cut_waves(
-        prepared.plans,
-        existing,
-        wave_partitions=settings.perf.wave_partitions,
-        default_partitions=runner.default_wave(is_remote=dataset.is_remote),
-    )
-    started = time.monotonic()
-    session = ChainSession(prepared.connections, prepared.positions, prepared.listings)
+        _refuse_local_locations(prepared.job)
     with scratch() as folder:
         control = runner.control_location(folder)
+        with stop_on_signals(StopSignal(control)) as signals:
+            yield CopyRun(settings, runner, control, signals)
+
+
+class CopyRun:
+    """A run: one round of waves, or several, where it follows a lake that grows.
+
+    Args:
+        control: where launcher and workers exchange the request to stop and the outcomes.
+        signals: whether a signal has asked the run to stop.
+
+    Attributes:
+        totals: of all rounds; what was left undone is that of the last one.
+    """
+
+    def __init__(self, settings: Settings, runner: Runner, control: StorageLocation, signals: SignalWatch) -> None:
+        self._settings = settings
+        self._runner = runner
+        self._control = control
+        self._signals = signals
+        self._started = time.monotonic()
+        self._waves = 0
+        self.totals = Totals()
+
+    @property
+    def must_end(self) -> bool:
+        """Whether nothing more may be copied: a signal asks for that, or a failure does."""
+        return self._signals.status is not None or any(failure.stops_run for failure in self.totals.failures)
+
+    def finished(self) -> Finished:
+        """What was done until now."""
+        return Finished(self.totals, time.monotonic() - self._started, self._signals.status)
+
+    def copy(self, prepared: Prepared) -> None:
+        """Copy what `prepared` planned, wave after wave, until all is done or the run `must_end`.
+
+        Raises:
+            Exception: what the graph could not catch (a full disk under the checkpoint, for example).
+        """
+        job, totals = prepared.job, self.totals
+        planned = totals.reported + sum(len(plan.partitions) for plan in prepared.plans)
+        existing = _existing(prepared)
+        waves = cut_waves(
+            prepared.plans,
+            existing,
+            wave_partitions=self._settings.perf.wave_partitions,
+            default_partitions=self._runner.default_wave(is_remote=prepared.connections.dataset().is_remote),
+        )
+        session = ChainSession(prepared.connections, prepared.positions, prepared.listings)
         run = replace(
             job.run,
-            stop=control,
-            threads=runner.threads_per_partition(planned),
-            in_processes=runner.copies_in_processes,
+            stop=self._control,
+            threads=self._runner.threads_per_partition(sum(len(plan.partitions) for plan in prepared.plans)),
+            in_processes=self._runner.copies_in_processes,
         )
         job = replace(job, run=run)
-        with stop_on_signals(StopSignal(control)) as signals:
-            session.open()
+        session.open()
+        if not job.run.dry_run:
+            remove_superfluous(prepared)
+        for wave in waves:
+            _log_planned(job, wave)
+            outcomes = OutcomeFiles(self._control, f"wave-{self._waves}")
+            self._waves += 1
             if not job.run.dry_run:
-                remove_superfluous(prepared)
-            for number, wave in enumerate(waves):
-                _log_planned(job, wave)
-                outcomes = OutcomeFiles(control, f"wave-{number}")
-                if not job.run.dry_run:
-                    prepared.listings.forget()
-                runner.run(CopyPartitions(job, wave, outcomes))
-                failures = len(totals.failures)
-                _add_wave(totals, wave, outcomes)
-                outcomes.remove()
-                session.record_failures(totals.failures[failures:])
-                _log_wave(totals, planned, wave[-1], time.monotonic() - started)
-                if signals.status is not None:
-                    _add_not_begun(totals, (key for left in waves for key in left if key not in existing))
-                    break
-                if any(failure.stops_run for failure in totals.failures):
-                    break
-            totals.outstanding = session.close()
-    return Finished(totals, time.monotonic() - started, signals.status)
+                prepared.listings.forget()
+            self._runner.run(CopyPartitions(job, wave, outcomes))
+            failures = len(totals.failures)
+            _add_wave(totals, wave, outcomes)
+            outcomes.remove()
+            session.record_failures(totals.failures[failures:])
+            _log_wave(totals, planned, wave[-1], time.monotonic() - self._started)
+            if self._signals.status is not None:
+                _add_not_begun(totals, (key for left in waves for key in left if key not in existing))
+            if self.must_end:
+                break
+        totals.outstanding = session.close()
 
 
 def _refuse_local_locations(job: CopyJob) -> None:

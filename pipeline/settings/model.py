@@ -120,6 +120,7 @@ class SourceSettings(Section):
     extension: Annotated[Literal["", "zst", "zstd"], choice("", "zst", "zstd")] = ""
     network_passphrase: Text = ""
     max_object_mb: Annotated[int, integer(1, 2047, "MiB")] = 1024
+    poll_seconds: Annotated[int, integer(1, 3600, "seconds")] = 5
 
 
 class ObjectLockSettings(Section):

@@ -10,6 +10,8 @@ _IDLE_S = 15.0
 
 def progress_line(found: Snapshot) -> str:
     """The line: what is done, the rate, and the time that is left; or what the run waits for."""
+    if found.is_waiting:
+        return found.phase
     if found.phase:
         return f"{found.phase} ({format_duration(found.elapsed_s)} so far)"
     percent = 100 * found.done / max(found.planned, 1)

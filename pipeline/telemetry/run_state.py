@@ -82,7 +82,8 @@ class Snapshot:
         ledgers_per_second, bytes_per_second: over the last half minute.
         rates: ledgers a second of each chain.
         eta_s: seconds until all is done at that rate; None when unknown.
-        idle_s: seconds since anything was read, published or committed.
+        idle_s: seconds since anything was read, published or committed, or since the lake had nothing new to copy.
+        is_waiting: whether the run waits for the lake to grow.
         is_failing: whether the last partitions all failed.
     """
 
@@ -101,6 +102,7 @@ class Snapshot:
     failures: int
     last_error: str
     is_failing: bool
+    is_waiting: bool
     lake_latest: int | None
 
     @property
@@ -127,6 +129,7 @@ class RunState:
     now: Callable[[], float] = time.time
     table: str = ""
     _phase: str = "planning"
+    _is_waiting: bool = False
     _chains: dict[Chain, ChainProgress] = field(default_factory=dict)
     _in_flight: dict[tuple[Chain, int, int], InFlight] = field(default_factory=dict)
     _waiting: set[tuple[Chain, int, int]] = field(default_factory=set)
@@ -152,10 +155,31 @@ class RunState:
             self._progress_at = self.clock()
             self._points.append((self._progress_at, dict(self._ended)))
 
+    def plan_more(self, chains: Iterable[ChainProgress]) -> None:
+        """The run has planned further partitions of its chains, and copies them; what had failed is among them."""
+        with self._lock:
+            for new in chains:
+                one = self._chains[new.chain]
+                self._chains[new.chain] = replace(
+                    one,
+                    planned=one.begun + new.planned,
+                    planned_ledgers=one.done_ledgers + new.planned_ledgers,
+                    failed=0,
+                    committed=max(one.committed, new.committed),
+                )
+            self._waiting.clear()
+            self._phase, self._is_waiting, self._progress_at = "", False, self.clock()
+
     def enter(self, phase: str) -> None:
         """The run does something else than copying now; empty: it copies."""
         with self._lock:
-            self._phase = phase
+            self._phase, self._is_waiting = phase, False
+
+    def wait_for(self, what: str, *, lake_latest: int | None) -> None:
+        """The lake was looked at, and the run waits for `what`: not stalled as long as the lake answers."""
+        with self._lock:
+            self._phase, self._is_waiting, self._progress_at = f"waiting for {what}", True, self.clock()
+            self._lake_latest = lake_latest
 
     def update_lake(self, latest: int) -> None:
         """The newest ledger of the lake is known, or has changed."""
@@ -264,6 +288,7 @@ class RunState:
                 failures=sum(one.failed for one in chains),
                 last_error=self._last_error,
                 is_failing=self._failures_in_a_row >= _FAILING_AFTER,
+                is_waiting=self._is_waiting,
                 lake_latest=self._lake_latest,
             )
 

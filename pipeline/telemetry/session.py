@@ -20,6 +20,8 @@ from pipeline.telemetry.run_state import ChainProgress, RunState
 _LIVE_INTERVAL_S = 0.25
 #: Seconds between two writes of the metrics to a file or a Pushgateway, and between two looks at the lake's end.
 _EXPORT_INTERVAL_S, _LAKE_INTERVAL_S = 15.0, 60.0
+#: Seconds between two progress lines of a run that waits for its lake.
+_WAITING_LINE_INTERVAL_S = 600.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -39,6 +41,7 @@ class Telemetry:
         self._newest: Callable[[], int | None] | None = None
         self._begin_metrics: Callable[[Sequence[ChainProgress], str, str | None], None] | None = None
         self._ending = threading.Event()
+        self._waiting_line_due = 0.0
 
     @property
     def wants_lake_end(self) -> bool:
@@ -143,6 +146,12 @@ class Telemetry:
 
     def _log_progress(self) -> None:
         found = self.state.snapshot()
+        if not found.is_waiting:
+            self._waiting_line_due = 0.0
+        elif time.monotonic() < self._waiting_line_due:
+            return
+        else:
+            self._waiting_line_due = time.monotonic() + _WAITING_LINE_INTERVAL_S
         _LOG.info("%s", progress_line(found), extra=progress_fields(found))
 
     def _look_at_lake(self) -> None:

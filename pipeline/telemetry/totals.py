@@ -69,6 +69,13 @@ class Totals:
         """Whether no partition failed, is pending, or was stopped."""
         return not self.failures and not self.pending and not self.stopped
 
+    def begin_round(self) -> None:
+        """Forget what was left undone: the next round of a run that follows its lake plans all of that anew."""
+        self.failures.clear()
+        self.pending.clear()
+        self.outstanding.clear()
+        self.outcomes.pop(Outcome.SKIPPED, None)
+
     def add(self, found: Report) -> None:
         """Count one outcome."""
         if isinstance(found, PartitionSummary):

@@ -149,6 +149,24 @@ def test_empty_first_partition_is_refused(one: Era, message: str) -> None:
         plan(one, 0, 50)
 
 
+@pytest.mark.parametrize(
+    ("one", "next_ledger", "newest", "expected", "tail"),
+    [
+        (era(ledger_end=25), 2, 13, "2-11", 2),  # the lake decides, not the era's end
+        (era(ledger_end=25), 12, 25, "12-21 22-25", 0),  # the era's end completes its last partition
+        (era(ledger_end=25), 12, 90, "12-21 22-25", 0),
+        (era(ledger_end=25), 22, 24, "", 3),
+        (era(), 2, None, "", 0),  # an empty lake has nothing yet
+        (era(ledger_end=25), 2, None, "", 0),
+    ],
+)
+def test_available_ledgers_limit_the_plan(
+    one: Era, next_ledger: int, newest: int | None, expected: str, tail: int
+) -> None:
+    found = plan_era(one, next_ledger, newest, Published(), partial=False, available_only=True)
+    assert (" ".join(map(str, found.partitions)), found.incomplete_tail) == (expected, tail)
+
+
 def test_open_ended_era_needs_a_newest_ledger() -> None:
     with pytest.raises(ConfigError, match="'e1' has no ledger_end and the lake is empty"):
         plan(era(), 2, None)
@@ -160,7 +178,8 @@ def situations(draw: st.DrawFn) -> tuple[Era, int, int, bool, list[Partition]]:
     start, size = draw(st.integers(0, 30)), draw(st.integers(3, 20))
     end = draw(st.just(0) | st.integers(max(start, 2), start + 100))
     one = era(ledger_start=start, ledger_end=end, partition_size=size, allow_overwrite=draw(st.booleans()))
-    cuts = sorted(draw(st.sets(st.integers(max(start, 2), start + 110), max_size=6)))
+    # One that begins at 2 would leave an empty partition 0-1 before it, which is refused.
+    cuts = sorted(draw(st.sets(st.integers(start if start >= 2 else 3, start + 110), max_size=6)))
     pairs = [Partition(low, high - 1) for low, high in itertools.pairwise(cuts)]
     published = [pair for pair in pairs if pair.end <= one.last_ledger and draw(st.booleans())]
     return one, draw(st.integers(0, start + 120)), draw(st.integers(2, start + 120)), draw(st.booleans()), published

@@ -43,6 +43,32 @@ def tell(state: RunState, name: str, start: int, value: float = 1.0, **fields: A
     state(m.Measurement(name, value, {**named, "worker": "w1", **fields}))
 
 
+def test_wait_is_healthy_while_the_lake_answers(state: RunState, clock: Clock) -> None:
+    clock.time += 500
+    state.wait_for("ledger 31 of the lake; it has 22", lake_latest=22)
+    clock.time += 50
+    found = state.snapshot()
+    assert health(found, stalled_after_s=60)[0] == 200
+    assert progress_line(found) == "waiting for ledger 31 of the lake; it has 22"
+    clock.time += 11  # the lake was not looked at any more
+    status, document = health(state.snapshot(), stalled_after_s=60)
+    assert (status, document["status"], document["doing"]) == (503, "stalled", found.phase)
+
+
+def test_next_round_adds_to_the_plan(state: RunState) -> None:
+    for start in (0, 10, 20):
+        done(state, start)
+    tell(state, m.PARTITION_STARTED, 30)
+    tell(state, m.PARTITION_FAILED, 30, is_published=False, error="x", error_type="E")
+    state.plan_more([ChainProgress(chain=CHAIN, planned=2, planned_ledgers=20, committed=29)])
+    found = state.snapshot().chains[0]
+    assert (found.planned, found.done, found.failed, found.committed) == (6, 4, 0, 29)
+    done(state, 30)
+    done(state, 40)
+    found = state.snapshot().chains[0]
+    assert (found.planned, found.done, found.planned_ledgers, found.done_ledgers) == (6, 6, 60, 60)
+
+
 def done(state: RunState, start: int, outcome: str = "written") -> None:
     tell(state, m.PARTITION_STARTED, start)
     tell(state, m.PARTITION_DONE, start, outcome=outcome, rows=10, raw_bytes=1000, parquet_bytes=5, table="t")
