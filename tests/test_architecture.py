@@ -44,9 +44,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "pipeline.launch": {
         "pipeline.exit_status", "pipeline.settings", "pipeline.telemetry", "transforms",
-        "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset", "bronze.ingest",
-        "bronze.job", "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
-        "bronze.verify", "bronze.xdr",
+        "bronze.archives", "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset",
+        "bronze.ingest", "bronze.job", "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning",
+        "bronze.storage", "bronze.verify", "bronze.xdr",
     },
     "pipeline.telemetry": {"pipeline.settings", "bronze.outcomes", "bronze.partitioning"},
     "pipeline.settings": {
@@ -65,7 +65,7 @@ ALLOWED: dict[str, set[str]] = {
         "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage", "bronze.verify",
     },
     "bronze.verify": {
-        "bronze.audit", "bronze.authenticity", "bronze.commit", "bronze.dataset", "bronze.ledger",
+        "bronze.archives", "bronze.audit", "bronze.authenticity", "bronze.commit", "bronze.dataset", "bronze.ledger",
         "bronze.partitioning", "bronze.storage",
     },
     "bronze.commit": {

@@ -11,6 +11,8 @@ from typing import Any
 _COUNTS = (
     "signatures", "failed_signatures", "transaction_proofs", "unproven", "events", "rewritten_events", "failed_events",
 )  # fmt: skip
+#: The first of them are about signatures.
+_SIGNATURE_COUNTS = 4
 _NETWORK_ID = re.compile(r"[0-9a-f]{64}")
 _NODE = re.compile(r"G[A-Z2-7]{55}")
 #: Most signers that are named of one partition: anybody can make keys, and a manifest must stay small.
@@ -45,6 +47,17 @@ class PartitionAuthenticity:
     events: int = 0
     rewritten_events: int = 0
     failed_events: int = 0
+
+    @property
+    def has_checked_signatures(self) -> bool:
+        """Whether the signatures of its ledgers were checked under a network."""
+        ledgers = self.signatures + self.failed_signatures + self.transaction_proofs + self.unproven
+        return bool(self.network_id) and ledgers > 0
+
+    def signature_findings(self) -> dict[str, Any]:
+        """What was found of signatures alone, by name: the network, counts, signers."""
+        counts = {name: getattr(self, name) for name in _COUNTS[:_SIGNATURE_COUNTS]}
+        return {"network_id": self.network_id, **counts, "signers": dict(self.signers)}
 
     def counts(self) -> dict[str, int]:
         """The counts by name."""

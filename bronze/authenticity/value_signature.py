@@ -24,6 +24,8 @@ _WORD = struct.Struct(">I")
 _CLOSE_TIME = struct.Struct(">Q")
 _BASIC, _SIGNED, _EMPTY_TX_SET = range(3)
 _PROPOSED_VALUE_BYTES = 32 + 32 + 4
+#: From the header's start to its StellarValue.
+_VALUE = 36
 #: From the header's start to the upgrades of its StellarValue.
 _UPGRADES = 76
 _LEDGER_UPGRADE_VERSION = 1
@@ -80,6 +82,36 @@ def read_value_signature(meta: CloseMeta, data: Buffer) -> ValueSignature | None
     size: int = _WORD.unpack_from(data, at + 32)[0]
     signature = bytes(data[at + 36 : at + 36 + size])
     return ValueSignature(node, signature, tx_set_hash, meta.close_time, attests_previous=kind == _SIGNED)
+
+
+def read_stellar_value(meta: CloseMeta, data: Buffer) -> bytes:
+    """The XDR of a ledger's StellarValue: what its validators externalized.
+
+    Args:
+        data: the buffer that `meta` was read from.
+    """
+    at = meta.value_ext_at
+    kind: int = _WORD.unpack_from(data, at)[0]
+    at += 4
+    if kind == _EMPTY_TX_SET:
+        at += _PROPOSED_VALUE_BYTES
+    if kind != _BASIC:
+        at += 4 + 32
+        size: int = _WORD.unpack_from(data, at)[0]
+        at += 4 + (size + 3 & ~3)
+    return bytes(data[meta.header_at + _VALUE : at])
+
+
+def named_previous_hash(meta: CloseMeta, data: Buffer) -> bytes:
+    """The hash of the ledger before, as the StellarValue binds it: in the transaction set, or by itself (CAP-83).
+
+    Args:
+        data: the buffer that `meta` was read from.
+    """
+    at = meta.value_ext_at
+    if _WORD.unpack_from(data, at)[0] == _EMPTY_TX_SET:
+        return bytes(data[at + 4 + 32 : at + 4 + 64])
+    return meta.tx_set_previous_hash
 
 
 def may_be_unsigned(meta: CloseMeta, data: Buffer) -> bool:

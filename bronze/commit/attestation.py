@@ -196,7 +196,7 @@ class ChainAttestation:
             last = manifest.partition.first_ledger - 1
 
     def _counts(self, authenticity: PartitionAuthenticity | None) -> bool:
-        if authenticity is None or not authenticity.network_id:
+        if authenticity is None or not authenticity.has_checked_signatures:
             return False
         return not self._policy.network_id or authenticity.network_id == self._policy.network_id
 

@@ -44,6 +44,9 @@ class EraAudit:
         events: event files that were checked; None when the chain was not asked for.
         head: hash of the last event; empty when there is none.
         is_complete: False when the audit was interrupted.
+        scp_checked: partitions whose last ledger was compared with SCP messages; None when that was not asked for.
+        scp_proven: those that a quorum stands behind.
+        scp_through: the last ledger that is proven so; None when none is.
     """
 
     chain: str
@@ -58,6 +61,9 @@ class EraAudit:
     events: int | None = None
     head: str = ""
     is_complete: bool = True
+    scp_checked: int | None = None
+    scp_proven: int = 0
+    scp_through: int | None = None
 
     @property
     def partitions(self) -> int:

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from bronze.authenticity.authenticator import Authenticator
+from bronze.authenticity.findings import PartitionAuthenticity
 from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest, parse_ledger_links
@@ -245,6 +246,8 @@ class PartitionCheck:
                 "is of the older copier, whose operation_count means something else: that column was not checked",
                 severity=Severity.NOTE,
             )
+        if not count and check.proven is not None:
+            self._compare_signatures(manifest, check.proven, findings)
         links = check.links
         if not count and links is not None and manifest.ledgers is not None and links != manifest.ledgers:
             findings.add(
@@ -256,6 +259,27 @@ class PartitionCheck:
         return dataclasses.replace(
             report, checked_rows=check.rows, checked_bytes=check.raw_bytes, links=links or report.links
         )
+
+    def _compare_signatures(
+        self, manifest: Manifest, proven: PartitionAuthenticity, findings: PartitionFindings
+    ) -> None:
+        """Who is said to have signed decides how far a chain is attested, so it must be what the rows show."""
+        stated = manifest.authenticity
+        if stated is None or not stated.has_checked_signatures:
+            return
+        said, found = stated.signature_findings(), proven.signature_findings()
+        # Sets that were not verified name no signers: then an audit in full finds more, not something else.
+        if not stated.signers or self.verify is not VerifyLevel.FULL:
+            said["signers"] = found["signers"] = {}
+        differing = [name for name in said if said[name] != found[name]]
+        if differing:
+            claims, facts = ({name: of[name] for name in differing} for of in (said, found))
+            findings.add(
+                Level.ROWS,
+                self.dataset.manifest_key(self.era, manifest.partition),
+                f"says of its signatures {claims}",
+                expected=f"{facts}, as its rows show",
+            )
 
     def _authenticator(self, manifest: Manifest) -> Authenticator | None:
         """What checks signatures and contract events; None where nothing is known to compare with.

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bronze.authenticity.authenticator import Authenticator
+from bronze.authenticity.findings import PartitionAuthenticity
 from bronze.dataset.manifest import LedgerLinks
 from bronze.errors import DataError
 from bronze.ledger.close_meta import CloseMeta, VerifyLevel, read_close_meta
@@ -122,6 +123,11 @@ class RowCheck:
             first_hash=first.ledger_hash.hex(),
             last_hash=last.ledger_hash.hex(),
         )
+
+    @property
+    def proven(self) -> PartitionAuthenticity | None:
+        """What was proven of the ledgers so far; None where that is not checked."""
+        return self._authenticator.findings() if self._authenticator is not None else None
 
     def problems(self, file: BinaryReader) -> Iterator[RowProblem]:
         """What is wrong with the rows of `file`, which stays open; at most `MAX_PROBLEMS`.

@@ -93,6 +93,9 @@ def audit_json(audits: Sequence[EraAudit]) -> str:
                 "checked_bytes": sum(report.checked_bytes for report in audit.reports),
                 "events": audit.events,
                 "head": audit.head,
+                "scp": None
+                if audit.scp_checked is None
+                else {"checked": audit.scp_checked, "proven": audit.scp_proven, "through": audit.scp_through},
                 "gaps": [{"start": gap.start, "end": gap.end} for gap in audit.gaps],
                 "findings": [finding.as_json() for finding in audit.findings],
                 "checked": audit.checked,

@@ -27,6 +27,7 @@ EXAMPLES = """\
   bronze-copier verify --config config.yaml
   bronze-copier verify --config config.yaml --level rows --subset 1/10
   bronze-copier verify s3://bucket/bronze --chain s3://bucket/pas --json
+  bronze-copier verify s3://bucket/bronze --scp https://history.example.org/001 --validators pubnet.cfg
 """
 EXIT_STATUS = """\
   0  everything that was asked for holds
@@ -63,6 +64,14 @@ OPTIONS: tuple[click.Parameter, ...] = (
     option("--expect-events", convert=whole_number, metavar="N", help="the chain has so many events, or more"),
     flag("--catalog", help="compare the configured catalog too"),
     option("--lake", default="", metavar="URL", help="the lake that --level source compares with"),
+    option(
+        "--scp",
+        is_flag=False,
+        flag_value="",
+        metavar="URL",
+        help="prove the last ledger of each partition by the SCP messages of this history archive",
+    ),
+    option("--validators", default="", metavar="FILE", help="the stellar-core configuration that says whose count"),
     option("--passphrase", default="", metavar="TEXT", help="of a network whose name does not tell it"),
     option("--endpoint", metavar="URL", help="of the object store of URL"),
     option("--region", metavar="NAME", help="of the bucket of URL"),

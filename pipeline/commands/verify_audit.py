@@ -31,6 +31,8 @@ class AuditRequest:
         expect_head, expect_events: what is known of the chain.
         catalog: whether the configured catalog is compared.
         lake: where the lake is, for the level ``source``; empty: where the configuration says.
+        scp: the history archive whose SCP messages are compared; None: they are not.
+        validators: the file that says whose messages count; empty: the configured one.
         passphrase: of the network; empty: as configured, or known for the network's name.
         endpoint, region, anonymous: how the object store of `url` is reached.
         as_json: print one JSON document.
@@ -48,6 +50,8 @@ class AuditRequest:
     expect_events: int | None = None
     catalog: bool = False
     lake: str = ""
+    scp: str | None = None
+    validators: str = ""
     passphrase: str = ""
     endpoint: str | None = None
     region: str | None = None
@@ -68,10 +72,14 @@ def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
     from pipeline.commands.audit_text import audit_json, audit_lines, audit_status
     from pipeline.commands.output import print_lines
     from pipeline.launch.audit import add_catalog, run_audit
+    from pipeline.launch.scp_audit import add_scp, make_scp_options
 
     try:
         targets, options, settings = _targets(request, load)
+        scp = make_scp_options(request.scp, request.validators, settings)
         audits = list(run_audit(targets, options))
+        if scp is not None:
+            add_scp(audits, targets, scp, options.selection, options.passphrase)
     except (StoreError, OSError) as error:
         return _unreachable(error, as_json=request.as_json)
     for finding in seam_findings(audits):
@@ -81,6 +89,9 @@ def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
     else:
         for one in audits:
             one.not_checked.append("the catalog (--catalog, with a configuration)")
+    if request.scp is None:
+        for one in audits:
+            one.not_checked.append("SCP messages of history archives (--scp)")
     if request.as_json:
         print(audit_json(audits))
     else:

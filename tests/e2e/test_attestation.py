@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from bronze.lake.layout import LakeLayout
+from bronze.ledger.close_meta import read_close_meta
 from pipeline.sample.config_file import validators_file
 from tests.e2e.conftest import Copier, LakeFiles, small, tree, wait_until
+from tests.support.forged_ledgers import fee_pool_at, relinked
 from tests.support.real_validators import PASSPHRASES, PUBNET, TESTNET, configuration
 
 CHAIN_0 = {"network": "testnet", "ledger_start": 1410048, "ledger_end": 1410367, "partition_size": 64}
@@ -122,6 +125,52 @@ def test_two_of_five_validators_are_no_quorum(
     truncated["testnet.stellar.org"][-1] = TESTNET["testnet.stellar.org"][2]
     validators(truncated, "testnet")
     assert "attested through 1,410,3" in copy.run().lines("authentic")[0]
+
+
+@pytest.mark.ledgers
+def test_forged_history_is_attested_before_it_only(
+    real_lake: Callable[..., Path], copier: Callable[..., Copier], validators: Callable[..., str]
+) -> None:
+    """One header field changed, everything behind it linked and hashed again; copied because that was asked for."""
+    lake = LakeFiles(real_lake("--chain", "0"), LakeLayout(1, 64000, "zst"))
+    real = [lake.meta(ledger) for ledger in range(1410048, 1410176)]
+    at = fee_pool_at(read_close_meta(real[72], 0, len(real[72])), real[72])
+
+    def change(buffer: bytearray) -> None:
+        buffer[at + 7] ^= 1
+
+    for number, meta in enumerate(relinked(real, 72, change)[72:], 72):
+        lake.put_meta(1410048 + number, meta)
+    copy = copier(lake.root, **{**CHAIN_0, "ledger_end": 1410175})
+    copy.settings["authenticity"] = {"validators": validators(TESTNET, "testnet"), "signatures": "report"}
+    ran = copy.run()
+    assert ran.status == 0, ran.out
+    assert ran.lines("authentic") == [
+        "testnet: 73 signatures, 55 signatures or proofs do not hold, attested through 1,410,117 by 1 of 1 organization"
+    ]
+    copy.settings["authenticity"] |= {"signatures": "require", "attestation": "require"}
+    other = copier(lake.root, name="required", **{**CHAIN_0, "ledger_end": 1410175})
+    other.settings["authenticity"] = copy.settings["authenticity"]
+    ran = other.run()
+    assert ran.status == 1
+    assert "ledger 1410121 is not authentic" in ran.out
+    assert other.committed() == [(1410048, 1410111)]
+
+
+def test_invented_pubnet_is_signed_not_attested(
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier], validators: Callable[..., str]
+) -> None:
+    """A whole pubnet by somebody with keys of their own: every hash and every signature holds."""
+    lake = sample(first=2, ledgers=60, passphrase=PASSPHRASES["pubnet"], protocols=(20, 23))
+    copy = copier(lake.root, network="pubnet", ledger_start=2, ledger_end=61, partition_size=20)
+    copy.settings["authenticity"] = {
+        "validators": validators(PUBNET, "pubnet"), "attestation": "require", "attestation_lag": 30
+    }  # fmt: skip
+    ran = copy.run()
+    assert ran.status == 1
+    assert copy.committed() == [(2, 21)]
+    assert "3 nodes signed ledgers of it, which is not the same" in ran.lines("refused")[0]
+    assert "no ledger attested by a quorum of the 7 organizations" in ran.lines("authentic")[0]
 
 
 def test_attestation_is_the_same_however_copied(

@@ -11,6 +11,7 @@ from bronze.authenticity import authenticator as authenticator_module
 from bronze.authenticity.authenticator import Authenticator
 from bronze.authenticity.findings import PartitionAuthenticity, parse_authenticity
 from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
+from bronze.authenticity.quorum import QuorumSet, attested_through
 from bronze.errors import AuthenticityError
 from bronze.ledger.close_meta import VerifyLevel, read_close_meta
 from bronze.ledger.hashes import check_hashes, check_link
@@ -105,6 +106,9 @@ def test_relinked_history_fails_at_the_next_signature(ledgers: RealLedgers) -> N
         check(forged, policy())
     found = check(forged, policy(signatures=CheckMode.REPORT))
     assert (found.signatures, found.failed_signatures) == (4, 6)
+    # Nobody stands behind the forged ledger, nor behind any later one.
+    anyone = QuorumSet(threshold=1, nodes=tuple(node for node, _ in found.signers))
+    assert attested_through(anyone, dict(found.signers)) == 63092984
 
 
 @pytest.mark.ledgers

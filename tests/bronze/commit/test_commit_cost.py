@@ -7,6 +7,9 @@ from collections import Counter
 import pytest
 
 from bronze.audit.event_log import EventLog
+from bronze.authenticity.policy import CheckMode
+from bronze.authenticity.quorum import AttestationPolicy, QuorumSet
+from bronze.commit.attestation import ChainAttestation
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.recovery import restore
 from bronze.commit.sequencer import Sequencer
@@ -17,6 +20,9 @@ from tests.bronze.conftest import ERA, PRODUCER, lay
 from tests.support.counting_store import CountedStores, counted_stores, lay_chain, nth
 
 SHORT, LONG = 10, 10_000
+ATTESTED = AttestationPolicy(
+    quorum=QuorumSet(threshold=1, nodes=("G" + "A" * 55,)), mode=CheckMode.REPORT, lag=10, network_id="", validators="v"
+)
 
 
 class Chain:
@@ -79,3 +85,22 @@ def test_resumption_costs_the_same_in_long_chains(chains: tuple[Chain, Chain]) -
         requests.append(chain.stores.taken())
     assert requests[0] == requests[1]
     assert sum(sum(taken.values()) for taken in requests[1].values()) <= 7
+
+
+def test_attested_commits_cost_the_same(chains: tuple[Chain, Chain]) -> None:
+    """With the file of signers a commit reads and writes that; without it, the last manifest decides."""
+    first, second = [], []
+    for chain in chains:
+        attestation = ChainAttestation(ATTESTED, ERA, chain.dataset, chain.stores.events)
+        log, checkpoint = chain.log(), chain.checkpoint()
+        sequencer = Sequencer(
+            ERA, chain.dataset, PRODUCER, events=log, checkpoint=checkpoint, is_exclusive=True, attestation=attestation
+        )
+        summaries = [chain.publish(chain.length), chain.publish(chain.length + 1)]
+        sequencer.commit(summaries[0])
+        first.append(chain.stores.taken())
+        sequencer.commit(summaries[1])
+        second.append(chain.stores.taken())
+        chain.length += 2
+    assert without_pages(first[0]) == without_pages(first[1])
+    assert second[0] == second[1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from bronze.verify.era_audit import EraAudit, Verdict
 from bronze.verify.finding import Level, Severity
 from bronze.verify.partition_check import PartitionCheck
 from bronze.verify.selection import Selection, Subset
-from tests.bronze.conftest import GRID, Workspace, copy
+from tests.bronze.conftest import GRID, OPTIONS, Workspace, copy
 
 
 def audited(at: Workspace, level: Level = Level.ROWS, *, knows_range: bool = True, **selection: Any) -> EraAudit:
@@ -82,6 +84,32 @@ def test_damaged_parquet_file_is_wrong(published: Workspace) -> None:
     path.write_bytes(path.read_bytes()[:-20] + bytes(20))
     found = audited(published)
     assert {one.severity for one in found.findings} == {Severity.WRONG}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda found: found["signers"].update(dict.fromkeys(list(found["signers"])[:1], 31)), "'signers': {"),
+        (lambda found: found["signers"].update({"G" + "A" * 55: 30}), "'signers': {"),
+        (lambda found: found.update(signatures=4, failed_signatures=6), "'signatures': 4, 'failed_signatures': 6"),
+        (lambda found: found.update(network_id="ab" * 32), "'network_id': 'abab"),
+    ],
+)
+def test_changed_signers_of_a_manifest_are_found(
+    published: Workspace, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    path = published.manifest(GRID[2])
+    document = json.loads(path.read_bytes())
+    change(document["authenticity"])
+    path.write_text(json.dumps(document))
+    check = PartitionCheck(
+        dataset=published.dataset, era=published.era, level=Level.ROWS, passphrase=OPTIONS.passphrase
+    )
+    (found,) = check.check(GRID[2]).findings
+    assert said in found.found
+    assert found.expected.endswith("as its rows show")
+    assert found.object == str(path)
+    assert check.check(GRID[1]).findings == ()
 
 
 def test_subset_reads_all_manifests_and_some_files(published: Workspace) -> None:
