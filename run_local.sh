@@ -93,6 +93,8 @@ run_tests() {
     echo "no PgBouncer: the tests of a catalog behind a pooler are skipped (apt-get install pgbouncer)"
   command -v prometheus >/dev/null && command -v promtool >/dev/null || debian_packages prometheus ||
     echo "no Prometheus: the tests of the metrics are skipped (apt-get install prometheus)"
+  command -v chromium >/dev/null || command -v google-chrome >/dev/null || debian_packages chromium fonts-dejavu-core ||
+    echo "no Chromium: the tests of the report in a browser are skipped (apt-get install chromium)"
   .venv/bin/python -m tests.support.s3_server # builds it once where Go is installed, which takes some minutes
   say "Checks: ruff, mypy"
   .venv/bin/ruff check .

@@ -86,7 +86,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["bronze", "bronze.*", "transforms", "transforms.*", "pipeline", "pipeline.*"]),
-    package_data={"bronze.catalog": ["*.sql"]},
+    package_data={"bronze.catalog": ["*.sql"], "pipeline.report": ["*.j2"]},
     ext_modules=cythonize([READER], language_level=3, build_dir="build/cython") if cythonize else [],
     cmdclass={"build_ext": BuildReader, "build_py": BuildModules, "sdist": SourceDistribution},
     entry_points={"console_scripts": ["bronze-copier = pipeline.main:main"]},
@@ -104,6 +104,7 @@ setup(
         "boto3>=1.42",  # requests to S3 that obstore lacks: checksums, multipart uploads in progress
         "awscrt>=0.30,<1",  # CRC-64/NVME and CRC-32C, the checksums that object stores state
         "click>=8.2,<9",  # the command line: options, help, completion
+        "jinja2>=3.1,<4",  # the page of `report`: escapes what others wrote
         "psycopg2-binary>=2.9.10,<3",
         "google-cloud-logging>=3.12,<4",
         "prometheus-client>=0.22,<1",

@@ -38,16 +38,18 @@ GROUND = {
 ALLOWED: dict[str, set[str]] = {
     "pipeline.main": {"pipeline.commands", "pipeline.early_signals"},
     "pipeline.commands": {
-        "pipeline.exit_status", "pipeline.launch", "pipeline.sample", "pipeline.settings", "pipeline.telemetry",
+        "pipeline.exit_status", "pipeline.launch", "pipeline.report", "pipeline.sample", "pipeline.settings",
+        "pipeline.telemetry",
         "bronze.authenticity", "bronze.commit", "bronze.dataset", "bronze.job", "bronze.lake", "bronze.outcomes",
         "bronze.partitioning", "bronze.verify", "bronze.xdr",
     },
     "pipeline.launch": {
-        "pipeline.exit_status", "pipeline.settings", "pipeline.telemetry", "transforms",
+        "pipeline.exit_status", "pipeline.report", "pipeline.settings", "pipeline.telemetry", "transforms",
         "bronze.archives", "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset",
         "bronze.ingest", "bronze.job", "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning",
         "bronze.storage", "bronze.verify", "bronze.xdr",
     },
+    "pipeline.report": {"bronze.dataset", "bronze.partitioning", "bronze.verify"},
     "pipeline.telemetry": {"pipeline.settings", "bronze.outcomes", "bronze.partitioning"},
     "pipeline.settings": {
         "bronze.dataset", "bronze.job", "bronze.lake", "bronze.ledger", "bronze.partitioning", "bronze.storage",

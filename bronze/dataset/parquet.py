@@ -241,3 +241,24 @@ def read_ledger_links(source: BinaryReader) -> LedgerLinks:
         )
     except (pa.ArrowException, TypeError, IndexError, KeyError) as error:
         raise ValueError(str(error)) from error
+
+
+def read_protocol_versions(source: BinaryReader) -> tuple[int, int]:
+    """The protocol versions of the first and of the last ledger of a parquet file; reads one small column.
+
+    Args:
+        source: the parquet file; stays open.
+
+    Raises:
+        ValueError: it is not a parquet file, or does not have this column, or rows.
+        OSError: reading failed, or the file is damaged.
+    """
+    try:
+        with pq.ParquetFile(source) as file:
+            ends = [
+                file.read_row_group(group, columns=["protocol_version"]).column(0).to_pylist()
+                for group in (0, file.metadata.num_row_groups - 1)
+            ]
+        return int(ends[0][0]), int(ends[1][-1])
+    except (pa.ArrowException, TypeError, IndexError, KeyError) as error:
+        raise ValueError(str(error)) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
 from bronze.verify.era_audit import EraAudit
@@ -69,10 +68,10 @@ def _failure(audits: Sequence[EraAudit]) -> str:
     return "nothing" if all(audit.is_empty for audit in audits) else "incomplete"
 
 
-def audit_json(audits: Sequence[EraAudit]) -> str:
+def audit_document(audits: Sequence[EraAudit]) -> dict[str, object]:
     """The result for machines: one document."""
     status = audit_status(audits)
-    document = {
+    return {
         "schema": SCHEMA,
         "result": {DONE: "holds", UNDONE: _failure(audits), UNCHECKED: "unchecked"}[status],
         "exit_status": status,
@@ -104,4 +103,3 @@ def audit_json(audits: Sequence[EraAudit]) -> str:
             for audit in audits
         ],
     }
-    return json.dumps(document, indent=2)

@@ -43,10 +43,9 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-OPTIONS: tuple[click.Parameter, ...] = (
-    argument("url", metavar="[URL]", required=False, default=""),
-    *CONFIG_OPTIONS,
-    option("--level", default="", choices=_LEVELS, help="how deep to check (default files)"),
+#: What is audited, and how; of this command and of ``report``.
+AUDIT_OPTIONS: tuple[click.Parameter, ...] = (
+    option("--level", default="", choices=_LEVELS, help="how deep to check (default: see above)"),
     option("--from", name="first", convert=whole_number, metavar="LEDGER", help="only partitions from this ledger on"),
     option("--to", name="last", convert=whole_number, metavar="LEDGER", help="only partitions up to this ledger"),
     option(
@@ -76,6 +75,11 @@ OPTIONS: tuple[click.Parameter, ...] = (
     option("--endpoint", metavar="URL", help="of the object store of URL"),
     option("--region", metavar="NAME", help="of the bucket of URL"),
     flag("--anonymous", help="send no credentials"),
+)
+OPTIONS: tuple[click.Parameter, ...] = (
+    argument("url", metavar="[URL]", required=False, default=""),
+    *CONFIG_OPTIONS,
+    *AUDIT_OPTIONS,
     flag("--json", name="as_json", help="print one JSON document"),
 )
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bronze.errors import ConfigError, StoreError
-from bronze.redact import printable
 from pipeline.exit_status import UNCHECKED
 
 if TYPE_CHECKING:
+    from bronze.verify.era_audit import EraAudit
     from pipeline.launch.audit import AuditOptions, AuditTarget
     from pipeline.settings.model import Settings
 
@@ -59,29 +58,60 @@ class AuditRequest:
     as_json: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What was audited.
+
+    Attributes:
+        targets, audits: the eras, and what was found of each, in the same order.
+    """
+
+    targets: Sequence[AuditTarget]
+    audits: Sequence[EraAudit]
+
+
 def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
     """Run the audit, print what was found, and return the exit status.
+
+    Args:
+        load: see `perform`.
+
+    Raises:
+        ConfigError: the request, or the settings, are not usable.
+    """
+    from pipeline.commands.audit_text import audit_document, audit_lines, audit_status
+    from pipeline.commands.output import print_json, print_lines
+
+    try:
+        audits = perform(request, load).audits
+    except (StoreError, OSError) as error:
+        return unreachable(error, as_json=request.as_json)
+    if request.as_json:
+        print_json(audit_document(audits))
+    else:
+        print_lines(audit_lines(audits))
+    return audit_status(audits)
+
+
+def perform(request: AuditRequest, load: Callable[[bool], Settings]) -> Performed:
+    """Run the audit.
 
     Args:
         load: the settings; called where `request` names no URL; its argument says whether the lake's are needed.
 
     Raises:
         ConfigError: the request, or the settings, are not usable.
+        StoreError, OSError: nothing at all could be read.
     """
     from bronze.verify.audit import seam_findings
-    from pipeline.commands.audit_text import audit_json, audit_lines, audit_status
-    from pipeline.commands.output import print_lines
     from pipeline.launch.audit import add_catalog, run_audit
     from pipeline.launch.scp_audit import add_scp, make_scp_options
 
-    try:
-        targets, options, settings = _targets(request, load)
-        scp = make_scp_options(request.scp, request.validators, settings)
-        audits = list(run_audit(targets, options))
-        if scp is not None:
-            add_scp(audits, targets, scp, options.selection, options.passphrase)
-    except (StoreError, OSError) as error:
-        return _unreachable(error, as_json=request.as_json)
+    targets, options, settings = _targets(request, load)
+    scp = make_scp_options(request.scp, request.validators, settings)
+    audits = list(run_audit(targets, options))
+    if scp is not None:
+        add_scp(audits, targets, scp, options.selection, options.passphrase)
     for finding in seam_findings(audits):
         next(audit for audit in audits if audit.url == finding.object).findings.append(finding)
     if request.catalog and settings is not None:
@@ -92,11 +122,7 @@ def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
     if request.scp is None:
         for one in audits:
             one.not_checked.append("SCP messages of history archives (--scp)")
-    if request.as_json:
-        print(audit_json(audits))
-    else:
-        print_lines(audit_lines(audits))
-    return audit_status(audits)
+    return Performed(targets, audits)
 
 
 def _targets(
@@ -143,15 +169,13 @@ def _targets(
     return targets, options, settings
 
 
-def _unreachable(error: Exception, *, as_json: bool) -> int:
+def unreachable(error: Exception, *, as_json: bool) -> int:
     """Say that nothing could be checked."""
     from pipeline.commands.audit_text import SCHEMA
+    from pipeline.commands.output import print_json, print_lines
 
     if as_json:
-        document = {
-            "schema": SCHEMA, "result": "unchecked", "exit_status": UNCHECKED, "error": str(error), "eras": []
-        }  # fmt: skip
-        print(json.dumps(document, indent=2))
+        print_json({"schema": SCHEMA, "result": "unchecked", "exit_status": UNCHECKED, "error": str(error), "eras": []})
     else:
-        print(printable(f"COULD NOT BE CHECKED: {error}"))
+        print_lines([f"COULD NOT BE CHECKED: {error}"])
     return UNCHECKED

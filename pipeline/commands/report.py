@@ -1,0 +1,78 @@
+"""The command ``bronze-copier report``: one page that shows what is published and what was checked of it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
+from pipeline.commands.options import Options, argument, option
+from pipeline.commands.verify import AUDIT_OPTIONS
+from pipeline.commands.verify_audit import AuditRequest
+from pipeline.exit_status import DONE, UNCHECKED, UNDONE
+
+DESCRIPTION = """\
+Writes one HTML page for people: which partitions exist, are missing or failed, sizes and ledgers over time, protocol
+versions, the chain of audit events with its head, what was verified, who signed by the manifests, and what was not
+checked. The page loads nothing and has no script; it can be read on a phone and printed.
+
+Needs nothing but the URL of a bronze prefix, or a configuration. Manifests are checked while the page is made, or more
+with --level; the results of a longer verification are shown with --verification.
+"""
+EXAMPLES = """\
+  bronze-copier report --config config.yaml --out report.html
+  bronze-copier verify s3://bucket/bronze --level rows --json > verify.json
+  bronze-copier report s3://bucket/bronze --verification verify.json --out report.html
+"""
+EXIT_STATUS = """\
+  0  the page is written, and everything that it shows as checked holds
+  1  the page is written, and shows something that is wrong or missing; or there is nothing to show
+  2  the configuration or the command line is wrong
+  3  the page is written, and something could not be checked; or nothing could be read, and no page is written
+"""
+OPTIONS = (
+    argument("url", metavar="[URL]", required=False, default=""),
+    *CONFIG_OPTIONS,
+    option("--out", metavar="FILE", required=True, help="the page; replaced when it exists"),
+    option("--verification", metavar="FILE", multiple=True, help="what verify --json printed; may be given again"),
+    *AUDIT_OPTIONS,
+)
+
+
+def run(options: Options) -> int:
+    """Audit, write the page, and return the status of the audit."""
+    from pathlib import Path
+
+    from bronze.errors import StoreError
+    from bronze.producer import this_producer
+    from bronze.redact import redact
+    from bronze.verify.era_audit import Verdict
+    from pipeline.commands.audit_text import audit_status
+    from pipeline.commands.output import print_lines
+    from pipeline.commands.verify_audit import perform, unreachable
+    from pipeline.launch.report import read_all_facts, write_page
+    from pipeline.report.page import render_page
+    from pipeline.report.results import read_results, result_of
+
+    names = {field.name for field in fields(AuditRequest)} - {"eras", "as_json"}
+    given = {name: getattr(options, name) for name in names}
+    given["level"] = given["level"] or "manifests"
+    request = AuditRequest(eras=tuple(chosen_eras(options)), **given)
+    results = [result for path in options.verification for result in read_results(Path(path))]
+    try:
+        performed = perform(request, lambda needs_lake: load_settings(options, needs_lake=needs_lake))
+    except (StoreError, OSError) as error:
+        return unreachable(error, as_json=False)
+    own = [result_of(audit, "checked while this page was made") for audit in performed.audits]
+    page = render_page(
+        read_all_facts(performed.targets, performed.audits),
+        [*own, *results],
+        place=redact(request.url) if request.url else "the configured eras",
+        version=this_producer().version,
+    )
+    write_page(Path(options.out), page, performed.targets)
+    print_lines([f"{options.out}: {len(page.encode()):,} bytes, {len(performed.audits)} eras"])
+    status = audit_status(performed.audits)
+    others = {result.verdict for result in results}
+    if others & {Verdict.DOES_NOT_HOLD, Verdict.INCOMPLETE, Verdict.NOTHING}:
+        return UNDONE
+    return UNCHECKED if status == DONE and others - {Verdict.HOLDS} else status

@@ -1,0 +1,52 @@
+"""Reads what the report shows beside its audits, and writes the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from bronze.dataset.dataset import Dataset
+from bronze.errors import ConfigError
+from bronze.storage.opening import open_store
+from bronze.verify.era_audit import EraAudit
+from pipeline.launch.audit import AuditTarget
+from pipeline.report.facts import EraFacts, read_facts
+
+
+def read_all_facts(targets: Sequence[AuditTarget], audits: Sequence[EraAudit]) -> list[EraFacts]:
+    """The facts of each era that was audited; `audits` are those of `targets`, in their order."""
+    return [
+        read_facts(
+            audit,
+            target.era,
+            Dataset(open_store(target.location), target.prefix, target.table),
+            knows_range=target.knows_range,
+        )
+        for target, audit in zip(targets, audits, strict=True)
+    ]
+
+
+def write_page(path: Path, page: str, targets: Sequence[AuditTarget]) -> None:
+    """Write the page beside nothing that is published: a file there would belong to no partition.
+
+    Raises:
+        ConfigError: `path` lies among what is published, or cannot be written.
+    """
+    folder = path.absolute().parent
+    for target in targets:
+        for location in (target.location, target.events):
+            if location is not None and location.scheme == "local":
+                root = Path(location.path).resolve()
+                if folder.resolve().is_relative_to(root / target.prefix if location is target.location else root):
+                    raise ConfigError(
+                        f"--out {path} lies in {root}, where nothing but the copier writes: choose another"
+                    )
+    try:
+        with NamedTemporaryFile("w", encoding="utf-8", dir=folder, prefix=f".{path.name}-", delete=False) as file:
+            file.write(page)
+        written = Path(file.name)
+        written.chmod(0o644)
+        written.replace(path)
+    except OSError as error:
+        raise ConfigError(f"--out {path} cannot be written: {error.strerror}") from error
