@@ -10,9 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 _STDERR = 2
+_LAST_ACTS: list[Callable[[int], object]] = []
 
 
 def exit_on_signals() -> None:
@@ -34,7 +38,27 @@ def _exit_when_signalled(reader: int) -> None:
     try:
         os.write(_STDERR, f"bronze-copier: stopped by {signal.Signals(number).name}\n".encode())
     finally:
-        os._exit(128 + number)
+        exit_now(128 + number)
+
+
+@contextmanager
+def before_exit(act: Callable[[int], object]) -> Iterator[None]:
+    """Call `act` with the exit status, in any thread, when a signal ends the process within the block."""
+    _LAST_ACTS.append(act)
+    try:
+        yield
+    finally:
+        _LAST_ACTS.remove(act)
+
+
+def exit_now(status: int) -> NoReturn:
+    """End the process at once, without what other threads still do; what `before_exit` was given is done first."""
+    try:
+        for act in tuple(_LAST_ACTS):
+            with suppress(Exception):
+                act(status)
+    finally:
+        os._exit(status)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

@@ -1,5 +1,9 @@
 """Exit statuses of the command line. A run that a signal stopped ends with 128 and the signal's number."""
 
+from __future__ import annotations
+
+from bronze.errors import ConfigError, LockedError
+
 #: Everything that was asked for exists and holds.
 DONE = 0
 #: Something was left undone or does not hold; the last lines say what and why.
@@ -14,3 +18,10 @@ LOCKED = 4
 OUTSTANDING = 5
 #: Everything that was wanted is done, but ledgers before the end of a chain have no partition.
 GAP = 6
+
+
+def status_of(error: BaseException) -> int:
+    """The exit status of a program that `error` ends."""
+    if isinstance(error, ConfigError):
+        return USAGE
+    return LOCKED if isinstance(error, LockedError) else UNDONE

@@ -38,13 +38,15 @@ GROUND = {
 ALLOWED: dict[str, set[str]] = {
     "pipeline.main": {"pipeline.commands", "pipeline.early_signals"},
     "pipeline.commands": {
-        "pipeline.exit_status", "pipeline.launch", "pipeline.report", "pipeline.sample", "pipeline.settings",
+        "pipeline.early_signals", "pipeline.exit_status", "pipeline.launch", "pipeline.report", "pipeline.sample",
+        "pipeline.settings",
         "pipeline.telemetry",
         "bronze.authenticity", "bronze.commit", "bronze.dataset", "bronze.job", "bronze.lake", "bronze.outcomes",
         "bronze.partitioning", "bronze.verify", "bronze.xdr",
     },
     "pipeline.launch": {
-        "pipeline.exit_status", "pipeline.report", "pipeline.settings", "pipeline.telemetry", "transforms",
+        "pipeline.early_signals", "pipeline.exit_status", "pipeline.report", "pipeline.settings", "pipeline.telemetry",
+        "transforms",
         "bronze.archives", "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset",
         "bronze.ingest", "bronze.job", "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning",
         "bronze.storage", "bronze.verify", "bronze.xdr",

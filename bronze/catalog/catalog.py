@@ -53,6 +53,11 @@ class Catalog:
         self._connection = CatalogConnection(dsn, name, timeout_seconds)
         self._schema_hash = hashlib.sha256((schema_text() if schema is None else schema).encode()).hexdigest()
 
+    @property
+    def where(self) -> str:
+        """The server and database, ``host:port/database``, without secrets; asks nobody."""
+        return self._connection.where
+
     def register(self, era: Era, table: str) -> None:
         """Register the era's dataset, as recording does too; another schema than the registered one is a change."""
         self._write(era, table, lambda cursor, dataset: None)

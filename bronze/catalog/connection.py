@@ -5,6 +5,7 @@ It also creates missing tables.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from importlib import resources
@@ -18,7 +19,7 @@ from psycopg2.extensions import cursor as Cursor
 from bronze.catalog.chain_locks import ChainLocks
 from bronze.catalog.session import ConnectionLostError, ServerSession
 from bronze.errors import CatalogError, CatalogUnavailableError, ConfigError
-from bronze.redact import secrets_in
+from bronze.redact import redact, secrets_in
 
 Result = TypeVar("Result")
 
@@ -42,8 +43,14 @@ class CatalogConnection:
     def __init__(self, dsn: str, name: str, timeout_seconds: float) -> None:
         parameters = _parse_dsn(dsn)
         secrets = _secrets(dsn, parameters)
+        self._where = redact(_display_name(parameters), secrets)
         self._session = ServerSession(parameters, secrets, name, timeout_seconds)
         self._locks = ChainLocks(ServerSession(parameters, secrets, name, timeout_seconds))
+
+    @property
+    def where(self) -> str:
+        """``host:port/database``; several hosts are separated by commas."""
+        return self._where
 
     def transaction(self, work: Callable[[Cursor], Result]) -> Result:
         """Run `work` in one transaction, and once more on a new connection when the open one turns out to be lost.
@@ -138,6 +145,16 @@ def _parse_dsn(dsn: str) -> dict[str, str]:
             " (with @ : / ? # and % of the password percent-encoded) or host=... user=... password=... dbname=..."
         )
     return parameters
+
+
+def _display_name(parameters: dict[str, str]) -> str:
+    hosts = (parameters.get("host") or parameters.get("hostaddr") or os.environ.get("PGHOST") or "local socket").split(
+        ","
+    )
+    ports = (parameters.get("port") or os.environ.get("PGPORT") or "5432").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    servers = ",".join(f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=False))
+    return f"{servers}/{parameters.get('dbname') or parameters.get('user') or ''}"
 
 
 def _secrets(dsn: str, parameters: dict[str, str]) -> frozenset[str]:

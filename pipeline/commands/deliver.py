@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.commands.configured import CONFIG_OPTIONS, WAIT, chosen_eras, load_settings
-from pipeline.commands.options import Options
+from pipeline.commands.options import JSON, Options
 from pipeline.exit_status import DONE, OUTSTANDING
 
 DESCRIPTION = """\
@@ -23,24 +23,43 @@ EXIT_STATUS = """\
 """
 
 
-OPTIONS = (*CONFIG_OPTIONS, WAIT)
+#: Version of the JSON document: keys are only added.
+SCHEMA = "bronze-copier/deliver/1"
+
+
+OPTIONS = (*CONFIG_OPTIONS, WAIT, JSON)
 
 
 def run(options: Options) -> int:
     """Deliver the events of each era and print how many were sent, and what is left."""
     settings = load_settings(options, needs_lake=False)
-    from pipeline.commands.output import print_lines
+    from pipeline.commands.output import print_json, print_lines
     from pipeline.commands.text import outstanding_lines
     from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.deliver import check_events, deliver_all
     from pipeline.launch.prepare import connect_without_lake
 
+    sent, outstanding = 0, list[str]()
     with connect_without_lake(settings, chosen_eras(options)) as connections:
-        if not connections.delivers:
-            print_lines(["there is no endpoint to deliver to: pas.enabled is false, or pas.endpoint is empty"])
-            return DONE
-        with exclusive_chains(connections, "deliver", options.wait):
-            check_events(connections)
-            sent, outstanding = deliver_all(connections)
-    print_lines([f"delivered    {sent:,} events", *outstanding_lines(outstanding)])
-    return OUTSTANDING if outstanding else DONE
+        has_endpoint = connections.delivers
+        if has_endpoint:
+            with exclusive_chains(connections, "deliver", options.wait):
+                check_events(connections)
+                sent, outstanding = deliver_all(connections)
+    status = OUTSTANDING if outstanding else DONE
+    if options.as_json:
+        print_json(
+            {
+                "schema": SCHEMA,
+                "exit_status": status,
+                "has_endpoint": has_endpoint,
+                "delivered": sent,
+                "outstanding": outstanding,
+            }
+        )
+    elif has_endpoint:
+        print_lines([f"delivered    {sent:,} events", *outstanding_lines(outstanding)])
+    else:
+        key = "pas.endpoint is empty" if settings.pas.enabled else "pas.enabled is false"
+        print_lines([f"there is no endpoint to deliver to: {key}"])
+    return status

@@ -12,7 +12,7 @@ import click
 
 from bronze.errors import ConfigError
 from pipeline.commands.configured import CONFIG_OPTIONS, load_settings
-from pipeline.commands.options import Options, argument, flag, option
+from pipeline.commands.options import JSON, Options, argument, option
 from pipeline.exit_status import DONE, UNDONE
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
     *CONFIG_OPTIONS,
     option("--passphrase", default="", metavar="TEXT", help="of the network, to check the signature with"),
     option("--xdr", convert=Path, metavar="FILE", help="write the raw bytes of the ledger there"),
-    flag("--json", name="as_json", help="print JSON, the ledger decoded too"),
+    JSON,
 )
 
 

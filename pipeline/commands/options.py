@@ -83,6 +83,10 @@ class _Converted(click.ParamType[Any]):
             return self.fail(str(error) or f"{value!r} is not valid", param, ctx)
 
 
+#: Of every command that answers.
+JSON = flag("--json", name="as_json", help="print one JSON document, and nothing else, to standard output")
+
+
 def whole_number(text: str) -> int:
     """The number that `text` is; raises ValueError when it is none."""
     try:

@@ -17,10 +17,10 @@ from typing import Protocol, cast
 import click
 from click.shell_completion import shell_complete
 
-from bronze.errors import BronzeError, ConfigError, LockedError
+from bronze.errors import BronzeError, ConfigError
 from bronze.redact import printable
 from pipeline.commands.options import Options
-from pipeline.exit_status import LOCKED, UNDONE, USAGE
+from pipeline.exit_status import USAGE, status_of
 from pipeline.telemetry.logs import report_error
 
 PROGRAM = "bronze-copier"
@@ -126,17 +126,11 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return USAGE
     try:
         return _load(name).run(options)
-    except ConfigError as error:
-        report_error(error, with_type=False)
-        return USAGE
-    except LockedError as error:
-        report_error(error)
-        return LOCKED
     except (BronzeError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        report_error(error)
-        return UNDONE
+        report_error(error, with_type=not isinstance(error, ConfigError))
+        return status_of(error)
 
 
 def _split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.commands.configured import CONFIG_OPTIONS, WAIT, chosen_eras, load_settings
-from pipeline.commands.options import Options, option
+from pipeline.commands.options import JSON, Options, option
 from pipeline.exit_status import DONE
 
 if TYPE_CHECKING:
@@ -35,9 +35,14 @@ EXIT_STATUS = """\
 """
 
 
+#: Version of the JSON document: keys are only added.
+SCHEMA = "bronze-copier/repair/1"
+
+
 OPTIONS = (
     *CONFIG_OPTIONS,
     WAIT,
+    JSON,
     option(
         "--adopt",
         choices=["checkpoint", "events"],
@@ -49,15 +54,19 @@ OPTIONS = (
 def run(options: Options) -> int:
     """Repair the chain of each era and print what was changed."""
     settings = load_settings(options, needs_lake=False)
-    from pipeline.commands.output import print_lines
+    from pipeline.commands.output import print_json, print_lines
     from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.prepare import connect_without_lake
 
     connections = connect_without_lake(settings, chosen_eras(options))
     with connections, exclusive_chains(connections, "repair", options.wait, check_events=options.adopt is None):
         repaired = [sentence for era in connections.job.eras for sentence in _recover(connections, era, options.adopt)]
-        print_lines(repaired)
+        if not options.as_json:
+            print_lines(repaired)
         missing = [sentence for era in connections.job.eras for sentence in _missing(connections, era)]
+    if options.as_json:
+        print_json({"schema": SCHEMA, "exit_status": DONE, "repaired": repaired, "missing": missing})
+        return DONE
     print_lines(missing or ([] if repaired else ["nothing needed repair"]))
     return DONE
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,18 +16,21 @@ from bronze.partitioning.partition import Partition
 from bronze.producer import pyarrow_version, this_producer
 from bronze.xdr.table import STELLAR_SDK
 from pipeline.commands.configured import CONFIG_OPTIONS, PUBLISH_PARTIAL, WAIT, chosen_eras, load_settings, verbosity
-from pipeline.commands.options import Options, flag, option
+from pipeline.commands.options import JSON, Options, flag, option
 from pipeline.exit_status import DONE, GAP, OUTSTANDING, UNDONE
 
 if TYPE_CHECKING:
     from bronze.job.connections import Connections
+    from pipeline.commands.run_summary import RunSummary
     from pipeline.launch.existence import Round
     from pipeline.launch.prepare import Prepared
     from pipeline.settings.model import Settings
     from pipeline.telemetry.session import Telemetry
-    from pipeline.telemetry.totals import Finished
+    from pipeline.telemetry.totals import Finished, Totals
 
 _LOG = logging.getLogger(__name__)
+#: Version of the JSON document of ``--validate``: keys are only added. That of a run is `run_summary.RUN_SCHEMA`.
+VALIDATE_SCHEMA = "bronze-copier/validate/1"
 
 DESCRIPTION = """\
 Copies the partitions that are missing: reads each partition's ledgers from the lake, verifies them, publishes them as
@@ -41,6 +46,7 @@ EXAMPLES = """\
   bronze-copier --config config.yaml                       copy what is missing
   bronze-copier run --config config.yaml --dry-run         read and verify all of it, write nothing
   bronze-copier --validate --config config.yaml            check the settings and end
+  bronze-copier run --config config.yaml -q --summary /var/lib/bronze-copier/last-run.json
   bronze-copier run --config config.yaml --partition 2-10001 --again
   bronze-copier run --config config.yaml --follow          copy, and then what the lake gets, until stopped
   bronze-copier run --config config.yaml -- --direct_num_workers=2
@@ -94,6 +100,17 @@ OPTIONS = (
     ),
     flag("--follow", help="when all is copied, wait for what the lake gets and copy that, until stopped"),
     flag("--until-caught-up", help="plan again until the lake has no complete partition left that was not tried"),
+    option(
+        "--summary",
+        convert=Path,
+        metavar="FILE",
+        help="write what the run did to FILE as JSON (as --json prints it), also when it fails or is stopped",
+    ),
+    JSON,
+    flag(
+        "--allow-relative",
+        help="without a terminal too: begin a new chain in directories that are relative to the working directory",
+    ),
     flag("-validate", "--validate", help="check the settings and end"),
     flag(
         "-version",
@@ -108,22 +125,33 @@ OPTIONS = (
 
 def run(options: Options) -> int:
     """Copy what is missing and print what was done; with ``--validate`` only check the settings."""
+    if options.validate:
+        settings = load_settings(options, needs_lake=True)
+        _check_combination(options, settings)
+        return _validate(settings, chosen_eras(options), as_json=options.as_json)
+    from pipeline.commands.run_summary import summarized
+
+    with summarized(options.summary, dry_run=options.dry_run) as summary:
+        return _run(options, summary)
+
+
+def _run(options: Options, summary: RunSummary) -> int:
     settings = load_settings(options, needs_lake=True)
     _check_combination(options, settings)
     follows = options.follow or options.until_caught_up
-    era_ids = chosen_eras(options)
-    if options.validate:
-        return _validate(settings, era_ids)
-    from pipeline.commands.output import print_lines
+    from pipeline.commands.output import print_json, print_lines
+    from pipeline.commands.run_document import ended_part, planned_part
     from pipeline.commands.text import plan_lines, run_lines
     from pipeline.launch.attestation import read_attestations
     from pipeline.launch.chain_locks import exclusive_chains
+    from pipeline.launch.places import check_new_chains
     from pipeline.launch.prepare import prepare
     from pipeline.launch.progress import begin_progress
     from pipeline.launch.runner_name import check_runner_name
     from pipeline.launch.scratch import remove_dead_scratch
     from pipeline.launch.stores import ready_stores
     from pipeline.telemetry.session import start_telemetry
+    from pipeline.telemetry.totals import Totals
 
     check_runner_name(options.beam_options)
     with ExitStack() as locks:
@@ -131,11 +159,13 @@ def run(options: Options) -> int:
 
         def lock(connections: Connections) -> None:
             if not options.dry_run:
+                if not options.allow_relative and not sys.stdin.isatty():
+                    check_new_chains(settings, connections)
                 locks.enter_context(exclusive_chains(connections, "run", options.wait))
 
         prepared = prepare(
             settings,
-            era_ids,
+            chosen_eras(options),
             partial=options.publish_partial,
             dry_run=options.dry_run,
             again=options.partition,
@@ -143,6 +173,8 @@ def run(options: Options) -> int:
             before_planning=lock,
         )
         with prepared.connections as connections:
+            summary.totals = totals = Totals()
+            summary.add(planned_part(prepared))
             for line in plan_lines(prepared):
                 _LOG.info("%s", line)
             begin_progress(telemetry, prepared)
@@ -151,12 +183,16 @@ def run(options: Options) -> int:
             # Also when there is nothing to copy: the run that died may have been the last one with work.
             remove_dead_scratch()
             if follows:
-                finished, last = _follow(settings, prepared, telemetry, options)
+                finished, last = _follow(settings, prepared, telemetry, options, totals)
             else:
-                finished, last = _copy_once(settings, prepared, telemetry, options)
+                finished, last = _copy_once(settings, prepared, telemetry, options, totals)
             attested = read_attestations(connections, last.positions)
     status = _status(finished, last.problems, lacks_ledgers=last.lacks_ledgers)
-    if status != DONE or not options.quiet:
+    summary.add(ended_part(last, attested))
+    document = summary.end(status)
+    if options.as_json:
+        print_json(document)
+    elif status != DONE or not options.quiet:
         seconds, positions = finished.seconds, last.positions
         print_lines(run_lines(last.prepared, finished.totals, seconds, positions, last.gaps, last.problems, attested))
     return status
@@ -191,20 +227,22 @@ def _check_combination(options: Options, settings: Settings) -> None:
             )
 
 
-def _follow(settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options) -> tuple[Finished, Round]:
+def _follow(
+    settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options, totals: Totals
+) -> tuple[Finished, Round]:
     from pipeline.launch.follow import follow  # Beam takes seconds to import
     from pipeline.launch.runner import choose_runner
 
     runner = choose_runner(settings, prepared.connections, options.beam_options)
-    return follow(settings, prepared, runner, telemetry, until_caught_up=options.until_caught_up)
+    return follow(settings, prepared, runner, telemetry, totals, until_caught_up=options.until_caught_up)
 
 
 def _copy_once(
-    settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options
+    settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options, totals: Totals
 ) -> tuple[Finished, Round]:
     from pipeline.launch.existence import end_round
 
-    finished = _copy(settings, prepared, options.beam_options)
+    finished = _copy(settings, prepared, options.beam_options, totals)
     telemetry.state.enter("ending the run")
     return finished, end_round(prepared)
 
@@ -219,30 +257,36 @@ def _status(finished: Finished, problems: Mapping[tuple[str, Partition], str], *
     return GAP if lacks_ledgers else DONE
 
 
-def _validate(settings: Settings, era_ids: Sequence[str]) -> int:
+def _validate(settings: Settings, era_ids: Sequence[str], *, as_json: bool) -> int:
+    from pipeline.commands.output import print_json, print_lines
     from pipeline.launch.attestation import make_attestation
     from pipeline.launch.file_systems import check_file_systems
     from pipeline.settings.directories import checked_locations
 
     check_file_systems(checked_locations(settings))
-    make_attestation(settings, settings.active(era_ids or None)[0].network)
-    eras = ", ".join(era.chain for era in settings.active(era_ids or None))
-    print(f"the configuration is valid: {eras}")
+    eras = settings.active(era_ids or None)
+    make_attestation(settings, eras[0].network)
+    chains = [era.chain for era in eras]
+    if as_json:
+        print_json({"schema": VALIDATE_SCHEMA, "exit_status": DONE, "chains": chains})
+    else:
+        print_lines([f"the configuration is valid: {', '.join(chains)}"])
     return DONE
 
 
-def _copy(settings: Settings, prepared: Prepared, beam_options: Sequence[str]) -> Finished:
+def _copy(settings: Settings, prepared: Prepared, beam_options: Sequence[str], totals: Totals) -> Finished:
     if any(plan.partitions for plan in prepared.plans):
         from pipeline.launch.run import run_copy  # Beam takes seconds to import
         from pipeline.launch.runner import choose_runner
 
-        return run_copy(settings, prepared, choose_runner(settings, prepared.connections, beam_options))
+        return run_copy(settings, prepared, choose_runner(settings, prepared.connections, beam_options), totals)
     from pipeline.launch.existence import remove_superfluous
     from pipeline.launch.session import ChainSession
-    from pipeline.telemetry.totals import Finished, Totals
+    from pipeline.telemetry.totals import Finished
 
     session = ChainSession(prepared.connections, prepared.positions, prepared.listings)
     session.open()
     if not prepared.job.run.dry_run:
         remove_superfluous(prepared)
-    return Finished(Totals(outstanding=session.close()), 0.0)
+    totals.outstanding = session.close()
+    return Finished(totals, 0.0)

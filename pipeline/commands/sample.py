@@ -9,13 +9,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bronze.errors import ConfigError
 from bronze.lake.layout import EXTENSIONS
 from bronze.stellar import PASSPHRASES
-from pipeline.commands.options import Options, argument, flag, option, whole_number
+from pipeline.commands.options import JSON, Options, argument, flag, option, whole_number
+from pipeline.commands.output import print_json, print_lines
 from pipeline.exit_status import DONE
 from pipeline.sample.chain import STANDALONE_PASSPHRASE
 from pipeline.sample.config_file import sample_configuration, validators_file, write_configuration
@@ -36,6 +38,8 @@ EXIT_STATUS = """\
   2  the command line is wrong
 """
 
+#: Version of the JSON document: keys are only added.
+SCHEMA = "bronze-copier/sample/1"
 _DEFAULTS = SampleOptions()
 _PROTOCOLS = ",".join(map(str, _DEFAULTS.protocols))
 _STANDALONE = "standalone"
@@ -90,6 +94,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
     ),
     option("--write-config", metavar="FILE", convert=Path, help="write a configuration that copies the lake"),
     _number("--eras", "N", 1, "number of eras in that configuration"),
+    JSON,
 )
 
 
@@ -126,12 +131,34 @@ def run(options: Options) -> int:
             eras=options.eras,
             directory=options.write_config.resolve().parent,
         )
-    print(summary(write_sample_lake(options.out, lake_options)))
+    lake = write_sample_lake(options.out, lake_options)
     if content is not None:
         validators = validators_file(lake_options.passphrase, lake_options.validators)
         write_configuration(options.write_config, content, validators)
-        print(f"configuration: {options.write_config}")
+    if options.as_json:
+        print_json(_document(lake, options.write_config))
+    else:
+        print_lines(summary(lake).splitlines())
+        print_lines([f"configuration: {options.write_config}"] if content is not None else [])
     return DONE
+
+
+def _document(lake: SampleLake, configuration: Path | None) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "exit_status": DONE,
+        "lake": str(lake.root.resolve()),
+        "existed": lake.existed,
+        "first": lake.first,
+        "last": lake.last,
+        "ledgers": lake.count,
+        "objects": lake.objects,
+        "bytes": lake.bytes,
+        "ledgers_per_file": lake.ledgers_per_file,
+        "files_per_directory": lake.files_per_directory,
+        "extension": lake.extension,
+        "configuration": str(configuration.resolve()) if configuration else None,
+    }
 
 
 def summary(lake: SampleLake) -> str:

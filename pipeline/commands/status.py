@@ -11,7 +11,7 @@ import click
 
 from pipeline.commands.authentic_text import attestation_words
 from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
-from pipeline.commands.options import Options, flag, option, whole_number
+from pipeline.commands.options import JSON, Options, option, whole_number
 from pipeline.exit_status import DONE, UNCHECKED, UNDONE
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SCHEMA = "bronze-copier/status/1"
 
 OPTIONS: tuple[click.Parameter, ...] = (
     *CONFIG_OPTIONS,
-    flag("--json", name="as_json", help="print one JSON document"),
+    JSON,
     option(
         "--max-age", convert=float, metavar="SECONDS", help="exit 1 when the last commit is older, or there was none"
     ),

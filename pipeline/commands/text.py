@@ -14,6 +14,7 @@ from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
 from pipeline.commands.authentic_text import authentic_lines
+from pipeline.launch.places import find_places
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
 
@@ -23,11 +24,19 @@ _LISTED = 20
 
 def plan_lines(prepared: Prepared) -> Iterator[str]:
     """What a run would do."""
-    connections = prepared.connections
+    places = find_places(prepared.connections)
     yield f"lake         {prepared.lake.store.url} ({_layout(prepared)})"
     if prepared.newest:
         yield f"newest       ledger {prepared.newest.ledger} ({prepared.newest.key})"
-    yield f"destination  {connections.dataset().store.url}/{connections.job.target.prefix}".rstrip("/")
+    yield f"destination  {places.destination}"
+    for label, place in (
+        ("events", places.events),
+        ("checkpoint", places.checkpoint),
+        ("catalog", places.catalog),
+        ("endpoint", places.endpoint),
+    ):
+        if place is not None:
+            yield f"{label:12} {place}"
     for plan, existence in zip(prepared.plans, prepared.existence, strict=True):
         yield f"era {plan.era.era_id} ({plan.era.chain})"
         if not plan.partitions:

@@ -7,7 +7,7 @@ from dataclasses import fields
 import click
 
 from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
-from pipeline.commands.options import Options, argument, flag, option, whole_number
+from pipeline.commands.options import JSON, Options, argument, flag, option, whole_number
 from pipeline.commands.verify_audit import AuditRequest, audit
 
 _LEVELS = ("manifests", "files", "rows", "source")
@@ -80,7 +80,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
     argument("url", metavar="[URL]", required=False, default=""),
     *CONFIG_OPTIONS,
     *AUDIT_OPTIONS,
-    flag("--json", name="as_json", help="print one JSON document"),
+    JSON,
 )
 
 

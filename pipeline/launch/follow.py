@@ -34,7 +34,13 @@ _LONGEST_RETRY_S = 900.0
 
 
 def follow(
-    settings: Settings, prepared: Prepared, runner: Runner, telemetry: Telemetry, *, until_caught_up: bool
+    settings: Settings,
+    prepared: Prepared,
+    runner: Runner,
+    telemetry: Telemetry,
+    totals: Totals | None = None,
+    *,
+    until_caught_up: bool,
 ) -> tuple[Finished, Round]:
     """Copy what `prepared` planned, and then what the lake gets, round after round.
 
@@ -48,7 +54,7 @@ def follow(
         ConfigError: the runner's workers could not reach what the job names.
         DataError, StoreError: what a round found makes every further one useless.
     """
-    with begin_copy(settings, prepared, runner) as copy:
+    with begin_copy(settings, prepared, runner, totals) as copy:
         waits = 0
         while True:
             ended = _round(copy, prepared, telemetry.state)

@@ -30,21 +30,29 @@ from transforms.outcome_files import OutcomeFiles
 _LOG = logging.getLogger(__name__)
 
 
-def run_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Finished:
+def run_copy(settings: Settings, prepared: Prepared, runner: Runner, totals: Totals | None = None) -> Finished:
     """Copy what `prepared` planned.
+
+    Args:
+        totals: where outcomes are added up, for those who want to see them also when the run fails.
 
     Raises:
         ConfigError: the runner's workers could not reach what the job names.
         Exception: what the graph could not catch (a full disk under the checkpoint, for example); a later run resumes.
     """
-    with begin_copy(settings, prepared, runner) as copy:
+    with begin_copy(settings, prepared, runner, totals) as copy:
         copy.copy(prepared)
         return copy.finished()
 
 
 @contextmanager
-def begin_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Iterator[CopyRun]:
+def begin_copy(
+    settings: Settings, prepared: Prepared, runner: Runner, totals: Totals | None = None
+) -> Iterator[CopyRun]:
     """A run on `runner` that takes the signals of this process until the block ends.
+
+    Args:
+        totals: see `run_copy`.
 
     Raises:
         ConfigError: the runner's workers could not reach what the job names.
@@ -54,7 +62,7 @@ def begin_copy(settings: Settings, prepared: Prepared, runner: Runner) -> Iterat
     with scratch() as folder:
         control = runner.control_location(folder)
         with stop_on_signals(StopSignal(control)) as signals:
-            yield CopyRun(settings, runner, control, signals)
+            yield CopyRun(settings, runner, control, signals, totals or Totals())
 
 
 class CopyRun:
@@ -68,14 +76,16 @@ class CopyRun:
         totals: of all rounds; what was left undone is that of the last one.
     """
 
-    def __init__(self, settings: Settings, runner: Runner, control: StorageLocation, signals: SignalWatch) -> None:
+    def __init__(
+        self, settings: Settings, runner: Runner, control: StorageLocation, signals: SignalWatch, totals: Totals
+    ) -> None:
         self._settings = settings
         self._runner = runner
         self._control = control
         self._signals = signals
         self._started = time.monotonic()
         self._waves = 0
-        self.totals = Totals()
+        self.totals = totals
 
     @property
     def must_end(self) -> bool:

@@ -18,6 +18,7 @@ from types import FrameType
 from bronze.errors import StoreError
 from bronze.job.stop_signal import StopSignal
 from bronze.waiting import stop_waits_when
+from pipeline.early_signals import exit_now
 
 _LOG = logging.getLogger(__name__)
 #: Seconds from the first signal until the process ends in any case. Kubernetes kills after 30.
@@ -46,7 +47,7 @@ class SignalWatch:
     def request(self, number: int) -> None:
         """Ask the run to stop because of signal `number`; end the process when it was asked before."""
         if self.status is not None:
-            os._exit(128 + number)
+            exit_now(128 + number)
         self.status = 128 + number
         self._limit = threading.Timer(self._grace_s, self._give_up, [128 + number])
         self._limit.daemon = True
@@ -72,7 +73,7 @@ class SignalWatch:
                 self._grace_s,
             )
         finally:
-            os._exit(status)
+            exit_now(status)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -32,7 +33,9 @@ def copy(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> Cop
 
 def stop_while_waiting(copy: Copier, service: socket.socket) -> tuple[int, str, float]:
     """Start the copy, and stop it when it waits for `service`; its status, its log, and how long that took."""
-    program = copy.start(AWS_ACCESS_KEY_ID="id", AWS_SECRET_ACCESS_KEY="secret")
+    program = copy.start(
+        "--summary", str(copy.root / "summary.json"), AWS_ACCESS_KEY_ID="id", AWS_SECRET_ACCESS_KEY="secret"
+    )
     connection, _ = service.accept()
     with connection:
         connection.recv(1)  # the request
@@ -48,6 +51,8 @@ def test_silent_endpoint_does_not_delay_stop(copy: Copier, silent_service: socke
     assert status == 128 + signal.SIGTERM, log
     assert seconds < LIMIT_S
     assert "Traceback" not in log
+    summary = json.loads((copy.root / "summary.json").read_bytes())
+    assert (summary["exit_status"], summary["result"]) == (status, "stopped")
 
     copy.settings["pas"]["endpoint"] = ""
     assert copy.run().status == 0

@@ -89,6 +89,8 @@ def test_plan_lists_locations_eras_partitions_files() -> None:
         "lake         /lake (4 ledgers per file, 64000 files per directory, .xdr.zst)",
         "newest       ledger 2500 (x/y.xdr.zst)",
         "destination  /out/data/bronze",
+        "events       /out/pas",
+        "checkpoint   /out/state",
         "era e (net/e/v1)",
         "  ledgers     0-1999: 1,998",
         "  partitions  2 of up to 1,000 ledgers",
