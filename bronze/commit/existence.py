@@ -18,6 +18,7 @@ from bronze.commit.checkpoint import Checkpoint
 from bronze.dataset.listing import DatasetListing
 from bronze.errors import StateError
 from bronze.partitioning.partition import Partition, uncovered_ranges
+from bronze.partitioning.partition_index import PartitionIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +75,11 @@ def check_existence(
         if partition.end < next_ledger and _gap_at(partition, gaps):
             stated[partition] = _bare_checksum(listing, partition)
     missing, problems = _disjoint(stated, gaps)
-    taken = sorted({*listing.published, *listing.bare, *missing})
+    taken = PartitionIndex((*listing.published, *listing.bare, *missing))
     unfinished: list[Partition] = []
     superfluous: list[Partition] = []
     for orphan in sorted(set(listing.orphans) - set(missing), key=lambda one: (one.start, -one.end)):
-        if any(orphan.overlaps(other) for other in (*taken, *unfinished)):
+        if taken.overlapping(orphan) or (unfinished and unfinished[-1].end >= orphan.start):
             superfluous.append(orphan)
         elif era.ledger_start <= orphan.start and orphan.end <= era.last_ledger and orphan.start <= last_ledger:
             unfinished.append(orphan)

@@ -6,6 +6,7 @@ the two, or what somebody removed: it is never a partition.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from bronze.dataset.dataset import REPLACING_NAME, Dataset
@@ -46,7 +47,7 @@ class DatasetListing:
 
     def find_manifest(self, era: Era, partition: Partition) -> Manifest | None:
         """See `Dataset.find_manifest`; does not look for a manifest that was not listed."""
-        is_listed = partition in self.published or partition in self.bare
+        is_listed = _holds(self.published, partition) or _holds(self.bare, partition)
         return self.dataset.find_manifest(era, partition) if is_listed else None
 
     def uncovered_ranges(self, next_ledger: int) -> list[Partition]:
@@ -55,6 +56,12 @@ class DatasetListing:
         They come from a checkpoint that was set forward by hand, and stay until it is set back.
         """
         return uncovered_ranges(self.list_partitions(self.era), self.era.ledger_start, next_ledger - 1)
+
+
+def _holds(partitions: tuple[Partition, ...], wanted: Partition) -> bool:
+    """Whether `wanted` is one of `partitions`, which are in ledger order."""
+    at = bisect_left(partitions, wanted)
+    return at < len(partitions) and partitions[at] == wanted
 
 
 def list_dataset(dataset: Dataset, era: Era) -> DatasetListing:

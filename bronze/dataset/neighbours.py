@@ -10,6 +10,7 @@ from bronze.dataset.manifest import LedgerLinks
 from bronze.errors import StateError, VerificationError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition, grid_cell_end, grid_cell_start
+from bronze.partitioning.partition_index import PartitionIndex
 
 
 class Neighbours:
@@ -23,13 +24,13 @@ class Neighbours:
         self._era = era
 
     @functools.cached_property
-    def _listed(self) -> list[Partition]:
-        return self._dataset.list_partitions(self._era)
+    def _listed(self) -> PartitionIndex:
+        return PartitionIndex(self._dataset.list_partitions(self._era))
 
     def check_no_overlap(self, partition: Partition) -> None:
         """Check that no other published partition shares a ledger with `partition`. Raises `StateError`."""
-        for other in self._listed:
-            if other != partition and other.overlaps(partition) and self._links(other) is not None:
+        for other in self._listed.overlapping(partition):
+            if other != partition and self._links(other) is not None:
                 raise StateError(
                     f"partition {self._era.chain} {partition} overlaps the published partition {other}: another run"
                     " has published it with another size or end. Remove the one that is not committed, then run again"
@@ -42,8 +43,8 @@ class Neighbours:
             VerificationError: it does not.
             StateError: it cannot be read to link them.
         """
-        for other in self._listed:
-            links = self._links(other) if other.end == partition.start - 1 else None
+        for other in self._listed.ending_at(partition.start - 1):
+            links = self._links(other)
             if links is not None and links.last_hash != ledgers.previous_hash:
                 raise VerificationError(
                     f"ledger {ledgers.first} of partition {self._era.chain} {partition} follows a ledger with the hash"
@@ -53,8 +54,8 @@ class Neighbours:
 
     def check_behind(self, partition: Partition, ledgers: LedgerLinks) -> None:
         """Check that `partition` links to the published partition that begins right behind it. Raises as above."""
-        for other in self._listed:
-            links = self._links(other) if other.start == partition.end + 1 else None
+        for other in self._listed.starting_at(partition.end + 1):
+            links = self._links(other)
             if links is not None and links.previous_hash != ledgers.last_hash:
                 raise VerificationError(
                     f"ledger {ledgers.last} of partition {self._era.chain} {partition} has the hash"

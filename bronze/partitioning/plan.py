@@ -12,6 +12,7 @@ from typing import Protocol
 from bronze.errors import ConfigError, StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition, grid_partitions, last_complete_ledger
+from bronze.partitioning.partition_index import PartitionIndex
 from bronze.stellar import FIRST_LEDGER
 
 
@@ -121,7 +122,8 @@ def _plan_around_existing(
     off_grid = [one for one in found if one not in grid and existing.find_manifest(era, one) is not None]
     off_grid += [one for one in unfinished if one not in grid and one.overlaps(wanted)]
     # An on-grid partition that is published too contradicts the off-grid one that it overlaps.
-    overlapped = [one for one in found if one in grid and any(one.overlaps(other) for other in off_grid)]
+    off_grid_index = PartitionIndex(off_grid)
+    overlapped = [one for one in found if one in grid and off_grid_index.overlapping(one)]
     conflicting = [one for one in overlapped if existing.find_manifest(era, one) is not None]
     next_ledger = wanted.start
     for partition in sorted(off_grid + conflicting):
