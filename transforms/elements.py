@@ -12,8 +12,9 @@ import functools
 import json
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import apache_beam as beam
 
@@ -64,38 +65,57 @@ def decode_json(kind: type[Element], encoded: bytes) -> Element:
     Raises:
         ValueError, TypeError: it is not the JSON of a `kind`.
     """
-    found: Element = _from_plain(kind, json.loads(encoded))
+    of: Any = kind  # mypy takes no type[...] for hashable
+    convert = _converter(of)
+    found: Element = convert(json.loads(encoded)) if convert else json.loads(encoded)
     return found
 
 
 def _to_plain(value: Any) -> Any:
-    if not dataclasses.is_dataclass(value):
-        return value
-    return [_to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)]
+    kind: Any = type(value)
+    names = _field_names(kind)
+    return value if names is None else [_to_plain(getattr(value, name)) for name in names]
 
 
-def _from_plain(kind: Any, plain: Any) -> Any:
+@functools.cache
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    """The names of the fields of a dataclass in their order; None when `kind` is none."""
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
+
+
+Convert: TypeAlias = Callable[[Any], Any]
+
+
+@functools.cache
+def _converter(kind: Any) -> Convert | None:
+    """What makes a `kind` of its plain form; None when that is the same. The types are looked at once for each kind."""
     if isinstance(kind, types.UnionType):  # an optional value
-        if plain is None:
-            return None
-        kind = next(one for one in typing.get_args(kind) if one is not type(None))
+        convert = _converter(next(one for one in typing.get_args(kind) if one is not type(None)))
+        return convert and (lambda plain: None if plain is None else convert(plain))
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        named = zip(_fields(kind), plain, strict=True)
-        return kind(**{name: _from_plain(of, value) for (name, of), value in named})
+        return _dataclass_converter(kind)
     if typing.get_origin(kind) is tuple:
-        return _to_tuple(plain)
-    return kind(plain) if issubclass(kind, enum.Enum) else plain
+        return _to_tuple
+    return kind if issubclass(kind, enum.Enum) else None
+
+
+def _dataclass_converter(kind: Any) -> Convert:
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    converters = [(name, convert) for name in names if (convert := _converter(hints[name]))]
+
+    def convert_fields(plain: Any) -> Any:
+        named = dict(zip(names, plain, strict=True))
+        for name, convert in converters:
+            named[name] = convert(named[name])
+        return kind(**named)
+
+    return convert_fields
 
 
 def _to_tuple(plain: Any) -> Any:
     """JSON has lists for tuples, nested ones too."""
     return tuple(map(_to_tuple, plain)) if isinstance(plain, list) else plain
-
-
-@functools.cache
-def _fields(kind: type) -> tuple[tuple[str, type], ...]:
-    types = typing.get_type_hints(kind)
-    return tuple((field.name, types[field.name]) for field in dataclasses.fields(kind))
 
 
 class FrozenCoder(beam.coders.Coder):

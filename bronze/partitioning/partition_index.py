@@ -1,4 +1,4 @@
-"""Which partitions share a ledger with a range, end at a ledger, or begin at one: answered without a scan of them all."""
+"""Which partitions share a ledger with a range, end at a ledger, or begin at one; answered without a scan of all."""
 
 from __future__ import annotations
 
