@@ -50,15 +50,14 @@ class GatheredSigners:
     signers: Mapping[str, int] = field(default_factory=dict)
     through: int | None = None
 
-    def followed_by(self, first: int, last: int, signers: Mapping[str, int], quorum: QuorumSet) -> GatheredSigners:
-        """These signers with those of the ledgers `first` to `last`; what lies before a gap is forgotten."""
-        before = self if first == self.last + 1 else GatheredSigners(first=first, last=first - 1)
-        merged = {**before.signers}
+    def followed_by(self, last: int, signers: Mapping[str, int], quorum: QuorumSet) -> GatheredSigners:
+        """These signers with those of the ledgers that follow, up to `last`."""
+        merged = {**self.signers}
         for node, ledger in signers.items():
             merged[node] = max(ledger, merged.get(node, 0))
         found = attested_through(quorum, merged)
         if found is None:
-            return replace(before, last=last, signers=dict(sorted(merged.items())))
+            return replace(self, last=last, signers=dict(sorted(merged.items())))
         kept = {node: ledger for node, ledger in sorted(merged.items()) if ledger > found}
         return GatheredSigners(first=found + 1, last=last, signers=kept, through=found)
 
@@ -139,15 +138,16 @@ class ChainAttestation:
 
     def _with(self, summary: PartitionSummary) -> GatheredSigners:
         before = self._gathered(summary.first - 1)
-        return self._followed(before, summary.first, summary.last, summary.authenticity)
+        return self._followed(before, summary.last, summary.authenticity)
 
     def _followed(
-        self, before: GatheredSigners, first: int, last: int, authenticity: PartitionAuthenticity | None
+        self, before: GatheredSigners, last: int, authenticity: PartitionAuthenticity | None
     ) -> GatheredSigners:
+        """What is known after the partition that follows `before` and ends with the ledger `last`."""
         if not self._counts(authenticity):
             return GatheredSigners(first=last + 1, last=last)
         listed = {node: ledger for node, ledger in _signers(authenticity) if node in self._nodes}
-        return before.followed_by(first, last, listed, self._policy.quorum)
+        return before.followed_by(last, listed, self._policy.quorum)
 
     def _gathered(self, last: int) -> GatheredSigners:
         """The signers of the chain up to the ledger `last`."""
@@ -177,8 +177,7 @@ class ChainAttestation:
                 break
         found = kept if kept is not None and kept.last == first - 1 else GatheredSigners(first=first, last=first - 1)
         for manifest in reversed(newer):
-            partition = manifest.partition
-            found = self._followed(found, partition.first_ledger, partition.end, manifest.authenticity)
+            found = self._followed(found, manifest.partition.end, manifest.authenticity)
         return found
 
     def _backwards(self, last: int) -> Iterator[Manifest]:

@@ -69,6 +69,11 @@ _HASHES = _in("ledger/hashes.py", "ledger/test_hashes.py")
 _CLOSE_META = _in("ledger/close_meta.py", "ledger/test_close_meta.py")
 _SIGNATURE = _in("authenticity/value_signature.py", "authenticity/test_value_signature.py")
 _AUTHENTICATOR = _in("authenticity/authenticator.py", "authenticity/test_authenticator.py")
+_ATTESTATION = _in("commit/attestation.py", "commit/test_attestation.py")
+_QUORUM = _in("authenticity/quorum.py", "authenticity/test_quorum.py")
+_VALIDATORS = _in("authenticity/validators_file.py", "authenticity/test_validators_file.py")
+_SCP = _in("authenticity/scp.py", "authenticity/test_scp.py")
+_SCP_CHECK = _in("verify/scp_check.py", "verify/test_scp_check.py")
 _VERIFY_EVENT = _in("verify/event_check.py", "verify/test_lies.py", "verify/test_verifier.py")
 _VERIFY_FILE = _in("verify/file_check.py", "verify/test_lies.py", "verify/test_verifier.py")
 
@@ -200,6 +205,46 @@ _ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
     ("a signature is verified", _SIGNATURE, "        except BadSignatureError:\n            return False", "        except BadSignatureError:\n            return True"),
     ("a signature is required", _AUTHENTICATOR, "elif not may_be_unsigned(meta, data):", "elif False:"),
     ("an anchor is compared", _AUTHENTICATOR, "if expected is not None and expected != found.hex():", "if False:"),
+    ("sets that are not verified name no signers", _AUTHENTICATOR,
+     "if signature.attests_previous and self._policy.sets_are_verified:", "if signature.attests_previous:"),
+    ("a manifest names a bounded number of signers", _AUTHENTICATOR, "[:MAX_SIGNERS]", ""),
+    ("signers have ledgers of their partition", _in("dataset/manifest.py", "commit/test_attestation.py"),
+     "if not manifest.partition.first_ledger <= ledger <= manifest.partition.end:", "if False:"),
+    ("a quorum needs its threshold", _QUORUM, "return agreeing >= self.threshold", "return agreeing >= 1"),
+    ("who signed a ledger stands behind the one before", _QUORUM, "return ledger - 1", "return ledger"),
+    ("organizations need enough of their validators", _VALIDATORS,
+     "threshold=count - (count - 1) // 2, nodes", "threshold=1, nodes"),
+    ("critical organizations are all needed", _VALIDATORS, "threshold = count if quality == _CRITICAL else ", "threshold = "),
+    ("a validator is not counted twice", _VALIDATORS, "if one == other:", "if False:"),
+    ("a node's key is checked", _VALIDATORS, "if len(raw) != 35 or node_name(raw[1:33]) != text:", "if False:"),
+    ("a seed is not shown", _VALIDATORS, 'if text.startswith("G") else "what stands there"', 'if True else ""'),
+    ("what lags too far is refused", _ATTESTATION,
+     "if is_checked and summary.last - (after.first - 1) <= self._policy.lag:", "if is_checked:"),
+    ("attestation is asked for before a commit", _in("commit/place_check.py", "commit/test_attestation.py"),
+     "            self._attestation.check(summary)\n", "            pass\n"),
+    ("signers before a gap attest nothing behind it", _ATTESTATION,
+     "if kept is not None and kept.last == first - 1 else GatheredSigners(", "if kept is not None else GatheredSigners("),
+    ("signatures under another network attest nothing", _ATTESTATION,
+     "return not self._policy.network_id or authenticity.network_id == self._policy.network_id", "return True"),
+    ("signatures that were not checked attest nothing", _ATTESTATION,
+     "if authenticity is None or not authenticity.has_checked_signatures:", "if authenticity is None:"),
+    ("a file of other validators is not used", _ATTESTATION,
+     'or document["quorum"] != self._quorum:', "or False:"),
+    ("what the file says must follow from its signers", _ATTESTATION,
+     "if through is not None and (through != first - 1 or not self._policy.quorum.is_satisfied_by(signers)):", "if False:"),
+    ("an older run does not set the file back", _ATTESTATION, "return None if is_further or document == data", "return None if document == data"),
+    ("an SCP message is signed", _SCP, "and envelope.holds(network_id):", ":"),
+    ("only named validators' messages count", _SCP, "if name in nodes and name not in", "if name not in"),
+    ("a message is about its ledger", _SCP, "if one.ledger == ledger]", "]"),
+    ("nested quorum sets are bounded", _SCP, "if level > _MAX_NESTING:", "if False:"),
+    ("a quorum must have taken the row's value", _SCP_CHECK,
+     "if self.quorum.is_satisfied_by(taken.get(value, ())):", "if any(map(self.quorum.is_satisfied_by, taken.values())):"),
+    ("another value of a quorum is wrong", _SCP_CHECK,
+     "if other != value and self.quorum.is_satisfied_by(behind):", "if False:"),
+    ("a row has the hash that its manifest states", _SCP_CHECK,
+     '("has the hash", meta.ledger_hash.hex(), stated),', ""),
+    ("signers are those that rows show", _in("verify/partition_check.py", "verify/test_audit.py"),
+     "self._compare_signatures(manifest, check.proven, findings)", "pass"),
     ("a contract event is compared", _AUTHENTICATOR,
      "if found.wrong is not None and self._policy.events is CheckMode.REQUIRE:", "if False:"),
     # catalog

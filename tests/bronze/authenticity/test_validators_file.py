@@ -52,6 +52,13 @@ def test_lower_qualities_nest_as_one_organization() -> None:
     assert rest.inner[2] == QuorumSet(threshold=1, inner=(QuorumSet(threshold=1, nodes=(KEYS[9],), name="low"),))
 
 
+def test_critical_organizations_are_all_needed() -> None:
+    keys = [Keypair.from_raw_ed25519_seed(bytes([n]) * 32).public_key for n in range(12)]
+    groups = {f"org{n}": keys[3 * n : 3 * n + 3] for n in range(4)}
+    assert quorum(configuration(groups, quality="CRITICAL")).threshold == 4
+    assert quorum(configuration(groups, quality="HIGH")).threshold == 3
+
+
 def test_quality_may_stand_with_the_validator() -> None:
     text = f'[[VALIDATORS]]\nNAME="a"\nHOME_DOMAIN="d"\nQUALITY="MEDIUM"\nPUBLIC_KEY="{KEYS[0]}"\n'
     assert list(quorum(text).all_nodes()) == [KEYS[0]]

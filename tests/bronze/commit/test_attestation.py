@@ -138,6 +138,8 @@ def test_other_validators_read_the_manifests_again(chain: Chain) -> None:
     chain.attestation().add(part)
     other = dataclasses.replace(REPORT, quorum=QuorumSet(threshold=1, nodes=(D, A)))
     assert through(chain.attestation(other).through(11)) == (8, 1, 2)
+    all_needed = dataclasses.replace(REPORT, quorum=dataclasses.replace(QUORUM, threshold=3))
+    assert through(chain.attestation(all_needed).through(11)) == (None, 0, 3)
 
 
 def test_gap_ends_what_signers_attest(chain: Chain) -> None:
@@ -164,6 +166,7 @@ def test_gap_ends_what_signers_attest(chain: Chain) -> None:
         # checked under another network, or not at all
         ([signed(2, 9, "cd" * 32, A=9, B=9)], True),
         ([summary(2, 9)], True),
+        ([summary(2, 9, authenticity=PartitionAuthenticity(network_id=NETWORK))], True),
     ],
 )
 def test_required_attestation_refuses_what_lags(chain: Chain, parts: list[PartitionSummary], refused: bool) -> None:
