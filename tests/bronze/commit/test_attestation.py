@@ -140,6 +140,8 @@ def test_other_validators_read_the_manifests_again(chain: Chain) -> None:
     assert through(chain.attestation(other).through(11)) == (8, 1, 2)
     all_needed = dataclasses.replace(REPORT, quorum=dataclasses.replace(QUORUM, threshold=3))
     assert through(chain.attestation(all_needed).through(11)) == (None, 0, 3)
+    one_is_enough = dataclasses.replace(REPORT, quorum=dataclasses.replace(QUORUM, threshold=1))
+    assert through(chain.attestation(one_is_enough).through(11)) == (9, 1, 3)
 
 
 def test_gap_ends_what_signers_attest(chain: Chain) -> None:
