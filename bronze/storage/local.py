@@ -117,14 +117,17 @@ class LocalStore:
 
     def list_children(self, prefix: str, *, after: str = "") -> Iterator[ListEntry]:
         """See `bronze.storage.store.Store`."""
-        folder = self.path(prefix) if prefix else self.root
+        folder = f"{self.root}/{checked_key(prefix)}" if prefix else str(self.root)
         try:
-            # Directory entries carry their kind: one listing, no stat for each.
-            with os.scandir(folder) as found:
-                entries = [ListEntry(entry.name, _is_directory(entry)) for entry in found if entry.name > after]
+            handle = self._directory.open_directory(folder)
         except (FileNotFoundError, NotADirectoryError):
             return
-        self._directory.check_inside(os.path.realpath(folder), folder)
+        try:
+            # Directory entries carry their kind: one listing, no stat for each.
+            with os.scandir(handle) as found:
+                entries = [ListEntry(entry.name, _is_directory(entry)) for entry in found if entry.name > after]
+        finally:
+            os.close(handle)
         yield from sorted(entries, key=lambda entry: entry.name)
 
     def list_directories(self, prefix: str) -> Iterator[tuple[str, frozenset[str]]]:

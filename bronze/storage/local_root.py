@@ -51,10 +51,7 @@ class RootDirectory:
             found = os.fstat(handle)
             if stat.S_ISDIR(found.st_mode):
                 raise ObjectNotFoundError(f"{path} does not exist: it is a directory")
-            try:
-                real = os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - on the path of every lake object
-            except OSError:
-                real = os.path.realpath(path)
+            real = _opened_path(handle, path)
             self.check_inside(real, path)
             if not stat.S_ISREG(found.st_mode):
                 raise NotAnObjectError(f"{path} is not a regular file: remove it")
@@ -62,6 +59,21 @@ class RootDirectory:
             os.close(handle)
             raise
         return handle, found.st_size
+
+    def open_directory(self, path: str) -> int:
+        """The descriptor of the directory `path`, to be listed.
+
+        Raises:
+            FileNotFoundError, NotADirectoryError: nothing is there, or no directory.
+            NotAnObjectError: a symbolic link leads out of the root.
+        """
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self.check_inside(_opened_path(handle, path), path)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
 
     def check_inside(self, real: str, path: str | Path) -> None:
         """Raise `NotAnObjectError` unless `real`, where `path` leads, is the root or below it."""
@@ -103,3 +115,11 @@ class RootDirectory:
         if self._mounts is None:
             self._mounts = read_mounts()
         return self._mounts
+
+
+def _opened_path(handle: int, path: str) -> str:
+    """Where `path` led when `handle` was opened, without symbolic links."""
+    try:
+        return os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - on the path of every lake object
+    except OSError:
+        return os.path.realpath(path)
