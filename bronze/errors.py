@@ -11,6 +11,7 @@
     │   │   └── NewerFormatError       they are of a version that this program does not read yet
     │   ├── VerificationError          a hash, link, sequence number or protocol version does not hold
     │   ├── AuthenticityError          a ledger is not the network's own
+    │   │   └── ArchiveContradictionError  a history archive has another hash of it
     │   └── StateError                 a manifest, checkpoint, event file or chain is damaged or inconsistent
     ├── StoreError                     a store failed                                      (transient)
     │   ├── ObjectNotFoundError        there is no object at the key
@@ -20,6 +21,7 @@
     │   └── AccessDeniedError          the credentials are invalid or lack a permission
     ├── ArchiveError                   a history archive does not answer, or its answer is damaged   (transient)
     │   ├── ArchiveFileMissingError    it lacks a file
+    │   ├── ArchiveNetworkError        it is one of another network
     │   └── ArchiveRefusedError        it refuses a request, or answers with more than is allowed
     ├── CatalogError                   the catalog rejected an operation                   (stops the run)
     │   └── CatalogUnavailableError    the catalog is unreachable or does not answer       (transient, stops the run)
@@ -123,6 +125,18 @@ class AuthenticityError(DataError):
     """A ledger is not the network's own: a signature, a contract event or a trusted hash does not hold."""
 
 
+class ArchiveContradictionError(AuthenticityError):
+    """A history archive has another hash of a ledger than what was copied.
+
+    Attributes:
+        ledger: whose hash differs.
+    """
+
+    def __init__(self, message: str, ledger: int = 0) -> None:
+        super().__init__(message)
+        self.ledger = ledger
+
+
 class StateError(DataError):
     """A manifest, checkpoint, event file or chain is damaged, or contradicts another one."""
 
@@ -171,6 +185,12 @@ class ArchiveError(BronzeError):
 
 class ArchiveFileMissingError(ArchiveError):
     """A history archive lacks a file."""
+
+    transient = False
+
+
+class ArchiveNetworkError(ArchiveError):
+    """A history archive is one of another network."""
 
     transient = False
 

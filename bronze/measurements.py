@@ -42,6 +42,8 @@ RETRY: Final = "retry"
 SOURCE_ERROR: Final = "source_error"
 #: What is published could not be written.
 STORAGE_ERROR: Final = "storage_error"
+#: Last ledger of a partition that enough history archives have confirmed (value).
+LEDGER_ANCHORED: Final = "ledger_anchored"
 #: The catalog could not be written to.
 METADATA_ERROR: Final = "metadata_error"
 

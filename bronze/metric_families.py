@@ -83,6 +83,7 @@ FAMILIES = {
         _counter("metadata_errors", "Writes to the catalog that failed."),
         _gauge("last_committed_ledger", "Last ledger that is committed to the chain."),
         _gauge("attested_ledger", "Last ledger that the configured validators stand behind."),
+        _gauge("anchored_ledger", "Last ledger of a partition that enough history archives have confirmed."),
         _gauge("lake_latest_ledger", "Newest ledger of the lake."),
         _gauge("worker_queue_depth", "Planned partitions that no worker has begun."),
         _gauge("active_workers", "Workers that are copying a partition of the chain."),
@@ -143,6 +144,8 @@ def figures(measurement: m.Measurement) -> Iterator[Figure]:
         yield Figure("last_committed_ledger", fields["committed_up_to"])
         if fields.get("attested_through") is not None:
             yield Figure("attested_ledger", fields["attested_through"])
+    elif name == m.LEDGER_ANCHORED:
+        yield Figure("anchored_ledger", value)
     elif name == m.PARTITION_DONE:
         yield from _of_done(value, fields)
 

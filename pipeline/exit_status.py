@@ -14,7 +14,8 @@ USAGE = 2
 UNCHECKED = 3
 #: Another run, or another command, holds a chain.
 LOCKED = 4
-#: All is published, but something is not yet recorded in the catalog or not yet delivered to the endpoint.
+#: All is published, but something is not yet recorded in the catalog, not yet delivered to the endpoint, or not yet
+#: confirmed by the history archives that have to.
 OUTSTANDING = 5
 #: Everything that was wanted is done, but ledgers before the end of a chain have no partition.
 GAP = 6

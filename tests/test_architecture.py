@@ -54,7 +54,8 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline.report": {"bronze.dataset", "bronze.partitioning", "bronze.verify"},
     "pipeline.telemetry": {"pipeline.settings", "bronze.outcomes", "bronze.partitioning"},
     "pipeline.settings": {
-        "bronze.dataset", "bronze.job", "bronze.lake", "bronze.ledger", "bronze.partitioning", "bronze.storage",
+        "bronze.archives", "bronze.dataset", "bronze.job", "bronze.lake", "bronze.ledger", "bronze.partitioning",
+        "bronze.storage",
     },
     "pipeline.sample": {"bronze.lake"},
     "pipeline.early_signals": set(),
@@ -64,16 +65,16 @@ ALLOWED: dict[str, set[str]] = {
         "bronze.storage", "bronze.verify",
     },
     "bronze.job": {
-        "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset", "bronze.ingest",
-        "bronze.lake",
-        "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage", "bronze.verify",
+        "bronze.archives", "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset",
+        "bronze.ingest", "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
+        "bronze.verify",
     },
     "bronze.verify": {
         "bronze.archives", "bronze.audit", "bronze.authenticity", "bronze.commit", "bronze.dataset", "bronze.ledger",
         "bronze.partitioning", "bronze.storage",
     },
     "bronze.commit": {
-        "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.dataset", "bronze.outcomes",
+        "bronze.archives", "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.dataset", "bronze.outcomes",
         "bronze.partitioning", "bronze.storage",
     },
     "bronze.ingest": {

@@ -1,13 +1,23 @@
-"""Opening the archive at a URL."""
+"""Opening the archive at a URL, and what asks it in the background: one for each chain, run and process."""
 
 from __future__ import annotations
 
+import os
+import threading
+
 from bronze.archives.archive import DEFAULT_RETRY, ArchiveFiles, HistoryArchive
+from bronze.archives.comparison import ArchiveComparison
 from bronze.archives.url import check_archive_url, is_http
+from bronze.archives.witness import Witness
 from bronze.retry import RetryPolicy
 
 #: How long one attempt to read a file may take, in seconds; on object stores: one request.
 ATTEMPT_SECONDS = 20.0
+
+#: The process id is part of the key: a forked process has none of its parent's threads.
+_WITNESSES: dict[tuple[str, str, str | None, str, int], Witness] = {}
+_MAX_WITNESSES = 256
+_LOCK = threading.Lock()
 
 
 def open_archive(
@@ -35,3 +45,23 @@ def open_archive(
 
         files = StoreFiles(url, attempt_seconds)
     return HistoryArchive(url, files, retry)
+
+
+def open_witness(url: str, chain: str, passphrase: str | None, run_id: str) -> Witness:
+    """What asks the archive at `url` about `chain` in a run; one in each process, shared by its threads.
+
+    It remembers that an archive was slow or failed, so that each wave of a run does not wait for it anew.
+
+    Args:
+        passphrase: that the archive's network must have, where it states one; None: it is not known.
+
+    Raises:
+        ConfigError: `url` is not the URL of an archive.
+    """
+    key = (url, chain, passphrase, run_id, os.getpid())
+    with _LOCK:
+        if key not in _WITNESSES:
+            for oldest in list(_WITNESSES)[: max(0, len(_WITNESSES) + 1 - _MAX_WITNESSES)]:  # of runs that ended
+                del _WITNESSES[oldest]
+            _WITNESSES[key] = Witness(ArchiveComparison(open_archive(url), passphrase))
+        return _WITNESSES[key]

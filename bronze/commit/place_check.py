@@ -47,7 +47,7 @@ class PlaceCheck:
         return self._attestation.through(self._last_hash[0]).through
 
     def check(self, summary: PartitionSummary, position: ChainPosition) -> None:
-        """Check that the partition overlaps no other one, and that its links to its neighbours hold.
+        """Check that the chain has come to the partition, that it overlaps no other one, and that its links hold.
 
         The neighbour before is always looked at; the one behind only when a gap is being filled, since any other is
         committed after this one. A run that overwrites comes to what follows next, so it may differ until then.
@@ -55,8 +55,14 @@ class PlaceCheck:
         Raises:
             VerificationError: a link does not hold.
             AuthenticityError: too much of the chain is not attested.
-            StateError: it overlaps another partition, or a neighbour cannot be read to link them.
+            StateError: ledgers before it are not committed, it overlaps another partition, or a neighbour cannot be
+                read to link them.
         """
+        if summary.partition.start > position.next_ledger:
+            raise StateError(
+                f"partition {summary.chain} {summary.partition} cannot be committed: the next ledger to commit is"
+                f" {position.next_ledger}"
+            )
         if position.last is not None:
             check_no_overlap(summary, position.last)
         self._neighbours.check_no_overlap(summary.partition)

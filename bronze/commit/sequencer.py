@@ -1,6 +1,7 @@
 """The commit of published partitions to their chain, in ledger order; idempotent at every step.
 
-For each partition, once its parquet file and manifest are in the store and say what its summary says:
+For each partition, once its parquet file and manifest are in the store and say what its summary says, and no history
+archive contradicts it:
 
 1. the event is persisted: its file is created, create-only, with its final bytes;
 2. the catalog's lineage and quality rows are written, in one transaction;
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING
 
 from bronze.audit.event import Event, make_event
 from bronze.audit.event_log import EventLog
+from bronze.commit.archive_check import ArchiveCheck
 from bronze.commit.attestation import ChainAttestation
 from bronze.commit.chain_end import ChainEnd, extended_end
 from bronze.commit.chain_state import ChainState
@@ -39,7 +41,7 @@ from bronze.commit.place_check import PlaceCheck
 from bronze.commit.position import ChainPosition, resolve_head
 from bronze.commit.pruning import PrunedEvents
 from bronze.commit.published_check import check_published
-from bronze.errors import ConflictError, ObjectExistsError, StateError
+from bronze.errors import ConflictError, ObjectExistsError
 from bronze.outcomes import CommittedPartition, PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.producer import Producer
@@ -87,6 +89,7 @@ class Sequencer:
         is_exclusive: whether a lock of the whole run keeps every other copier away: what this sequencer has appended is
             then the chain's end until it appends again, and is not looked up.
         attestation: how far the chain is attested; None when nobody's attestation is asked for.
+        archives: the history archives that are asked before a commit; None without any.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Sequencer:
         clock: Callable[[], str] = rfc3339,
         is_exclusive: bool = False,
         attestation: ChainAttestation | None = None,
+        archives: ArchiveCheck | None = None,
     ) -> None:
         self._era = era
         self._dataset = dataset
@@ -110,6 +114,7 @@ class Sequencer:
         self._downstream = downstream or Downstream()
         self._clock = clock
         self._is_exclusive = is_exclusive
+        self._archives = archives
         self._state = ChainState(era, events, checkpoint, self._downstream, dataset)
         self._place = PlaceCheck(era, dataset, attestation)
         self._pruned = PrunedEvents(era, dataset, events) if events else None
@@ -137,12 +142,14 @@ class Sequencer:
 
         Raises:
             VerificationError: it does not link to the partition right before it, or, filling a gap, to the one behind.
-            AuthenticityError: attestation is required, and too many ledgers up to its end are not attested.
+            AuthenticityError: a history archive contradicts it, or too many ledgers up to its end are not attested.
             ConflictError: its range is committed already, with other content.
             StateError: it is not published as `summary` says, the files of the chain contradict each other, it does
                 not follow the position, overlaps another partition, or a neighbour cannot be read to link them.
         """
         manifest = check_published(self._era, self._dataset, summary)
+        if self._archives is not None:
+            self._archives.check(summary)
         with self._state.lock():
             if self._log is not None and self._log.supports_locking:
                 is_looked_up = self._last_written_head is not None and not self._is_exclusive
@@ -150,11 +157,6 @@ class Sequencer:
                     self._last_written_head = None  # another copier has appended, and may not have come to the head yet
                 position = None
             position = position or self.position()
-            if summary.partition.start > position.next_ledger:
-                raise StateError(
-                    f"partition {summary.chain} {summary.partition} cannot be committed: the next ledger to commit is"
-                    f" {position.next_ledger}"
-                )
             self._place.check(summary, position)
             persisted = self._persist_event(summary, position, manifest.created_at)
         self._downstream.record(self._era, summary, persisted.event_hash)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
+from bronze.archives.opening import open_witness
+from bronze.archives.state_file import ArchiveStateFile
+from bronze.archives.witness import Witness
 from bronze.audit.delivery import DeliveryCursor, EventDelivery
 from bronze.audit.endpoint import DeliveryEndpoint
 from bronze.audit.event_log import EventLog
 from bronze.catalog.catalog import Catalog
 from bronze.catalog.lineage import LineageContext
+from bronze.commit.archive_catch_up import ArchiveCatchUp
+from bronze.commit.archive_check import ArchiveCheck
+from bronze.commit.archive_record import ArchiveRecord
 from bronze.commit.attestation import ChainAttestation
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.downstream import Downstream
@@ -20,10 +27,11 @@ from bronze.errors import ConfigError
 from bronze.ingest.copier import PartitionCopier
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.job.secrets import Secrets
-from bronze.job.spec import CopyJob, LakeSpec
+from bronze.job.spec import ArchiveSpec, CopyJob, LakeSpec
 from bronze.job.stop_signal import StopSignal
 from bronze.lake.lake import Lake
 from bronze.partitioning.era import Era
+from bronze.partitioning.partition import Partition
 from bronze.storage.opening import open_store
 from bronze.storage.store import Store
 
@@ -115,6 +123,7 @@ class Connections:
             downstream=self.downstream(),
             is_exclusive=self.job.run.is_exclusive,
             attestation=self.attestation(era),
+            archives=self._archive_check(era),
         )
 
     def attestation(self, era: Era) -> ChainAttestation | None:
@@ -122,8 +131,33 @@ class Connections:
         chain = self.job.chain
         if chain.attestation is None:
             return None
-        place = chain.events or chain.checkpoint
-        return ChainAttestation(chain.attestation, era, self.dataset(), open_store(place) if place else None)
+        return ChainAttestation(chain.attestation, era, self.dataset(), self._state_store())
+
+    def archive_catch_up(self, era: Era, partitions: Iterable[Partition]) -> ArchiveCatchUp | None:
+        """What asks the history archives about the committed `partitions` of the era; None without archives."""
+        spec = self.job.chain.archives
+        if spec is None:
+            return None
+        witnesses, record = self._witnesses(spec, era)
+        return ArchiveCatchUp(era, self.dataset(), witnesses, record, spec.needed, partitions)
+
+    def _archive_check(self, era: Era) -> ArchiveCheck | None:
+        spec = self.job.chain.archives
+        if spec is None:
+            return None
+        witnesses, record = self._witnesses(spec, era)
+        return ArchiveCheck(era, self.dataset(), witnesses, record, spec.needed)
+
+    def _witnesses(self, spec: ArchiveSpec, era: Era) -> tuple[list[Witness], ArchiveRecord]:
+        store = self._state_store()
+        file = ArchiveStateFile(store, f"anchored_{era.file_prefix}.json", era.chain) if store else None
+        witnesses = [open_witness(url, era.chain, spec.passphrase, self.job.run.run_id) for url in spec.urls]
+        return witnesses, ArchiveRecord(spec.urls, file)
+
+    def _state_store(self) -> Store | None:
+        """Where caches of a chain are kept: beside its head, or its checkpoint; None when it has neither."""
+        place = self.job.chain.events or self.job.chain.checkpoint
+        return open_store(place) if place else None
 
     def downstream(self) -> Downstream:
         """The catalog and the delivery endpoint that commits of this thread are reported to."""

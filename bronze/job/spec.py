@@ -53,6 +53,21 @@ class DatasetSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveSpec:
+    """The history archives that partitions are compared with.
+
+    Attributes:
+        urls: at least one.
+        needed: how many of them have to agree, at least 1.
+        passphrase: of the network; None when it is not known.
+    """
+
+    urls: tuple[str, ...]
+    needed: int
+    passphrase: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainSpec:
     """What is kept of each era's chain, and who is told of its commits.
 
@@ -66,6 +81,7 @@ class ChainSpec:
         catalog_namespace: what the catalog calls this deployment.
         catalog_strict, delivery_strict: whether a failure of the catalog, or of the delivery, stops the run.
         attestation: who has to stand behind the ledgers; None when nobody's attestation is asked for.
+        archives: the history archives that are asked; None without any.
     """
 
     events: StorageLocation | None
@@ -78,6 +94,7 @@ class ChainSpec:
     catalog_strict: bool = False
     delivery_strict: bool = False
     attestation: AttestationPolicy | None = None
+    archives: ArchiveSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +56,8 @@ EXIT_STATUS = """\
   1  partitions failed, or something is missing or damaged; the last lines say what and why
   2  the configuration or the command line is wrong
   4  another run holds a chain
-  5  all is published; not everything is recorded in the catalog or delivered to the endpoint yet: run again
+  5  all is published; not everything is recorded in the catalog, delivered to the endpoint or, where that is required,
+     confirmed by history archives yet: run again
   6  what was wanted is copied, but ledgers before the end of a chain have no partition
   129, 130, 143  stopped by SIGHUP, SIGINT or SIGTERM, after what was being committed was finished
 """
@@ -142,6 +143,7 @@ def _run(options: Options, summary: RunSummary) -> int:
     from pipeline.commands.output import print_json, print_lines
     from pipeline.commands.run_document import ended_part, planned_part
     from pipeline.commands.text import plan_lines, run_lines
+    from pipeline.launch.archives import archive_problems, unconfirmed
     from pipeline.launch.attestation import read_attestations
     from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.places import check_new_chains
@@ -187,14 +189,21 @@ def _run(options: Options, summary: RunSummary) -> int:
             else:
                 finished, last = _copy_once(settings, prepared, telemetry, options, totals)
             attested = read_attestations(connections, last.positions)
-    status = _status(finished, last.problems, lacks_ledgers=last.lacks_ledgers)
+    if settings.authenticity.archives_strict:
+        finished.totals.outstanding += unconfirmed(last.anchored)
+    problems = [*last.problems, *archive_problems(last.anchored)]
+    status = _status(finished, problems, lacks_ledgers=last.lacks_ledgers)
     summary.add(ended_part(last, attested))
     document = summary.end(status)
     if options.as_json:
         print_json(document)
     elif status != DONE or not options.quiet:
-        seconds, positions = finished.seconds, last.positions
-        print_lines(run_lines(last.prepared, finished.totals, seconds, positions, last.gaps, last.problems, attested))
+        print_lines(
+            run_lines(
+                last.prepared, finished.totals, finished.seconds, last.positions, last.gaps, last.problems, attested,
+                last.anchored,
+            )
+        )  # fmt: skip
     return status
 
 
@@ -244,10 +253,10 @@ def _copy_once(
 
     finished = _copy(settings, prepared, options.beam_options, totals)
     telemetry.state.enter("ending the run")
-    return finished, end_round(prepared)
+    return finished, end_round(prepared, is_stopped=finished.stopped_by is not None)
 
 
-def _status(finished: Finished, problems: Mapping[tuple[str, Partition], str], *, lacks_ledgers: bool) -> int:
+def _status(finished: Finished, problems: Sequence[object], *, lacks_ledgers: bool) -> int:
     if finished.stopped_by is not None:
         return finished.stopped_by
     if not finished.totals.is_complete or problems:

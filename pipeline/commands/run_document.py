@@ -13,6 +13,7 @@ from bronze.authenticity.quorum import Attestation
 from bronze.outcomes import Outcome, PartitionFailure
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
+from pipeline.commands.authentic_text import anchoring_document
 from pipeline.launch.existence import Round
 from pipeline.launch.places import find_places
 from pipeline.launch.prepare import Prepared
@@ -58,7 +59,14 @@ def planned_part(prepared: Prepared) -> dict[str, Any]:
         "run_id": prepared.job.run.run_id,
         "places": dataclasses.asdict(find_places(prepared.connections)),
         "eras": [
-            {**_planned(prepared, plan), "committed": None, "head": None, "gaps": [], "attested_through": None}
+            {
+                **_planned(prepared, plan),
+                "committed": None,
+                "head": None,
+                "gaps": [],
+                "attested_through": None,
+                **anchoring_document(None),
+            }
             for plan in prepared.plans
         ],
     }
@@ -120,6 +128,7 @@ def ended_part(last: Round, attested: Mapping[str, Attestation]) -> dict[str, An
                 "head": position.head or None,
                 "gaps": [_range(gap) for gap in last.gaps.get(chain, ())],
                 "attested_through": attestation.through if attestation else None,
+                **anchoring_document(last.anchored.get(chain)),
             }
         )
     missing = [{"chain": chain, **_range(one), "problem": text} for (chain, one), text in sorted(last.problems.items())]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.commands.authentic_text import attestation_words
+from bronze.commit.anchoring import Standing
+from pipeline.commands.authentic_text import anchoring_document, anchoring_words, attestation_words
 from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
 from pipeline.commands.options import JSON, Options, option, whole_number
 from pipeline.exit_status import DONE, UNCHECKED, UNDONE
@@ -28,7 +29,7 @@ EXAMPLES = """\
 """
 EXIT_STATUS = """\
   0  everything could be read, no ledgers are left out, and no limit is exceeded
-  1  a gap, or a limit is exceeded
+  1  a gap, a limit is exceeded, or a history archive contradicts what was copied
   2  the configuration or the command line is wrong
   3  something could not be read (the lake, the destination, a checkpoint, the catalog)
 """
@@ -85,7 +86,8 @@ def unmet_limits(status: EraStatus, max_age: float | None, max_lag: int | None) 
 
 def exit_status(found: Sequence[EraStatus], unmet: dict[str, list[str]]) -> int:
     """What is wrong wins over what could not be read."""
-    if any(one.gaps for one in found) or any(unmet.values()):
+    contradicted = any(one.anchoring.of(Standing.CONTRADICTS) for one in found if one.anchoring)
+    if any(one.gaps for one in found) or any(unmet.values()) or contradicted:
         return UNDONE
     return UNCHECKED if any(one.failures for one in found) else DONE
 
@@ -120,6 +122,9 @@ def status_lines(status: EraStatus, unmet: Sequence[str]) -> Iterator[str]:
         yield f"  signed       through ledger {status.signed_through}"
     if status.attestation is not None:
         yield f"  attested     {attestation_words(status.attestation).removeprefix('attested ')}"
+    if status.anchoring is not None:
+        yield f"  anchored     archives {anchoring_words(status.anchoring)}"
+        yield from (f"  archive      {one.error}" for one in status.anchoring.archives if one.error)
     if status.newest is not None:
         yield f"  lake         newest ledger {status.newest}, {status.lag:,} ledgers ahead"
     for sentence in unmet:
@@ -129,4 +134,6 @@ def status_lines(status: EraStatus, unmet: Sequence[str]) -> Iterator[str]:
 
 
 def _plain(status: EraStatus) -> dict[str, Any]:
-    return dataclasses.asdict(status)
+    plain = dataclasses.asdict(status)
+    del plain["anchoring"]
+    return {**plain, **anchoring_document(status.anchoring)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bronze.authenticity.quorum import Attestation
+from bronze.commit.anchoring import Anchoring
 from bronze.commit.existence import Existence
 from bronze.commit.position import ChainPosition
 from bronze.outcomes import Outcome
@@ -118,6 +119,7 @@ def run_lines(
     gaps: Mapping[str, Sequence[Partition]] | None = None,
     problems: Mapping[tuple[str, Partition], str] | None = None,
     attested: Mapping[str, Attestation] | None = None,
+    anchored: Mapping[str, Anchoring] | None = None,
 ) -> Iterator[str]:
     """What a run did, the position of each chain, and what was left undone.
 
@@ -127,12 +129,13 @@ def run_lines(
         gaps: by chain, the ranges of ledgers that the chain has passed and that have no partition.
         problems: by chain and partition, what is not as the chain says, a sentence each.
         attested: by chain, how far it is attested.
+        anchored: by chain, how far history archives confirm it.
     """
     yield from _total_lines(totals, seconds, dry_run=prepared.job.run.dry_run)
     if not prepared.job.run.dry_run:
         for plan, position in zip(prepared.plans, positions, strict=True):
             yield from _chain_lines(prepared, plan, position, (gaps or {}).get(plan.era.chain, ()))
-    yield from authentic_lines(prepared, totals, attested or {})
+    yield from authentic_lines(prepared, totals, attested or {}, anchored or {})
     yield from outstanding_lines(totals.outstanding)
     yield from _undone_lines(totals)
     listed = sorted((problems or {}).items())

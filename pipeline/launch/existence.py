@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from bronze.audit.event import is_of_older_copier
 from bronze.audit.event_log import EventLog
+from bronze.commit.anchoring import Anchoring
 from bronze.commit.existence import Existence, check_existence, settle_replacements
 from bronze.commit.position import ChainPosition
 from bronze.dataset.listing import list_dataset
 from bronze.job.connections import Connections
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from pipeline.launch.archives import ask_archives
 from pipeline.launch.prepare import Prepared
 
 _LOG = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class Round:
         prepared: what it had to do.
         positions: of the chains at its end, in the order of the plans.
         gaps, problems, lacks_ledgers: see `finish_existence`.
+        anchored: by chain, how far history archives confirm it; empty without any, and for a dry run.
     """
 
     prepared: Prepared
@@ -61,15 +64,28 @@ class Round:
     gaps: dict[str, list[Partition]]
     problems: dict[tuple[str, Partition], str]
     lacks_ledgers: bool
+    anchored: dict[str, Anchoring]
 
 
-def end_round(prepared: Prepared) -> Round:
-    """Look where the chains are and what is there, when a round has ended."""
-    positions = prepared.positions
+def end_round(prepared: Prepared, *, is_stopped: bool = False) -> Round:
+    """Look where the chains are and what is there, when a round has ended; ask archives what they confirm of it.
+
+    Args:
+        is_stopped: whether the run was asked to stop: then archives are not asked any more.
+    """
+    positions, anchored = prepared.positions, dict[str, Anchoring]()
     if not prepared.job.run.dry_run:
         positions = [prepared.connections.sequencer(plan.era).position() for plan in prepared.plans]
+        anchored = ask_archives(prepared.connections, prepared.listings, positions, is_stopped=is_stopped)
     gaps, problems, lacks_ledgers = finish_existence(prepared, positions)
-    return Round(prepared=prepared, positions=positions, gaps=gaps, problems=problems, lacks_ledgers=lacks_ledgers)
+    return Round(
+        prepared=prepared,
+        positions=positions,
+        gaps=gaps,
+        problems=problems,
+        lacks_ledgers=lacks_ledgers,
+        anchored=anchored,
+    )
 
 
 def finish_existence(

@@ -78,7 +78,7 @@ def follow(
 def _round(copy: CopyRun, prepared: Prepared, state: RunState) -> Round:
     copy.copy(prepared)
     state.enter("ending the round")
-    ended = end_round(prepared)
+    ended = end_round(prepared, is_stopped=copy.must_end)
     for plan, position in zip(prepared.plans, ended.positions, strict=True):
         if plan.partitions:
             _LOG.info("%s: committed up to ledger %d", plan.era.chain, position.next_ledger - 1)

@@ -12,6 +12,7 @@ from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.producer import this_producer
 from bronze.retry import RetryPolicy
+from pipeline.launch.archives import make_archives
 from pipeline.launch.attestation import make_attestation
 from pipeline.launch.authenticity import make_policy
 from pipeline.settings.directories import Locations
@@ -50,6 +51,7 @@ def make_job(
             catalog_strict=settings.catalog.strict,
             delivery_strict=settings.pas.strict,
             attestation=make_attestation(settings, eras[0].network, lake.passphrase if lake else None),
+            archives=make_archives(settings, eras[0].network, lake.passphrase if lake else None),
         ),
         run=RunSpec(
             run_id=secrets.token_hex(8),

@@ -10,6 +10,7 @@ from bronze.log_fields import chain_fields
 from bronze.metric_families import chain_of
 from bronze.partitioning.plan import EraPlan
 from bronze.xdr import is_compiled
+from pipeline.launch.archives import committed_partitions
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.run_state import ChainProgress
 from pipeline.telemetry.session import Telemetry
@@ -52,6 +53,8 @@ def _chain_progress(prepared: Prepared, plan: EraPlan, position: ChainPosition) 
         written_at = datetime.fromisoformat(known.updated_at).timestamp() if known and known.updated_at else None
     attestation = prepared.connections.attestation(plan.era)
     has_begun = position.next_ledger > plan.era.ledger_start
+    committed = committed_partitions(prepared.listings.of(plan.era), position.next_ledger - 1)
+    catch_up = prepared.connections.archive_catch_up(plan.era, committed)
     return ChainProgress(
         chain=chain_of(chain_fields(plan.era.chain)),
         planned=len(plan.partitions),
@@ -59,4 +62,5 @@ def _chain_progress(prepared: Prepared, plan: EraPlan, position: ChainPosition) 
         committed=position.next_ledger - 1 if has_begun else 0,
         committed_at=written_at,
         attested=attestation.through(position.next_ledger - 1).through if attestation and has_begun else None,
+        anchored=catch_up.read().through if catch_up else None,
     )

@@ -143,10 +143,11 @@ class CopyRun:
 
 def _refuse_local_locations(job: CopyJob) -> None:
     local = [location.path for location in _locations(job) if location.scheme == "local"]
+    local += [url for url in (job.chain.archives.urls if job.chain.archives else ()) if url.startswith("file:")]
     if local:
         raise ConfigError(
             f"workers on other machines cannot reach {', '.join(dict.fromkeys(local))}: with this runner lake, storage,"
-            " checkpoint and audit stream must all be on object stores"
+            " checkpoint and audit stream must all be on object stores, history archives there or on HTTP servers"
         )
 
 

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 
 from bronze.audit.event_log import EventLog
 from bronze.authenticity.quorum import Attestation
+from bronze.commit.anchoring import Anchoring
 from bronze.commit.checkpoint import Checkpoint
 from bronze.dataset.listing import list_dataset
 from bronze.errors import BronzeError, DataError, StoreError
 from bronze.job.connections import Connections
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from pipeline.launch.archives import committed_partitions
 from pipeline.launch.prepare import connect_without_lake, open_configured_lake
 from pipeline.settings.directories import checked_locations
 from pipeline.settings.model import Settings
@@ -44,6 +46,7 @@ class EraStatus:
         lag: ledgers of the era from the last committed one to the newest.
         signed_through: the last ledger of the newest partition that a node signed whose signature was checked.
         attestation: how far the validators of the settings stand behind the chain; None when nobody's is asked for.
+        anchoring: how far history archives confirm the chain, as they said when a run asked; None without any.
         failures: what could not be found out, a sentence each.
     """
 
@@ -66,6 +69,7 @@ class EraStatus:
     lag: int | None = None
     signed_through: int | None = None
     attestation: Attestation | None = None
+    anchoring: Anchoring | None = None
     failures: list[str] = field(default_factory=list)
 
 
@@ -104,6 +108,8 @@ def _era_status(connections: Connections, era: Era, newest: int | None, now: dat
             signers = manifest.authenticity.signers if manifest and manifest.authenticity else ()
             status.signed_through = max((ledger for _, ledger in signers), default=None)
         reached = max(status.committed or 0, status.last or 0)
+        catch_up = connections.archive_catch_up(era, committed_partitions(listing, status.committed or 0))
+        status.anchoring = catch_up.read() if catch_up else None
         status.gaps = listing.uncovered_ranges(reached + 1) if reached else []
     except (BronzeError, OSError) as error:
         status.failures.append(f"what is published cannot be read: {error}")

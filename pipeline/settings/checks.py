@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from bronze.partitioning.era import era_conflicts
-from pipeline.settings.model import EraSettings, Settings, unknown_era
+from pipeline.settings.model import MAX_ARCHIVES, EraSettings, Settings, unknown_era
 from pipeline.settings.problem import KeyPath, Problem
 
 
@@ -17,7 +17,8 @@ def cross_problems(settings: Settings, broken: Collection[KeyPath] = ()) -> Iter
         broken: keys that were reported already; no problem is yielded that depends on one of them.
     """
     for problem in [
-        *_era_problems(settings, broken), *_location_problems(settings), *_authenticity_problems(settings)
+        *_era_problems(settings, broken), *_location_problems(settings), *_authenticity_problems(settings),
+        *_archive_problems(settings),
     ]:  # fmt: skip
         if not problem.concerns(broken):
             yield problem
@@ -104,3 +105,19 @@ def _authenticity_problems(settings: Settings) -> Iterator[Problem]:
     if settings.source.verify != "full":
         message = "'require' needs source.verify full: else nothing shows which ledger a signed set follows"
         yield Problem(path, message, depends_on=(("source", "verify"),))
+
+
+def _archive_problems(settings: Settings) -> Iterator[Problem]:
+    section, path = settings.authenticity, ("authenticity", "archives")
+    urls = section.archives
+    if len(urls) > MAX_ARCHIVES:
+        yield Problem(path, f"names {len(urls)} history archives, at most {MAX_ARCHIVES} are allowed")
+    for index, url in enumerate(urls):
+        if url in urls[:index]:
+            yield Problem((*path, index), f"{url} is named twice: it would count as two that agree")
+    if section.archives_agree > len(urls):
+        message = f"{section.archives_agree} history archives cannot agree: authenticity.archives names {len(urls)}"
+        yield Problem(("authenticity", "archives_agree"), message, depends_on=(path,))
+    if section.archives_strict and not urls:
+        message = "needs history archives: name them in authenticity.archives"
+        yield Problem(("authenticity", "archives_strict"), message, depends_on=(path,))

@@ -19,7 +19,7 @@ from pipeline.settings.checks import cross_problems
 from pipeline.settings.document import Document, read_file
 from pipeline.settings.model import IDENTITY_KEYS, Section, Settings
 from pipeline.settings.problem import KeyPath, Problem, key_name
-from pipeline.settings.types import EXAMPLE_ANCHOR, is_dsn
+from pipeline.settings.types import EXAMPLE_ANCHOR, EXAMPLE_ARCHIVE, is_dsn
 
 _ERA = "ERA_ID VERSION_LABEL NETWORK LEDGER_START LEDGER_END PARTITION_SIZE ALLOW_OVERWRITE"
 _SOURCE = (
@@ -165,7 +165,8 @@ def _without_broken(values: dict[str, Any], error: ValidationError) -> tuple[Set
         for part in path[:-1]:
             holder = holder[part]
         if isinstance(holder, list):
-            holder[int(path[-1])] = {"eras": {}, "authenticity": EXAMPLE_ANCHOR}.get(str(path[0]), "broken")
+            valid = {"eras": {}, "anchors": EXAMPLE_ANCHOR, "archives": EXAMPLE_ARCHIVE}
+            holder[int(path[-1])] = valid.get(str(path[-2]), "broken")
         else:
             holder.pop(path[-1], None)
     return Settings.model_validate(values), broken

@@ -19,6 +19,7 @@ from bronze.redact import redact, secrets_in
 from pipeline.settings.types import (
     Address,
     Anchor,
+    ArchiveUrl,
     DatastorePath,
     Dsn,
     Flag,
@@ -219,6 +220,8 @@ class MetricsSettings(Section):
         return host.strip("[]"), int(port) if self.port is None else self.port
 
 
+#: History archives that may be configured.
+MAX_ARCHIVES = 32
 _CHECK_MODES = ("require", "report", "off")
 
 
@@ -233,6 +236,9 @@ class AuthenticitySettings(Section):
     validators: Text = ""
     attestation: Annotated[Literal["require", "report", "off"], choice(*_CHECK_MODES)] = "report"
     attestation_lag: Annotated[int, integer(1, 100_000, "ledgers")] = 100
+    archives: tuple[ArchiveUrl, ...] = ()
+    archives_agree: Annotated[int, integer(0, MAX_ARCHIVES, "0: all of them")] = 0
+    archives_strict: Flag = False
 
 
 class BronzeSettings(Section):

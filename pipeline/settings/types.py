@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, SecretStr
 
+from bronze.archives.url import check_archive_url
+from bronze.errors import ConfigError
 from bronze.partitioning.path_names import SEGMENT_RULE, is_plain_segment
 from bronze.stellar import MAX_LEDGER
 
@@ -20,6 +22,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]")
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):(?P<port>[0-9]{1,5})")
 #: The genesis of the public network.
 EXAMPLE_ANCHOR = "1:39c2a3cd4141b2853e70d84601faa44744660334b48f3228e0309342e3f4eb48"
+EXAMPLE_ARCHIVE = "https://history.stellar.org/prd/core-live/core_live_001"
 _ANCHOR = re.compile(r"([0-9]{1,10}):([0-9a-f]{64})")
 _DSN_PAIR = r"[A-Za-z_]+\s*=\s*(?:'(?:\\.|[^'\\])*'|[^\s']\S*)?"
 _DSN_PAIRS = re.compile(rf"\s*{_DSN_PAIR}(?:\s+{_DSN_PAIR})*\s*")
@@ -211,6 +214,13 @@ def _anchor(value: object) -> str:
     return text
 
 
+def _archive_url(value: object) -> str:
+    try:
+        return check_archive_url(_text(value).strip())
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
 def _url_path(value: object) -> str:
     text = _text(value)
     if not text.startswith("/") or any(sign in text for sign in " ?#"):
@@ -231,6 +241,7 @@ ServerUrl: TypeAlias = Annotated[str, BeforeValidator(_server_url)]
 Dsn: TypeAlias = Annotated[SecretStr, BeforeValidator(_dsn)]
 Address: TypeAlias = Annotated[str, BeforeValidator(_address)]
 Anchor: TypeAlias = Annotated[str, BeforeValidator(_anchor)]
+ArchiveUrl: TypeAlias = Annotated[str, BeforeValidator(_archive_url)]
 UrlPath: TypeAlias = Annotated[str, BeforeValidator(_url_path)]
 Ledger: TypeAlias = Annotated[int, integer(0, MAX_LEDGER)]
 LedgerCount: TypeAlias = Annotated[int, integer(1, MAX_LEDGER)]

@@ -104,6 +104,7 @@ class PrometheusMetrics:
         return {
             "last_committed_ledger": of.committed,
             "attested_ledger": of.attested,
+            "anchored_ledger": of.anchored,
             "worker_queue_depth": of.planned - of.begun,
             "active_workers": len({one.worker for one in found.in_flight if one.chain == chain}),
             "sequencer_pending": of.waiting,

@@ -38,6 +38,7 @@ class ChainProgress:
         committed: the last committed ledger; 0 when nothing is.
         committed_at: Unix time of the last commit; None when unknown.
         attested: the last attested ledger; None when none is, or nobody's attestation is asked for.
+        anchored: the last ledger that enough history archives have confirmed; None when none is, or none is asked.
     """
 
     chain: Chain
@@ -51,6 +52,7 @@ class ChainProgress:
     committed: int = 0
     committed_at: float | None = None
     attested: int | None = None
+    anchored: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +202,9 @@ class RunState:
                 return
             chain = chain_of(fields)
             progress = self._chains.get(chain)
+            if progress is not None and name == m.LEDGER_ANCHORED:
+                self._chains[chain] = replace(progress, anchored=int(value))
+                return
             if progress is None or "ledger_start" not in fields:
                 return
             key = (chain, fields["ledger_start"], fields["ledger_end"])

@@ -82,7 +82,7 @@ _ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
     ("a commit looks at what is published first", _SEQUENCER,
      "manifest = check_published(self._era, self._dataset, summary)",
      "manifest = self._dataset.find_manifest(self._era, summary.partition)"),
-    ("a partition behind the position is not committed", _SEQUENCER,
+    ("a partition behind the position is not committed", _PLACE,
      "if summary.partition.start > position.next_ledger:", "if False:"),
     ("the place of a partition is checked", _SEQUENCER, "self._place.check(summary, position)", "pass"),
     ("the chain head is only advanced from where it was", _SEQUENCER,

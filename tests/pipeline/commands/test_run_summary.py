@@ -47,7 +47,7 @@ def test_wrong_settings_are_in_the_summary(copy: Copier, file: Path) -> None:
 
 
 def test_error_after_copying_keeps_what_was_done(copy: Copier, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "somewhere")
 
     monkeypatch.setattr("pipeline.launch.existence.end_round", fail)
