@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import threading
 import time
@@ -70,7 +71,7 @@ def other_header(archive: Path, headers: dict[int, bytes], ledger: int) -> None:
     for number in range(ledger, 256):
         header = changed[number]
         changed[number] = header[:-1] + b"\x01" if not previous else header[:4] + previous + header[36:]
-        previous = __import__("hashlib").sha256(changed[number]).digest()
+        previous = hashlib.sha256(changed[number]).digest()
     make_archive(archive, changed, STANDALONE)
 
 
