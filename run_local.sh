@@ -75,9 +75,10 @@ demo() {
   say "Verifying it: events, links, manifests and checksums"
   "$copier" verify --config data/config.yaml
   say "Done. Run it again: it resumes and changes nothing"
-  echo "For a lake of your own: copy templates/config.local.yaml, set its places as absolute paths, then"
+  echo "For a lake of your own (a directory, s3://… or gs://…):"
   echo "  export PATH=\"$PWD/.venv/bin:\$PATH\""
-  echo "  bronze-copier --validate --config FILE && bronze-copier plan --config FILE && bronze-copier run --config FILE"
+  echo "  bronze-copier init --lake URL --destination DIRECTORY --out config.yaml"
+  echo "  bronze-copier plan --config config.yaml && bronze-copier run --config config.yaml"
   echo "README.md and docs/configuration.md say more."
 }
 

@@ -32,13 +32,13 @@ class LakeOptions:
     """Configured lake properties; None means detect.
 
     Attributes:
-        network: name of the network that the lake has to belong to.
+        network: name of the network that the lake has to belong to; None: it may belong to any.
         passphrase: of that network; None: the one that is known for the name, if any.
         ledgers_per_file, files_per_directory: at least 1.
         extension: ``zst`` or ``zstd``.
     """
 
-    network: str
+    network: str | None
     passphrase: str | None = None
     ledgers_per_file: int | None = None
     files_per_directory: int | None = None
@@ -140,7 +140,7 @@ def _count(document: dict[str, Any], name: str) -> int | None:
 
 
 def _check_network(store: Store, options: LakeOptions, passphrase: str | None) -> None:
-    if passphrase is None:
+    if passphrase is None or options.network is None:
         return
     expected = options.passphrase or known_passphrase(options.network)
     actual = network_of(passphrase)

@@ -1,5 +1,4 @@
-"""The commands of the program, one module each: ``run``, ``plan``, ``verify``, ``status``, ``report``, ``inspect``,
-``deliver``, ``repair``, ``clean``, ``sample``.
+"""The commands of the program, one module each, such as ``run`` and ``verify``; all are in `program.COMMANDS`.
 
 A command's module has `DESCRIPTION`, `EXAMPLES` and `EXIT_STATUS` (its help text), `OPTIONS` and
 `run(options) -> int`, which returns an exit status (`pipeline.exit_status`). It says what is done in which order and

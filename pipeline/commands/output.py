@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 from bronze.redact import printable
 
@@ -22,6 +25,31 @@ def print_lines(lines: Iterable[str]) -> None:
 def print_json(document: Mapping[str, object]) -> None:
     """Print one JSON document, indented (docs/json.md); fails as `print_lines` does."""
     _write([json.dumps(document, indent=2, ensure_ascii=False), "\n"])
+
+
+def write_atomically(path: Path, text: str, *, replaces: bool = True) -> None:
+    """Write the file `path`, durable; what is replaced is replaced at once, by the whole text.
+
+    Args:
+        replaces: whether a file that is there is replaced.
+
+    Raises:
+        FileExistsError: it is there, and not to be replaced.
+        OSError: it cannot be written.
+    """
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}") if replaces else path
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(text)
+            file.flush()
+            os.fsync(handle)
+        if replaces:
+            new.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink()
+        raise
 
 
 def discard_output() -> None:

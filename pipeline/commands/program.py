@@ -38,6 +38,8 @@ COMMANDS = {
     "deliver": "send the audit events that are not yet delivered to the endpoint",
     "repair": "rebuild checkpoint, chain heads and delivery record from the event files",
     "clean": "remove what killed runs left unfinished (on object stores: after more than a day)",
+    "init": "look at a lake, and write a configuration that copies it",
+    "config": "show every setting, its value and where it comes from",
     "sample": "make a sample lake, and a configuration that copies it",
 }
 _DESCRIPTION = """\

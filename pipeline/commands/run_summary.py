@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bronze.errors import ConfigError
 from bronze.producer import this_producer
 from bronze.redact import redact
+from pipeline.commands.output import write_atomically
 from pipeline.early_signals import before_exit
 from pipeline.exit_status import DONE, GAP, LOCKED, OUTSTANDING, UNDONE, USAGE, status_of
 
@@ -104,19 +104,7 @@ class RunSummary:
         """Write the file, complete or not at all; nothing without one. Raises `OSError`."""
         if self._path is None:
             return
-        text = json.dumps(self._document, indent=2, ensure_ascii=False) + "\n"
-        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-        try:
-            with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
-                os.fchmod(handle, 0o644)
-                file.write(text)
-                file.flush()
-                os.fsync(handle)
-            Path(name).replace(self._path)
-        except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        write_atomically(self._path, json.dumps(self._document, indent=2, ensure_ascii=False) + "\n")
 
     def end_by_signal(self, status: int) -> None:
         """Write the summary of a run that a signal ends at once."""

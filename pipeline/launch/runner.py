@@ -72,6 +72,6 @@ def choose_runner(settings: Settings, connections: Connections, beam_arguments: 
         ConfigError: there is no such runner here, or it cannot run with these options.
     """
     check_runner_name(beam_arguments)
-    workers = max(1, min(settings.workers, settings.perf.max_in_flight_partitions or settings.workers))
+    workers = settings.workers
     _LOG.info("%d workers on %d cores", workers, os.cpu_count() or 1)
     return LocalRunner(connections.secrets, connections.job.run.run_id, workers=workers, beam_arguments=beam_arguments)

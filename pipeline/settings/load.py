@@ -78,11 +78,18 @@ def load(
         ConfigError: the file cannot be read, or it or the environment is wrong. The message lists every problem, one a
             line, with the key, its value and what is allowed; secrets are masked.
     """
+    return load_with_origins(path, environ, unused=unused)[0]
+
+
+def load_with_origins(
+    path: str | Path | None = None, environ: Mapping[str, str] | None = None, *, unused: Collection[str] = ()
+) -> tuple[Settings, dict[KeyPath, str]]:
+    """The settings as `load` gives them, and for keys that were given where: ``line 7``, or the name of a variable."""
     environ = os.environ if environ is None else environ
     path = path or environ.get("CONFIG_FILE") or None
     document = read_file(path) if path else Document()
     try:
-        return from_document(document, environ, unused=unused)
+        return _resolve(document, environ, unused)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}" if path else str(error)) from None
 
@@ -106,6 +113,12 @@ def log_format(path: str | Path | None = None, environ: Mapping[str, str] | None
 
 def from_document(document: Document, environ: Mapping[str, str], *, unused: Collection[str] = ()) -> Settings:
     """Make the settings from a document that was read already; see `load`."""
+    return _resolve(document, environ, unused)[0]
+
+
+def _resolve(
+    document: Document, environ: Mapping[str, str], unused: Collection[str]
+) -> tuple[Settings, dict[KeyPath, str]]:
     values: dict[str, Any] = {name: deepcopy(value) for name, value in document.values.items() if name not in unused}
     origins = {key: f"line {line}" for key, line in document.lines.items()}
     problems = [problem for problem in document.problems if not (problem.key and problem.key[0] in unused)]
@@ -123,7 +136,7 @@ def from_document(document: Document, environ: Mapping[str, str], *, unused: Col
         count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
         lines = (f"  - {replace(one, origin=one.origin or origins.get(one.key, ''))}" for one in problems)
         raise ConfigError("\n".join([f"the settings have {count}", *lines]))
-    return settings
+    return settings, origins
 
 
 def _apply_environment(

@@ -290,10 +290,10 @@ class Settings(Section):
 
     @property
     def workers(self) -> int:
-        """Number of workers: `perf.workers`, or the number of cores that this process may use."""
-        if self.perf.workers:
-            return self.perf.workers
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        """Number of workers: `perf.workers`, or the cores that this process may use; at most what may be in flight."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        wanted = self.perf.workers or cores
+        return min(wanted, self.perf.max_in_flight_partitions or wanted)
 
     @property
     def warnings(self) -> list[str]:

@@ -111,6 +111,15 @@ def test_validation_answers_with_a_document(copy: Copier) -> None:
     assert answer(copy, "run", "--validate")["chains"] == ["standalone/e1/v1"]
 
 
+def test_configuration_is_made_and_shown_as_documents(copy: Copier) -> None:
+    copy.settings["authenticity"] = {"anchors": [f"2:{'a' * 64}"]}
+    assert answer(copy, "config")["file"] == str(copy.config)
+    out = copy.root / "new.yaml"
+    ran = call("init", "--lake", copy.lake, "--network", "standalone", "--out", out, "--json")
+    made = validated(ran.out)
+    assert (ran.status, made["first"], made["last"], made["file"]) == (0, 8, 31, str(out))
+
+
 def test_sample_answers_with_a_document(tmp_path: Path) -> None:
     arguments = ("sample", tmp_path / "lake", "--ledgers", "8", "--write-config", tmp_path / "c.yaml", "--json")
     made = validated(call(*arguments).out)
@@ -118,7 +127,7 @@ def test_sample_answers_with_a_document(tmp_path: Path) -> None:
     assert validated(call(*arguments).out)["existed"] is True
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "deliver", "repair", "clean", "status"])
+@pytest.mark.parametrize("command", ["run", "plan", "deliver", "repair", "clean", "status", "config"])
 def test_errors_leave_standard_output_empty(command: str, copy: Copier) -> None:
     copy.settings["storage"]["local_dirr"] = "x"
     ran = copy.run(command, "--json")

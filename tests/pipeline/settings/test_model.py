@@ -84,6 +84,7 @@ def test_metrics_are_wanted_where_they_go(key: str, wanted: bool, load_text: Loa
 def test_workers_default_to_the_cores(load_text: Load) -> None:
     assert load_text(LOCAL + "perf: {workers: 3}").workers == 3
     assert load_text(LOCAL).workers >= 1
+    assert load_text(LOCAL + "perf: {workers: 3, max_in_flight_partitions: 2}").workers == 2
 
 
 def test_settings_can_be_pickled(load_text: Load) -> None:
