@@ -83,6 +83,8 @@ def _derived(settings: Settings) -> dict[KeyPath, object]:
     found["active_eras",] = tuple(era.era_id for era in settings.active())
     found["perf", "workers"] = settings.workers
     found["perf", "max_in_flight_partitions"] = settings.perf.max_in_flight_partitions or settings.workers
+    proofs = settings.authenticity
+    found["authenticity", "archives_agree"] = proofs.archives_agree or len(proofs.archives)
     host, port = settings.metrics.listen_at
     found["metrics", "address"] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     networks = {era.network for era in settings.active()}

@@ -60,7 +60,7 @@ def test_existing_file_is_kept_without_force(lake: Path, tmp_path: Path) -> None
 def test_small_lake_is_told_in_the_file(lake: Path, tmp_path: Path) -> None:
     init(lake, tmp_path, "--network", "standalone", "--era", "e7", "--destination", "s3://bucket/some/place")
     text = (tmp_path / "config.yaml").read_text()
-    assert "no complete partition before ledger 10007" in text
+    assert "No partition is complete before the lake has ledger 10007" in text
     settings = load(tmp_path / "config.yaml", {})
     assert (settings.storage.s3_bucket, settings.pas.backup_dir) == ("bucket/some/place", "s3://bucket/some/place/pas")
 
