@@ -9,7 +9,7 @@ something is wrong with it.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bronze.audit.event import is_of_older_copier
@@ -34,7 +34,8 @@ class Existence:
         superfluous: parquet files without a manifest whose ledgers lie in other partitions: to be removed before
             anything is published.
         uncorrected: partitions that were replaced and whose events still state the content before, a sentence each.
-        problems: missing partitions that cannot be made again, a sentence each.
+        problems: missing partitions that cannot be made again, and published ones that hold ledgers of another one, a
+            sentence each.
     """
 
     listing: DatasetListing
@@ -89,8 +90,40 @@ def check_existence(
         unfinished=tuple(unfinished),
         superfluous=tuple(superfluous),
         uncorrected=_uncorrected(listing, log),
-        problems=dict(sorted(problems.items())),
+        problems=dict(sorted({**problems, **find_overlaps(listing, log)}.items())),
     )
+
+
+def find_overlaps(listing: DatasetListing, log: EventLog | None) -> dict[Partition, str]:
+    """The published partitions that hold ledgers of another published one, a sentence each.
+
+    That is what copiers leave that ran at the same time with other partition sizes or ends, where nothing kept them
+    apart. Of two, the one without an event is named: the other one is in the chain for good.
+    """
+    pairs = list(_overlapping_pairs(listing.published))
+    in_chain = log.list_partitions() if log and pairs else frozenset()
+    found = {}
+    for one, other in pairs:
+        wrong, right = (one, other) if other in in_chain else (other, one)
+        directory = listing.dataset.object_url(listing.dataset.directory(listing.era, wrong))
+        remedy = f"Remove {directory}, or the directory of {right}"
+        if right in in_chain and wrong not in in_chain:
+            remedy = f"It has no event: remove {directory}"
+        found[wrong] = (
+            f"it holds ledgers of the published partition {right} too, so that readers find these twice: another copier"
+            f" published one of them at the same time, with another size or end. {remedy}"
+        )
+    return found
+
+
+def _overlapping_pairs(published: Iterable[Partition]) -> Iterator[tuple[Partition, Partition]]:
+    """Each partition, in ledger order, that overlaps one before it, behind the one of these that reaches furthest."""
+    furthest: Partition | None = None
+    for partition in published:
+        if furthest is not None and partition.start <= furthest.end:
+            yield furthest, partition
+        if furthest is None or partition.end > furthest.end:
+            furthest = partition
 
 
 def settle_replacements(listing: DatasetListing, log: EventLog | None) -> dict[Partition, str]:

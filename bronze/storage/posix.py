@@ -35,17 +35,25 @@ _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 
 
 def make_durable_directories(directory: Path) -> None:
-    """Create `directory` and its missing parents, each of them durable in the one above it."""
-    if directory.is_dir():
+    """Create `directory` and its missing parents, each of them durable in the one above it.
+
+    Empty ones may be removed by others meanwhile, as by whoever tried the file system and made them for that.
+    """
+    for _ in range(_MAX_ATTEMPTS):
+        if directory.is_dir():
+            return
+        make_durable_directories(directory.parent)
+        try:
+            directory.mkdir()
+            sync_directory(directory.parent)
+        except FileNotFoundError:  # the parent was removed in between
+            continue
+        except FileExistsError:
+            if os.path.lexists(directory) and not directory.is_dir():  # a file, or a symbolic link to nothing
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory)) from None
+            continue
         return
-    make_durable_directories(directory.parent)
-    try:
-        directory.mkdir()
-    except FileExistsError:
-        if not directory.is_dir():  # a file, or a symbolic link to nothing
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory)) from None
-    else:
-        sync_directory(directory.parent)
+    raise StoreError(f"{directory} cannot be created: others keep removing it")
 
 
 def make_temporary_directory(directory: Path) -> None:
@@ -59,7 +67,7 @@ def make_temporary_directory(directory: Path) -> None:
             found = directory.lstat().st_mode
         except FileNotFoundError:
             make_durable_directories(directory.parent)
-            with contextlib.suppress(FileExistsError):
+            with contextlib.suppress(FileExistsError, FileNotFoundError):  # made, or its parent removed, in between
                 directory.mkdir()
             continue
         if not stat.S_ISDIR(found):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bronze.audit.event import is_of_older_copier
 from bronze.audit.event_log import EventLog
 from bronze.commit.anchoring import Anchoring
-from bronze.commit.existence import Existence, check_existence, settle_replacements
+from bronze.commit.existence import Existence, check_existence, find_overlaps, settle_replacements
 from bronze.commit.position import ChainPosition
 from bronze.dataset.listing import list_dataset
 from bronze.job.connections import Connections
@@ -109,7 +109,8 @@ def finish_existence(
         listing = prepared.listings.of(era)
         is_dry_run = prepared.job.run.dry_run  # it has read and encoded what is missing, or failed with it
         uncorrected = found.uncorrected if is_dry_run else settle_replacements(listing, log)
-        problems |= {(era.chain, one): text for one, text in (*uncorrected.items(), *found.problems.items())}
+        for sentences in (uncorrected, found.problems, find_overlaps(listing, log)):
+            problems |= {(era.chain, one): text for one, text in sentences.items()}
         missing = sorted(set(found.missing) - set(listing.published))
         for one in () if is_dry_run else missing:
             directory = listing.dataset.object_url(listing.dataset.directory(era, one))

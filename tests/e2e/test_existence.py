@@ -292,6 +292,25 @@ def test_orphan_beside_its_published_ledgers_is_removed(copied: Copier) -> None:
     assert copied.verified()
 
 
+def test_doubly_published_ledgers_are_named_until_removed(
+    copied: Copier, lake: LakeFiles, copier: Callable[..., Copier]
+) -> None:
+    """As after a copier with another partition size at the same time, where nothing kept the two apart."""
+    other = copier(lake.root, name="other", ledger_start=8, ledger_end=39, partition_size=4)
+    assert other.run().status == 0
+    for part in ((16, 19), (20, 23)):
+        shutil.copytree(directory(other, part), directory(copied, part))
+    for command in ((), (), ("repair",)):
+        ran = copied.run(*command)
+        assert ran.status == (0 if command else 1), ran
+        for part in ((16, 19), (20, 23)):
+            assert f"It has no event: remove {directory(copied, part)}" in ran.out
+    for part in ((16, 19), (20, 23)):
+        shutil.rmtree(directory(copied, part))
+    assert copied.run().status == 0
+    assert copied.verified()
+
+
 def test_orphan_that_lake_cannot_finish_stays_alone(partial: Copier, lake: LakeFiles) -> None:
     partial.settings["source"]["local_path"] = str(lake.root)
     for ledger in (24, 25):

@@ -171,3 +171,22 @@ def test_replacement_without_event_is_uncorrected(published: Workspace) -> None:
     overwriting.sequencer().commit(overwriting.publish(FIRST))
     assert settle_replacements(list_dataset(published.dataset, published.era), published.log) == {}
     assert list_dataset(published.dataset, published.era).replaced == ()
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_overlap_names_partition_without_event(published: Workspace, is_recorded: bool) -> None:
+    beside, over = Partition(12, 15), Partition(40, 45)
+    published.publish(beside)
+    published.publish(over)
+    found = check(published if is_recorded else without_events(published))
+    assert not found.missing
+    if not is_recorded:  # nothing tells which one is to go
+        assert list(found.problems) == [SECOND, over, GRID[4]]
+        assert f"the directory of {beside}" in found.problems[SECOND]
+        return
+    assert list(found.problems) == [beside, over]
+    for one, problem in found.problems.items():
+        assert f"It has no event: remove {published.parquet(one).parent}" in problem
+    shutil.rmtree(published.parquet(beside).parent)
+    shutil.rmtree(published.parquet(over).parent)
+    assert not check(published).problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,25 @@ def test_dangling_link_is_no_directory(tmp_path: Path, make: object) -> None:
     with pytest.raises((NotADirectoryError, ConfigError)):
         make(tmp_path / "link")  # type: ignore[operator]
     assert not (tmp_path / "missing").exists()
+
+
+@pytest.mark.parametrize("make", [make_durable_directories, make_temporary_directory])
+def test_directory_is_made_though_parent_vanishes(
+    tmp_path: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two copiers that try a file system at once, the first one to end removes the directory that it made."""
+    wanted, mkdir, removed = tmp_path / "store" / "_temporary", Path.mkdir, []
+
+    def mkdir_when_others_clean(path: Path, mode: int = 0o777) -> None:
+        if path == wanted and not removed:
+            removed.append(path.parent)
+            path.parent.rmdir()
+        mkdir(path, mode)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir_when_others_clean)
+    make(wanted)
+    assert wanted.is_dir()
+    assert removed == [wanted.parent]
 
 
 @pytest.mark.parametrize("number", NO_LOCKS, ids=errno.errorcode.get)
