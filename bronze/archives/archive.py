@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from bronze.archives.checkpoint_files import HISTORY_KEY, file_key, unpack
 from bronze.archives.ledger_headers import read_headers
-from bronze.errors import ArchiveError
+from bronze.errors import ArchiveError, ArchiveFileMissingError, ArchiveRefusedError
 from bronze.retry import RetryPolicy
 from bronze.stellar import MAX_LEDGER
 from bronze.storage.json_object import load_json_object
@@ -62,12 +63,19 @@ class HistoryArchive:
         url: as errors name it; holds no secret.
         files: read one file, without retrying.
         retry: attempts for one file, and the waits between them.
+        give_up_after: so many files in a row that could not be had, each with its retries: no other one is asked for,
+            so that many files of an archive that is down do not take days. None: each is.
     """
 
-    def __init__(self, url: str, files: ArchiveFiles, retry: RetryPolicy = DEFAULT_RETRY) -> None:
+    def __init__(
+        self, url: str, files: ArchiveFiles, retry: RetryPolicy = DEFAULT_RETRY, *, give_up_after: int | None = None
+    ) -> None:
         self.url = url
         self._files = files
         self._retry = retry
+        self._give_up_after = give_up_after
+        self._failures = 0
+        self._lock = threading.Lock()
 
     def history(self) -> ArchiveHistory:
         """How far the archive reaches now. Raises `ArchiveError`."""
@@ -109,7 +117,25 @@ class HistoryArchive:
             except ArchiveError as error:
                 raise ArchiveError(f"{self.url}/{key} is damaged: {error}") from None
 
-        return self._retry.call(f"reading {self.url}/{key}", attempt, level=logging.DEBUG, operation="archive")
+        if self._give_up_after is not None and self._failures >= self._give_up_after:
+            raise ArchiveRefusedError(
+                f"{self.url}/{key} was not asked for: {self._failures} files of this archive could not be read one"
+                " after the other"
+            )
+        try:
+            found = self._retry.call(f"reading {self.url}/{key}", attempt, level=logging.DEBUG, operation="archive")
+        except ArchiveFileMissingError:
+            self._count(is_failure=False)
+            raise
+        except ArchiveError:
+            self._count(is_failure=True)
+            raise
+        self._count(is_failure=False)
+        return found
+
+    def _count(self, *, is_failure: bool) -> None:
+        with self._lock:
+            self._failures = self._failures + 1 if is_failure else 0
 
 
 def _parse_history(data: bytes) -> ArchiveHistory:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bronze.archives.archive import HistoryArchive
 from bronze.archives.checkpoint_files import checkpoint_of
 from bronze.errors import ArchiveContradictionError, ArchiveError, ArchiveFileMissingError, ArchiveNetworkError
+from bronze.stellar import MAX_LEDGER
 
 #: Seconds for which an archive that is behind is not asked again how far it reaches.
 _REACH_SECONDS = 5.0
@@ -80,9 +81,19 @@ class ArchiveComparison:
             )
         return Agreement(ledger, found, reaches)
 
-    def compare(self, ledger: int, ledger_hash: str) -> Agreement:
-        """Compare one ledger. Raises as `compare_highest`."""
-        return self.compare_highest([ledger], lambda _: ledger_hash)
+    def find_hash(self, ledger: int) -> str | None:
+        """The hash in hex that the archive has of `ledger`; None when it has not come to it yet.
+
+        Raises:
+            ArchiveNetworkError: the archive is one of another network.
+            ArchiveError: the archive does not answer, or what it answers is damaged.
+        """
+        checkpoint = checkpoint_of(ledger)
+        return self._hashes(checkpoint)[ledger].hex() if checkpoint <= self._reach(checkpoint) else None
+
+    def find_reach(self) -> int:
+        """The newest ledger that the archive has. Raises as `find_hash`."""
+        return self._reach(MAX_LEDGER)
 
     def _reach(self, wanted: int) -> int:
         """The newest ledger of the archive; not asked for again where it reaches `wanted`, or was just asked."""

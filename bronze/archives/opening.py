@@ -13,6 +13,8 @@ from bronze.retry import RetryPolicy
 
 #: How long one attempt to read a file may take, in seconds; on object stores: one request.
 ATTEMPT_SECONDS = 20.0
+#: Files in a row that an audit may fail to read before it asks an archive for no more.
+AUDIT_FAILURES = 3
 
 #: The process id is part of the key: a forked process has none of its parent's threads.
 _WITNESSES: dict[tuple[str, str, str | None, str, int], Witness] = {}
@@ -21,7 +23,11 @@ _LOCK = threading.Lock()
 
 
 def open_archive(
-    url: str, *, attempt_seconds: float = ATTEMPT_SECONDS, retry: RetryPolicy = DEFAULT_RETRY
+    url: str,
+    *,
+    attempt_seconds: float = ATTEMPT_SECONDS,
+    retry: RetryPolicy = DEFAULT_RETRY,
+    give_up_after: int | None = None,
 ) -> HistoryArchive:
     """The archive at `url`; nothing is requested yet.
 
@@ -29,6 +35,7 @@ def open_archive(
         url: as `check_archive_url` accepts it.
         attempt_seconds: the longest one attempt to read a file may take, whatever arrives.
         retry: attempts for one file, and the waits between them.
+        give_up_after: as for `HistoryArchive`.
 
     Raises:
         ConfigError: it is not such a URL.
@@ -44,7 +51,7 @@ def open_archive(
         from bronze.archives.store_files import StoreFiles
 
         files = StoreFiles(url, attempt_seconds)
-    return HistoryArchive(url, files, retry)
+    return HistoryArchive(url, files, retry, give_up_after=give_up_after)
 
 
 def open_witness(url: str, chain: str, passphrase: str | None, run_id: str) -> Witness:

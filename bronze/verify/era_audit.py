@@ -28,6 +28,21 @@ class Verdict(enum.StrEnum):
 
 
 @dataclass(slots=True, kw_only=True)
+class Proof:
+    """How far something from outside proves an era.
+
+    Attributes:
+        checked: partitions that it was asked about.
+        proven: those that it proves.
+        through: the last ledger that is proven so; None when none is.
+    """
+
+    checked: int
+    proven: int = 0
+    through: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class EraAudit:
     """What an audit of one era found.
 
@@ -44,9 +59,8 @@ class EraAudit:
         events: event files that were checked; None when the chain was not asked for.
         head: hash of the last event; empty when there is none.
         is_complete: False when the audit was interrupted.
-        scp_checked: partitions whose last ledger was compared with SCP messages; None when that was not asked for.
-        scp_proven: those that a quorum stands behind.
-        scp_through: the last ledger that is proven so; None when none is.
+        scp: what SCP messages of a quorum prove; None when they were not asked for.
+        archives: what enough history archives confirm; None when none were asked.
     """
 
     chain: str
@@ -61,9 +75,8 @@ class EraAudit:
     events: int | None = None
     head: str = ""
     is_complete: bool = True
-    scp_checked: int | None = None
-    scp_proven: int = 0
-    scp_through: int | None = None
+    scp: Proof | None = None
+    archives: Proof | None = None
 
     @property
     def partitions(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from bronze.verify.era_audit import EraAudit
 from bronze.verify.finding import Severity, counted
@@ -92,9 +93,8 @@ def audit_document(audits: Sequence[EraAudit]) -> dict[str, object]:
                 "checked_bytes": sum(report.checked_bytes for report in audit.reports),
                 "events": audit.events,
                 "head": audit.head,
-                "scp": None
-                if audit.scp_checked is None
-                else {"checked": audit.scp_checked, "proven": audit.scp_proven, "through": audit.scp_through},
+                "scp": audit.scp and asdict(audit.scp),
+                "archives": audit.archives and asdict(audit.archives),
                 "gaps": [{"start": gap.start, "end": gap.end} for gap in audit.gaps],
                 "findings": [finding.as_json() for finding in audit.findings],
                 "checked": audit.checked,

@@ -27,6 +27,7 @@ EXAMPLES = """\
   bronze-copier verify --config config.yaml
   bronze-copier verify --config config.yaml --level rows --subset 1/10
   bronze-copier verify s3://bucket/bronze --chain s3://bucket/pas --json
+  bronze-copier verify s3://bucket/bronze --archives https://history.example.org/001
   bronze-copier verify s3://bucket/bronze --scp https://history.example.org/001 --validators pubnet.cfg
 """
 EXIT_STATUS = """\
@@ -69,6 +70,13 @@ AUDIT_OPTIONS: tuple[click.Parameter, ...] = (
         flag_value="",
         metavar="URL",
         help="prove the last ledger of each partition by the SCP messages of this history archive",
+    ),
+    option(
+        "--archives",
+        is_flag=False,
+        flag_value="",
+        metavar="[URL,…]",
+        help="compare the last ledger of each partition with these history archives (default: the configured ones)",
     ),
     option("--validators", default="", metavar="FILE", help="the stellar-core configuration that says whose count"),
     option("--passphrase", default="", metavar="TEXT", help="of a network whose name does not tell it"),

@@ -31,6 +31,7 @@ class AuditRequest:
         catalog: whether the configured catalog is compared.
         lake: where the lake is, for the level ``source``; empty: where the configuration says.
         scp: the history archive whose SCP messages are compared; None: they are not.
+        archives: the history archives that are compared, separated by commas; empty: the configured ones; None: none.
         validators: the file that says whose messages count; empty: the configured one.
         passphrase: of the network; empty: as configured, or known for the network's name.
         endpoint, region, anonymous: how the object store of `url` is reached.
@@ -50,6 +51,7 @@ class AuditRequest:
     catalog: bool = False
     lake: str = ""
     scp: str | None = None
+    archives: str | None = None
     validators: str = ""
     passphrase: str = ""
     endpoint: str | None = None
@@ -104,14 +106,18 @@ def perform(request: AuditRequest, load: Callable[[bool], Settings]) -> Performe
         StoreError, OSError: nothing at all could be read.
     """
     from bronze.verify.audit import seam_findings
+    from pipeline.launch.archive_audit import add_archives, make_archive_options
     from pipeline.launch.audit import add_catalog, run_audit
     from pipeline.launch.scp_audit import add_scp, make_scp_options
 
     targets, options, settings = _targets(request, load)
     scp = make_scp_options(request.scp, request.validators, settings)
+    archives = make_archive_options(request.archives, settings)
     audits = list(run_audit(targets, options))
     if scp is not None:
         add_scp(audits, targets, scp, options.selection, options.passphrase)
+    if archives is not None:
+        add_archives(audits, targets, archives, options.selection, options.passphrase)
     for finding in seam_findings(audits):
         next(audit for audit in audits if audit.url == finding.object).findings.append(finding)
     if request.catalog and settings is not None:
@@ -119,8 +125,10 @@ def perform(request: AuditRequest, load: Callable[[bool], Settings]) -> Performe
     else:
         for one in audits:
             one.not_checked.append("the catalog (--catalog, with a configuration)")
-    if request.scp is None:
-        for one in audits:
+    for one in audits:
+        if archives is None:
+            one.not_checked.append("history archives (--archives)")
+        if scp is None:
             one.not_checked.append("SCP messages of history archives (--scp)")
     return Performed(targets, audits)
 

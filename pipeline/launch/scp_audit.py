@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bronze.archives.archive import HistoryArchive
-from bronze.archives.opening import open_archive
+from bronze.archives.opening import AUDIT_FAILURES, open_archive
 from bronze.authenticity.validators_file import ValidatorsFile
 from bronze.authenticity.value_signature import network_id
 from bronze.dataset.dataset import Dataset
 from bronze.errors import ConfigError
 from bronze.stellar import known_passphrase
 from bronze.storage.opening import open_store
-from bronze.verify.era_audit import EraAudit
+from bronze.verify.era_audit import EraAudit, Proof
 from bronze.verify.scp_check import ScpCheck
 from bronze.verify.selection import Selection
 from pipeline.launch.attestation import check_network, read_validators
@@ -61,7 +61,7 @@ def make_scp_options(archive: str | None, validators: str, settings: Settings | 
     if not archive:
         raise ConfigError("--scp needs the URL of a history archive")
     try:
-        opened = open_archive(archive)
+        opened = open_archive(archive, give_up_after=AUDIT_FAILURES)
     except ConfigError as error:
         raise ConfigError(f"--scp {error}") from error
     name = f"{'--validators' if validators else 'authenticity.validators'} {path}"
@@ -100,13 +100,13 @@ def add_scp(
             archives=options.archives,
         )
         chosen = [report for report in audit.reports if report.rows and selection.holds(report.partition)]
-        audit.scp_checked, audit.scp_proven = len(chosen), 0
+        audit.scp = found = Proof(checked=len(chosen))
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="scp") as pool:
             for proof in pool.map(check.check, chosen):
                 audit.findings += proof.findings
                 if proof.through is not None:
-                    audit.scp_proven += 1
-                    audit.scp_through = max(audit.scp_through or 0, proof.through)
-        through = f", through ledger {audit.scp_through}" if audit.scp_through is not None else ""
-        proven = f"{audit.scp_proven:,} of {audit.scp_checked:,} partitions"
+                    found.proven += 1
+                    found.through = max(found.through or 0, proof.through)
+        through = f", through ledger {found.through}" if found.through is not None else ""
+        proven = f"{found.proven:,} of {found.checked:,} partitions"
         audit.checked.append(f"the SCP messages of a quorum: they prove {proven}{through}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,27 @@ def test_history_that_is_no_object_is_an_error(archive: Path, data: bytes) -> No
     (archive / HISTORY_KEY).write_bytes(data)
     with pytest.raises(ArchiveError, match=r"stellar-history.json is damaged"):
         open_archive(f"file://{archive}", retry=AT_ONCE).history()
+
+
+def test_archive_that_fails_is_given_up(archive: Path) -> None:
+    files = Unsteady(archive, damaged=99)
+    made = HistoryArchive("http://a", files, RetryPolicy(1, 1), give_up_after=2)
+    for _ in range(2):
+        with pytest.raises(ArchiveError, match="is damaged"):
+            made.ledger_hashes(127)
+    with pytest.raises(ArchiveError, match="was not asked for: 2 files of this archive could not be read one after"):
+        made.ledger_hashes(191)
+    assert files.reads == 2
+
+
+def test_answer_between_failures_keeps_asking(archive: Path) -> None:
+    (archive / file_key("ledger", 127)).write_bytes(b"\x1f\x8b")
+    made = open_archive(f"file://{archive}", retry=AT_ONCE, give_up_after=2)
+    for answered in (63, 255):  # one that is there, one that is not
+        with pytest.raises(ArchiveError, match="is damaged"):
+            made.ledger_hashes(127)
+        with suppress(ArchiveFileMissingError):
+            made.ledger_hashes(answered)
+    with pytest.raises(ArchiveError, match="is damaged"):
+        made.ledger_hashes(127)
+    assert len(made.ledger_hashes(63)) == 63
