@@ -89,7 +89,9 @@ setup(
     package_data={"bronze.catalog": ["*.sql"], "pipeline.report": ["*.j2"]},
     ext_modules=cythonize([READER], language_level=3, build_dir="build/cython") if cythonize else [],
     cmdclass={"build_ext": BuildReader, "build_py": BuildModules, "sdist": SourceDistribution},
-    entry_points={"console_scripts": ["bronze-copier = pipeline.main:main"]},
+    entry_points={
+        "console_scripts": ["bronze-copier = pipeline.main:main", "bronze-copier-worker = pipeline.beam_worker:main"]
+    },
     install_requires=[
         # The local runner is built from internals that another version may move (pipeline/launch/local_runner.py).
         "apache-beam[gcp,aws]>=2.77,<2.78",

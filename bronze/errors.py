@@ -28,6 +28,7 @@
     ├── DeliveryError                  an audit event could not be delivered               (transient, stops the run)
     ├── DeliveryRejectedError          the endpoint permanently rejected an audit event    (stops the run)
     ├── WorkerError                    a process that copies partitions ended                   (transient)
+    ├── RunnerError                    a distributed runner does not answer, or a job there failed
     ├── RunStoppedError                the run was asked to stop; unfinished work is discarded
     └── ConflictError                  an existing object differs from the one to be published
         └── LockedError                another process holds a lock for too long           (stops the run)
@@ -235,6 +236,10 @@ class WorkerError(BronzeError):
     """A process that copies partitions was killed, or could not be started; retrying starts another one."""
 
     transient = True
+
+
+class RunnerError(BronzeError):
+    """A distributed runner does not answer, or a job there failed or was cancelled; running again resumes."""
 
 
 class RunStoppedError(BronzeError):

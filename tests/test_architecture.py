@@ -58,6 +58,7 @@ ALLOWED: dict[str, set[str]] = {
         "bronze.storage",
     },
     "pipeline.sample": {"bronze.lake"},
+    "pipeline.beam_worker": set(),
     "pipeline.early_signals": set(),
     "pipeline.exit_status": set(),
     "transforms": {
@@ -67,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
     "bronze.job": {
         "bronze.archives", "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset",
         "bronze.ingest", "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning", "bronze.storage",
-        "bronze.verify",
+        "bronze.verify", "bronze.xdr",
     },
     "bronze.verify": {
         "bronze.archives", "bronze.audit", "bronze.authenticity", "bronze.commit", "bronze.dataset", "bronze.ledger",

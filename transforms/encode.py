@@ -14,7 +14,7 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from bronze.errors import BronzeError, RunStoppedError
+from bronze.errors import BronzeError, ConfigError, RunStoppedError
 from bronze.ingest.copier import PartitionCopier
 from bronze.job.connections import Connections
 from bronze.job.copier_process import CopierProcess
@@ -56,6 +56,7 @@ class EncodePartition(beam.DoFn):
     def __init__(self, job: CopyJob) -> None:
         self._job = job
         self._copier: PartitionCopier | CopierProcess | None = None
+        self._unusable: ConfigError | None = None
         self._publish_pool: ThreadPoolExecutor | None = None
         self._in_flight: Callable[[], Any] | None = None
         self._measured: list[Measurement] = []
@@ -63,10 +64,18 @@ class EncodePartition(beam.DoFn):
     def setup(self) -> None:
         """Open lake and dataset and allocate the decode buffer, once for each worker; a process does so by itself."""
         set_up_worker_logs(self._job.run.run_id)
+        try:
+            connections = Connections(self._job, Secrets.for_worker(self._job.run.run_id))
+        except ConfigError as error:
+            if not self._job.run.build:
+                raise
+            # A worker on another machine: an exception here would have its runner start it again and again.
+            self._unusable = error
+            return
         if self._job.run.in_processes:
             self._copier = CopierProcess(self._job)
             return
-        self._copier = Connections(self._job, Secrets.for_worker(self._job.run.run_id)).copier()
+        self._copier = connections.copier()
         if self._copier.dataset.is_remote and not self._job.run.dry_run:
             self._publish_pool = ThreadPoolExecutor(1, thread_name_prefix="publish")
 
@@ -84,6 +93,9 @@ class EncodePartition(beam.DoFn):
 
     def _process(self, key: PartitionKey, spans: Iterable[BatchFiles]) -> Any:
         """The output of this partition, or of the one before it; None when there is none yet."""
+        if self._unusable is not None:
+            self._report_failure(key, self._unusable, 1, 0.0)
+            return beam.pvalue.TaggedOutput(FAILED, PartitionFailure.of(key.chain, key.partition, self._unusable))
         copier = self._copier
         assert copier is not None
         named = partition_fields(self._job.run.run_id, key.chain, key.partition.start, key.partition.end)

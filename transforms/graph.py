@@ -4,6 +4,8 @@
 
     files ─▶ key by (era, partition) ─▶ GroupByKey ─▶ encode + publish ─▶ Reshuffle ─▶ sequence ─▶ outcome files
 
+In a streaming job partitions are handed out a few at a time instead (`transforms.hand_out`), and the rest is the same.
+
 The Reshuffle keeps the stateful step from being fused into the heavy one before it, which would make
 that serial.
 """
@@ -11,11 +13,14 @@ that serial.
 from collections.abc import Sequence
 
 import apache_beam as beam
+from apache_beam.transforms.window import FixedWindows, GlobalWindows
 
 from bronze.job.spec import CopyJob
+from bronze.lake.layout import LakeLayout
 from bronze.outcomes import PartitionSummary
 from transforms.elements import PartitionKey
 from transforms.encode import FAILED, EncodePartition
+from transforms.hand_out import HAND_OUT_TYPE, HandOutPartitions
 from transforms.key_by_partition import KeyByPartition, batch_files
 from transforms.outcome_files import OutcomeFiles, WriteOutcomes
 from transforms.sequence import PENDING, REFUSED, SequencePartitions
@@ -27,10 +32,18 @@ class CopyPartitions(beam.PTransform):
     Args:
         keys: the partitions, in ledger order.
         outcomes: where the outcome of each is written.
+        look_ahead: None in batch; in a streaming job the partitions that are handed out and not done yet, at most.
     """
 
-    def __init__(self, job: CopyJob, keys: Sequence[PartitionKey], outcomes: OutcomeFiles) -> None:
+    def __init__(
+        self,
+        job: CopyJob,
+        keys: Sequence[PartitionKey],
+        outcomes: OutcomeFiles,
+        look_ahead: int | None = None,
+    ) -> None:
         super().__init__()
+        self._look_ahead = look_ahead
         self._job = job
         self._keys = keys
         self._outcomes = outcomes
@@ -41,14 +54,8 @@ class CopyPartitions(beam.PTransform):
         if source is None:
             raise ValueError("a job without a lake copies nothing")
         layout = source.layout
-        # Kept in order: GroupByKey then hands out neighbouring partitions in turn.
-        files = begin | "ReadBatchFiles" >> beam.Create(list(batch_files(self._keys, layout)), reshuffle=False)
-        encoded = (
-            files
-            | "KeyByPartition" >> beam.ParDo(KeyByPartition(self._keys, layout))
-            | "GroupByPartition" >> beam.GroupByKey()
-            | "EncodeAndPublish" >> beam.ParDo(EncodePartition(job)).with_outputs(FAILED, main="published")
-        )
+        keyed = self._handed_out(begin, layout) if self._look_ahead else self._all_at_once(begin, layout)
+        encoded = keyed | "EncodeAndPublish" >> beam.ParDo(EncodePartition(job)).with_outputs(FAILED, main="published")
         outcomes = [encoded.published | "Summaries" >> beam.Values(), encoded[FAILED]]
         if not job.run.dry_run:
             sequenced = (
@@ -59,6 +66,27 @@ class CopyPartitions(beam.PTransform):
             )
             outcomes += [sequenced.commits, sequenced[PENDING], sequenced[REFUSED]]
         return outcomes | "AllOutcomes" >> beam.Flatten() | "WriteOutcomes" >> beam.ParDo(WriteOutcomes(self._outcomes))
+
+    def _all_at_once(self, begin: beam.pvalue.PBegin, layout: LakeLayout) -> beam.PCollection:
+        # Kept in order: GroupByKey then hands out neighbouring partitions in turn.
+        files = begin | "ReadBatchFiles" >> beam.Create(list(batch_files(self._keys, layout)), reshuffle=False)
+        return (
+            files
+            | "KeyByPartition" >> beam.ParDo(KeyByPartition(self._keys, layout))
+            | "GroupByPartition" >> beam.GroupByKey()
+        )
+
+    def _handed_out(self, begin: beam.pvalue.PBegin, layout: LakeLayout) -> beam.PCollection:
+        assert self._look_ahead is not None
+        source = HandOutPartitions(self._keys, layout, self._outcomes, self._job.run.stop, self._look_ahead)
+        return (
+            begin
+            | "CountPartitions" >> beam.Create([len(self._keys)], reshuffle=False)
+            | "HandOut" >> beam.ParDo(source).with_output_types(HAND_OUT_TYPE)
+            | "OneAtATime" >> beam.WindowInto(FixedWindows(1))
+            | "GroupByPartition" >> beam.GroupByKey()
+            | "AllTogether" >> beam.WindowInto(GlobalWindows())
+        )
 
 
 def _identity(keyed: tuple[str, PartitionSummary]) -> tuple[str, PartitionSummary]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
-from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, PendingPartition, Report
+from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PartitionSummary, PendingPartition, Report
+from bronze.partitioning.partition import Partition
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
 from transforms.elements import decode_json, encode_json
@@ -41,30 +42,82 @@ class OutcomeFiles:
             key = f"{self.prefix}/{secrets.token_hex(8)}.jsonl"
             open_store(self.location).create(key, "\n".join(lines).encode())
 
-    def read(self) -> Iterator[Report]:
-        """Every outcome once, in no particular order. For one partition there may be outcomes of several kinds.
+    def read(self) -> list[Report]:
+        """What became of each partition, in no particular order: of each at most one outcome of each kind.
 
-        Of several outcomes of a kind that differ, as a retried bundle reports them (written, then skipped), any
-        one is taken.
+        A bundle that a runner repeats reports again. Of outcomes that differ the better one counts: written before
+        skipped, published before failed, committed before pending or refused, a new event before one that was there.
         """
-        store, seen = open_store(self.location), set()
-        for key in self._keys():
-            for line in store.read(key, _MAX_BYTES).decode().splitlines():
-                kind, _, encoded = line.partition(" ")
-                found = decode_json(_KINDS[kind], encoded.encode())
-                identity = (kind, found.chain, found.partition)
-                if identity not in seen:
-                    seen.add(identity)
-                    yield found
+        found: dict[tuple[str, str, Partition], Report] = {}
+        for key in self.list_files():
+            for outcome in self.read_one(key):
+                identity = (_kind(outcome), outcome.chain, outcome.partition)
+                found[identity] = max(found.get(identity, outcome), outcome, key=_worth)
+        best: dict[tuple[str, str, Partition], Report] = {}
+        for kind, chain, partition in found:
+            if not any((better, chain, partition) in found for better in _REPLACED_BY[kind]):
+                best[kind, chain, partition] = found[kind, chain, partition]
+        return list(best.values())
+
+    def list_files(self) -> list[str]:
+        """The keys of the files that are there."""
+        children = open_store(self.location).list_children(self.prefix)
+        return [f"{self.prefix}/{entry.name}" for entry in children if not entry.is_prefix]
+
+    def read_one(self, key: str) -> Iterator[Report]:
+        """The outcomes of one file."""
+        for line in open_store(self.location).read(key, _MAX_BYTES).decode().splitlines():
+            kind, _, encoded = line.partition(" ")
+            yield decode_json(_KINDS[kind], encoded.encode())
 
     def remove(self) -> None:
         """Remove the files."""
-        for key in self._keys():
+        for key in self.list_files():
             open_store(self.location).delete(key)
 
-    def _keys(self) -> list[str]:
-        children = open_store(self.location).list_children(self.prefix)
-        return [f"{self.prefix}/{entry.name}" for entry in children if not entry.is_prefix]
+
+class SeenOutcomes:
+    """Follows outcome files while they are written; reads each once."""
+
+    def __init__(self, files: OutcomeFiles) -> None:
+        self._files = files
+        self._read: set[str] = set()
+        self._partitions: set[tuple[str, Partition]] = set()
+
+    def new(self) -> list[Report]:
+        """The outcomes of the files that were written since the last call."""
+        found: list[Report] = []
+        for key in self._files.list_files():
+            if key not in self._read:
+                found += self._files.read_one(key)
+                self._read.add(key)
+        return found
+
+    def count(self) -> int:
+        """How many partitions are published or failed by now."""
+        self._partitions |= {(one.chain, one.partition) for one in self.new()}
+        return len(self._partitions)
+
+
+def _kind(outcome: Report) -> str:
+    return "Refusal" if isinstance(outcome, PartitionFailure) and outcome.published else type(outcome).__name__
+
+
+def _worth(outcome: Report) -> bool:
+    """Whether an outcome is the better one of its kind."""
+    if isinstance(outcome, PartitionSummary):
+        return outcome.outcome is not Outcome.SKIPPED
+    return isinstance(outcome, CommittedPartition) and outcome.is_new
+
+
+#: Kinds of outcomes that count instead of another one of the same partition.
+_REPLACED_BY: dict[str, tuple[str, ...]] = {
+    PartitionSummary.__name__: (),
+    PartitionFailure.__name__: (PartitionSummary.__name__,),
+    CommittedPartition.__name__: (),
+    PendingPartition.__name__: (CommittedPartition.__name__, "Refusal"),
+    "Refusal": (CommittedPartition.__name__,),
+}
 
 
 class WriteOutcomes(beam.DoFn):

@@ -16,7 +16,7 @@ from apache_beam.transforms.window import GlobalWindow
 
 from bronze.commit.position import ChainPosition
 from bronze.commit.sequencer import Sequencer
-from bronze.errors import BronzeError, DeliveryError, is_transient
+from bronze.errors import BronzeError, ConfigError, DeliveryError, is_transient
 from bronze.job.connections import Connections
 from bronze.job.secrets import Secrets
 from bronze.job.spec import CopyJob
@@ -52,14 +52,20 @@ class SequencePartitions(beam.DoFn):
     def __init__(self, job: CopyJob) -> None:
         self._job = job
         self._connections: Connections | None = None
+        self._unusable: ConfigError | None = None
         self._sequencers: dict[str, Sequencer] = {}
         self._measured: list[Measurement] = []
 
     def setup(self) -> None:
         """Open the chains; what they contain is read from their files."""
         set_up_worker_logs(self._job.run.run_id)
-        self._connections = Connections(self._job, Secrets.for_worker(self._job.run.run_id))
         self._sequencers = {}
+        try:
+            self._connections = Connections(self._job, Secrets.for_worker(self._job.run.run_id))
+        except ConfigError as error:
+            if not self._job.run.build:
+                raise
+            self._unusable = error  # as in `transforms.encode`
 
     def process(
         self,
@@ -71,6 +77,10 @@ class SequencePartitions(beam.DoFn):
     ) -> Iterator[Any]:
         """Commit the partition and those that waited for it, or let it wait."""
         chain, summary = element
+        if self._unusable is not None:
+            failure = PartitionFailure.of(chain, summary.partition, self._unusable, published=True)
+            yield beam.pvalue.TaggedOutput(REFUSED, failure)
+            return
         end.set(GlobalWindow().max_timestamp())
         known = next_ledger.read()
         if blocked.read() or (known is not None and summary.partition.start > known):

@@ -26,6 +26,7 @@ from bronze.dataset.dataset import Dataset
 from bronze.errors import ConfigError
 from bronze.ingest.copier import PartitionCopier
 from bronze.ingest.encoder import PartitionEncoder
+from bronze.job.build import check_build
 from bronze.job.secrets import Secrets
 from bronze.job.spec import ArchiveSpec, CopyJob, LakeSpec
 from bronze.job.stop_signal import StopSignal
@@ -46,10 +47,12 @@ class Connections:
         secrets: must hold what the job says it needs.
 
     Raises:
-        ConfigError: the job has a catalog or an endpoint, but `secrets` does not name it.
+        ConfigError: the job has a catalog or an endpoint, but `secrets` does not name it; or the job was launched by
+            another version of this program.
     """
 
     def __init__(self, job: CopyJob, secrets: Secrets) -> None:
+        check_build(job.run.build)
         for is_needed, secret, what in (
             (job.chain.has_catalog, secrets.dsn, "the connection string of the catalog"),
             (job.chain.has_endpoint, secrets.endpoint, "the URL of the delivery endpoint"),

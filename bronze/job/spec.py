@@ -125,6 +125,7 @@ class RunSpec:
         missing: partitions that are in a chain but not in the dataset.
         again: partitions that are to be made anew with the content that is stated of them, published or not.
         is_exclusive: whether locks keep every other run away from the chains until this one ends.
+        build: what workers on other machines must be (`bronze.job.build`); empty where they are part of the launcher.
     """
 
     run_id: str
@@ -137,6 +138,7 @@ class RunSpec:
     missing: tuple[MissingPartition, ...] = ()
     again: tuple[MissingPartition, ...] = ()
     is_exclusive: bool = False
+    build: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

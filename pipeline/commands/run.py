@@ -242,7 +242,7 @@ def _follow(
     from pipeline.launch.follow import follow  # Beam takes seconds to import
     from pipeline.launch.runner import choose_runner
 
-    runner = choose_runner(settings, prepared.connections, options.beam_options)
+    runner = choose_runner(settings, prepared.connections, options.beam_options, telemetry.state.keep_alive)
     return follow(settings, prepared, runner, telemetry, totals, until_caught_up=options.until_caught_up)
 
 
@@ -251,7 +251,7 @@ def _copy_once(
 ) -> tuple[Finished, Round]:
     from pipeline.launch.existence import end_round
 
-    finished = _copy(settings, prepared, options.beam_options, totals)
+    finished = _copy(settings, prepared, telemetry, options, totals)
     telemetry.state.enter("ending the run")
     return finished, end_round(prepared, is_stopped=finished.stopped_by is not None)
 
@@ -283,12 +283,13 @@ def _validate(settings: Settings, era_ids: Sequence[str], *, as_json: bool) -> i
     return DONE
 
 
-def _copy(settings: Settings, prepared: Prepared, beam_options: Sequence[str], totals: Totals) -> Finished:
+def _copy(settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options, totals: Totals) -> Finished:
     if any(plan.partitions for plan in prepared.plans):
         from pipeline.launch.run import run_copy  # Beam takes seconds to import
         from pipeline.launch.runner import choose_runner
 
-        return run_copy(settings, prepared, choose_runner(settings, prepared.connections, beam_options), totals)
+        runner = choose_runner(settings, prepared.connections, options.beam_options, telemetry.state.keep_alive)
+        return run_copy(settings, prepared, runner, totals, telemetry.state)
     from pipeline.launch.existence import remove_superfluous
     from pipeline.launch.session import ChainSession
     from pipeline.telemetry.totals import Finished

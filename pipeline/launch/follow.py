@@ -54,7 +54,7 @@ def follow(
         ConfigError: the runner's workers could not reach what the job names.
         DataError, StoreError: what a round found makes every further one useless.
     """
-    with begin_copy(settings, prepared, runner, totals) as copy:
+    with begin_copy(settings, prepared, runner, totals, telemetry.state) as copy:
         waits = 0
         while True:
             ended = _round(copy, prepared, telemetry.state)

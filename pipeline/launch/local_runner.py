@@ -51,6 +51,8 @@ class LocalRunner:
     """
 
     is_distributed = False
+    has_own_workers = False
+    look_ahead = None
 
     def __init__(
         self,

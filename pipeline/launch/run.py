@@ -5,23 +5,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from pathlib import Path
 
-from bronze.errors import ConfigError, RunStoppedError
+from bronze.errors import BronzeError, ConfigError, RunStoppedError
+from bronze.job.build import this_build
 from bronze.job.spec import CopyJob
 from bronze.job.stop_signal import StopSignal
 from bronze.log_fields import log_fields, partition_fields
 from bronze.outcomes import PartitionFailure
 from bronze.storage.location import StorageLocation
+from bronze.storage.opening import open_store
 from pipeline.launch.existence import remove_superfluous
 from pipeline.launch.prepare import Prepared
+from pipeline.launch.remote_progress import told_of
 from pipeline.launch.runner import Runner
 from pipeline.launch.scratch import scratch
 from pipeline.launch.session import ChainSession
 from pipeline.launch.signals import SignalWatch, stop_on_signals
 from pipeline.launch.waves import cut_waves
 from pipeline.settings.model import Settings
+from pipeline.telemetry.run_state import RunState
 from pipeline.telemetry.totals import Finished, Totals
 from transforms.elements import PartitionKey
 from transforms.graph import CopyPartitions
@@ -30,39 +35,54 @@ from transforms.outcome_files import OutcomeFiles
 _LOG = logging.getLogger(__name__)
 
 
-def run_copy(settings: Settings, prepared: Prepared, runner: Runner, totals: Totals | None = None) -> Finished:
+def run_copy(
+    settings: Settings,
+    prepared: Prepared,
+    runner: Runner,
+    totals: Totals | None = None,
+    state: RunState | None = None,
+) -> Finished:
     """Copy what `prepared` planned.
 
     Args:
         totals: where outcomes are added up, for those who want to see them also when the run fails.
+        state: is told how far workers are that run elsewhere.
 
     Raises:
         ConfigError: the runner's workers could not reach what the job names.
         Exception: what the graph could not catch (a full disk under the checkpoint, for example); a later run resumes.
     """
-    with begin_copy(settings, prepared, runner, totals) as copy:
+    with begin_copy(settings, prepared, runner, totals, state) as copy:
         copy.copy(prepared)
         return copy.finished()
 
 
 @contextmanager
 def begin_copy(
-    settings: Settings, prepared: Prepared, runner: Runner, totals: Totals | None = None
+    settings: Settings,
+    prepared: Prepared,
+    runner: Runner,
+    totals: Totals | None = None,
+    state: RunState | None = None,
 ) -> Iterator[CopyRun]:
     """A run on `runner` that takes the signals of this process until the block ends.
 
     Args:
-        totals: see `run_copy`.
+        totals, state: see `run_copy`.
 
     Raises:
         ConfigError: the runner's workers could not reach what the job names.
     """
-    if runner.is_distributed:
+    if runner.is_distributed and not settings.perf.shared_filesystem:
         _refuse_local_locations(prepared.job)
     with scratch() as folder:
         control = runner.control_location(folder)
         with stop_on_signals(StopSignal(control)) as signals:
-            yield CopyRun(settings, runner, control, signals, totals or Totals())
+            try:
+                yield CopyRun(settings, runner, control, signals, totals or Totals(), state)
+            finally:
+                if runner.is_distributed:
+                    _clean(control)
 
 
 class CopyRun:
@@ -71,18 +91,26 @@ class CopyRun:
     Args:
         control: where launcher and workers exchange the request to stop and the outcomes.
         signals: whether a signal has asked the run to stop.
+        state: is told how far workers are that run elsewhere.
 
     Attributes:
         totals: of all rounds; what was left undone is that of the last one.
     """
 
     def __init__(
-        self, settings: Settings, runner: Runner, control: StorageLocation, signals: SignalWatch, totals: Totals
+        self,
+        settings: Settings,
+        runner: Runner,
+        control: StorageLocation,
+        signals: SignalWatch,
+        totals: Totals,
+        state: RunState | None = None,
     ) -> None:
         self._settings = settings
         self._runner = runner
         self._control = control
         self._signals = signals
+        self._state = state if runner.has_own_workers else None
         self._started = time.monotonic()
         self._waves = 0
         self.totals = totals
@@ -117,6 +145,9 @@ class CopyRun:
             stop=self._control,
             threads=self._runner.threads_per_partition(sum(len(plan.partitions) for plan in prepared.plans)),
             in_processes=self._runner.copies_in_processes,
+            build=this_build() if self._runner.has_own_workers else "",
+            # Work of a job whose launcher has ended may go on, and hold no lock.
+            is_exclusive=job.run.is_exclusive and not self._runner.has_own_workers,
         )
         job = replace(job, run=run)
         session.open()
@@ -128,9 +159,10 @@ class CopyRun:
             self._waves += 1
             if not job.run.dry_run:
                 prepared.listings.forget()
-            self._runner.run(CopyPartitions(job, wave, outcomes))
+            with told_of(outcomes, self._state) if self._state else nullcontext():
+                self._runner.run(CopyPartitions(job, wave, outcomes, self._runner.look_ahead))
             failures = len(totals.failures)
-            _add_wave(totals, wave, outcomes)
+            _add_wave(totals, wave, outcomes, is_stopped=self._signals.status is not None)
             outcomes.remove()
             session.record_failures(totals.failures[failures:])
             _log_wave(totals, planned, wave[-1], time.monotonic() - self._started)
@@ -141,13 +173,29 @@ class CopyRun:
         totals.outstanding = session.close()
 
 
+def _clean(control: StorageLocation) -> None:
+    """Remove what launcher and workers exchanged; what is left, after a run that was killed, harms nobody."""
+    store = open_store(control)
+    with suppress(BronzeError, OSError):
+        for entry in list(store.list_children("")):
+            names = [entry.name]
+            if entry.is_prefix:
+                names = [f"{entry.name}/{child.name}" for child in store.list_children(entry.name)]
+            for name in names:
+                store.delete(name)
+        if control.scheme == "local":
+            for directory in (*Path(control.path).iterdir(), Path(control.path), Path(control.path).parent):
+                directory.rmdir()
+
+
 def _refuse_local_locations(job: CopyJob) -> None:
     local = [location.path for location in _locations(job) if location.scheme == "local"]
     local += [url for url in (job.chain.archives.urls if job.chain.archives else ()) if url.startswith("file:")]
     if local:
         raise ConfigError(
             f"workers on other machines cannot reach {', '.join(dict.fromkeys(local))}: with this runner lake, storage,"
-            " checkpoint and audit stream must all be on object stores, history archives there or on HTTP servers"
+            " checkpoint and audit stream must all be on object stores, history archives there or on HTTP servers, or"
+            " all on a file system that is mounted at the same path everywhere, with perf.shared_filesystem: true"
         )
 
 
@@ -173,11 +221,17 @@ def _log_planned(job: CopyJob, wave: list[PartitionKey]) -> None:
             _LOG.debug("partition %s: planned", key)
 
 
-def _add_wave(totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles) -> None:
-    """Count the outcomes of a wave; a partition without one would be lost silently, so it is an error."""
-    before = totals.reported
+def _add_wave(totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles, *, is_stopped: bool) -> None:
+    """Count the outcomes of a wave; a partition without one would be lost silently, so it is an error.
+
+    A run that was asked to stop may leave partitions without one: they were not begun.
+    """
+    before, known = totals.reported, set[PartitionKey]()
     for outcome in outcomes.read():
         totals.add(outcome)
+        known.add(PartitionKey(outcome.chain, outcome.partition))
+    if is_stopped:
+        _add_not_begun(totals, (key for key in wave if key not in known))
     if totals.reported - before != len(wave):
         raise RuntimeError(f"the runner reported {totals.reported - before} of {len(wave)} partitions of a wave")
 

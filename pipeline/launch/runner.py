@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bronze.job.connections import Connections
 from bronze.storage.location import StorageLocation
+from pipeline.launch.flink_options import parse_flink_options
 from pipeline.launch.local_runner import LocalRunner
-from pipeline.launch.runner_name import check_runner_name
+from pipeline.launch.runner_name import check_runner_name, is_flink
 from pipeline.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +27,18 @@ class Runner(Protocol):
     @property
     def is_distributed(self) -> bool:
         """Whether workers run on other machines: they share no directory with the launching process."""
+        ...
+
+    @property
+    def has_own_workers(self) -> bool:
+        """Whether the runner starts worker processes itself: they prove their version, and look for secrets in their
+        environment; work of a job that nobody waits for any more may go on.
+        """
+        ...
+
+    @property
+    def look_ahead(self) -> int | None:
+        """In a streaming job the partitions that are handed out and not done yet, at most; None: it runs in batch."""
         ...
 
     @property
@@ -62,16 +75,28 @@ class Runner(Protocol):
         ...
 
 
-def choose_runner(settings: Settings, connections: Connections, beam_arguments: Sequence[str] = ()) -> Runner:
+def choose_runner(
+    settings: Settings,
+    connections: Connections,
+    beam_arguments: Sequence[str] = (),
+    alive: Callable[[], None] = lambda: None,
+) -> Runner:
     """The runner that the Beam options name (the local one when they name none).
 
     Args:
         beam_arguments: as after ``--`` on the command line; they win over the settings.
+        alive: called whenever a distributed runner has said that it works.
 
     Raises:
         ConfigError: there is no such runner here, or it cannot run with these options.
+        RunnerError: it does not answer.
     """
     check_runner_name(beam_arguments)
     workers = settings.workers
+    if is_flink(beam_arguments):
+        from pipeline.launch.flink_runner import FlinkRunner  # its parts of Beam take a while to load
+
+        secrets = settings.secrets(os.environ)
+        return FlinkRunner(connections, parse_flink_options(beam_arguments, workers=workers, secrets=secrets), alive)
     _LOG.info("%d workers on %d cores", workers, os.cpu_count() or 1)
     return LocalRunner(connections.secrets, connections.job.run.run_id, workers=workers, beam_arguments=beam_arguments)

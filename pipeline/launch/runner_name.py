@@ -8,6 +8,8 @@ from bronze.errors import ConfigError
 
 #: Names, in lower case, that mean the local runner.
 LOCAL_NAMES = frozenset({"directrunner", "fnapirunner", "bundlebaseddirectrunner"})
+#: The name, in lower case, of the runner on Flink.
+FLINK_NAME = "flinkrunner"
 
 
 def check_runner_name(beam_arguments: Sequence[str]) -> None:
@@ -17,14 +19,25 @@ def check_runner_name(beam_arguments: Sequence[str]) -> None:
         beam_arguments: as after ``--`` on the command line.
 
     Raises:
-        ConfigError: ``--runner`` names another runner than the local one.
+        ConfigError: ``--runner`` names another runner than the local one and Flink.
     """
+    name = _runner_name(beam_arguments)
+    if name is not None and name.lower() not in {*LOCAL_NAMES, FLINK_NAME}:
+        raise ConfigError(
+            f"--runner={name}: there is no such runner here; allowed are DirectRunner and FnApiRunner, which run on"
+            " this machine alone, and FlinkRunner (docs/flink.md)"
+        )
+
+
+def is_flink(beam_arguments: Sequence[str]) -> bool:
+    """Whether the Beam options name the runner on Flink."""
+    return (_runner_name(beam_arguments) or "").lower() == FLINK_NAME
+
+
+def _runner_name(beam_arguments: Sequence[str]) -> str | None:
     name, arguments = None, iter(beam_arguments)
     for argument in arguments:
         option, equals, value = argument.partition("=")
         if option == "--runner":
             name = value if equals else next(arguments, "")
-    if name is not None and name.lower() not in LOCAL_NAMES:
-        raise ConfigError(
-            f"--runner={name}: this version runs on this machine alone; allowed are DirectRunner and FnApiRunner"
-        )
+    return name

@@ -29,6 +29,11 @@ def scratch() -> Iterator[Path]:
             tempfile.tempdir = before
 
 
+def scratch_directory() -> Path:
+    """The directory for temporary files of this process: that of its run, inside of `scratch`."""
+    return Path(tempfile.gettempdir())
+
+
 def remove_dead_scratch() -> list[Path]:
     """Remove the directories of dead runs; return them."""
     return [

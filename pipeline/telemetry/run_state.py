@@ -177,6 +177,11 @@ class RunState:
         with self._lock:
             self._phase, self._is_waiting = phase, False
 
+    def keep_alive(self) -> None:
+        """Workers that tell nothing here are known to be at work."""
+        with self._lock:
+            self._progress_at = self.clock()
+
     def wait_for(self, what: str, *, lake_latest: int | None) -> None:
         """The lake was looked at, and the run waits for `what`: not stalled as long as the lake answers."""
         with self._lock:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bronze.errors import FrameError
-from bronze.outcomes import CommittedPartition, PartitionFailure, PendingPartition
+from bronze.outcomes import CommittedPartition, Outcome, PartitionFailure, PendingPartition
 from bronze.partitioning.partition import Partition
 from bronze.storage.location import StorageLocation
 from tests.support.gcs_server import gcs_bucket, gcs_server
 from tests.transforms.conftest import ERA, OTHER, summary
-from transforms.outcome_files import OutcomeFiles, WriteOutcomes
+from transforms.outcome_files import OutcomeFiles, SeenOutcomes, WriteOutcomes
 
 __all__ = ["gcs_bucket", "gcs_server"]
 
@@ -74,10 +75,56 @@ def test_failed_bundle_reports_nothing(outcome_files: OutcomeFiles) -> None:
 
 def test_partition_may_have_several_kinds(outcome_files: OutcomeFiles) -> None:
     """It is published and refused by its chain, or published and committed."""
-    refused = PartitionFailure.of(ERA.chain, Partition(100, 109), FrameError("y"), published=True)
-    for outcome in (summary(ERA, 100), OUTCOMES[3], refused):
+    refused = PartitionFailure.of(ERA.chain, Partition(110, 119), FrameError("y"), published=True)
+    outcomes = [summary(ERA, 100), OUTCOMES[3], summary(ERA, 110), refused]
+    for outcome in outcomes:
         report(outcome_files, outcome)
-    assert len(list(outcome_files.read())) == 3
+    assert sorted(outcome_files.read(), key=repr) == sorted(outcomes, key=repr)
+
+
+def _of_100(kind: str) -> Any:
+    part = {"chain": ERA.chain, "partition": Partition(100, 109)}
+    made = {
+        "written": summary(ERA, 100),
+        "skipped": replace(summary(ERA, 100), outcome=Outcome.SKIPPED),
+        "failed": PartitionFailure.of(*part.values(), FrameError("x")),  # type: ignore[arg-type]
+        "refused": PartitionFailure.of(*part.values(), FrameError("x"), published=True),  # type: ignore[arg-type]
+        "new": CommittedPartition(**part, event_hash="sha256:00", is_new=True),  # type: ignore[arg-type]
+        "known": CommittedPartition(**part, event_hash="sha256:00", is_new=False),  # type: ignore[arg-type]
+        "pending": PendingPartition(**part, blocked_at=90, reason="why"),  # type: ignore[arg-type]
+    }
+    return made[kind]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ("written", "skipped"),  # the bundle was repeated after it had published
+        ("written", "failed"),  # ... after a failure that passed
+        ("skipped", "failed"),
+        ("new", "known"),
+        ("known", "pending"),  # what came before it was committed by the repeated one
+        ("known", "refused"),
+        ("refused", "pending"),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_better_outcome_of_repeated_bundles_counts(
+    better: str, worse: str, is_first: bool, outcome_files: OutcomeFiles
+) -> None:
+    for kind in (better, worse) if is_first else (worse, better):
+        report(outcome_files, _of_100(kind))
+    assert outcome_files.read() == [_of_100(better)]
+
+
+def test_seen_outcomes_are_read_once(outcome_files: OutcomeFiles) -> None:
+    seen = SeenOutcomes(outcome_files)
+    assert (seen.new(), seen.count()) == ([], 0)
+    report(outcome_files, OUTCOMES[0], OUTCOMES[3])
+    assert seen.count() == 1  # published and committed, one partition
+    assert seen.new() == []
+    report(outcome_files, OUTCOMES[2])
+    assert seen.new() == [OUTCOMES[2]]
 
 
 def test_waves_do_not_mix(outcome_files: OutcomeFiles) -> None:

@@ -1,0 +1,151 @@
+"""Runs the graph on Apache Flink: a session cluster, or one within the job server (docs/flink.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.portable_runner import PortableRunner
+
+from bronze.errors import BronzeError, RunnerError
+from bronze.job.connections import Connections
+from bronze.job.secrets import DSN_VARIABLE, ENDPOINT_VARIABLE
+from bronze.storage.location import StorageLocation
+from bronze.xdr import is_compiled
+from pipeline.launch.flink_cluster import FlinkCluster
+from pipeline.launch.flink_job_server import job_server, log_tail
+from pipeline.launch.flink_job_watch import JobWatch
+from pipeline.launch.flink_options import EMBEDDED, FlinkOptions
+from pipeline.launch.scratch import scratch_directory
+
+_LOG = logging.getLogger(__name__)
+#: Partitions of a wave, where the settings do not say: each wave is a job, which takes about 15 s to start.
+_PER_WAVE = 1_000
+#: Partitions that are handed out for each one that is encoded, so that no worker waits.
+_AHEAD = 3
+_SECRET_VARIABLES = (DSN_VARIABLE, ENDPOINT_VARIABLE)
+
+
+@dataclass
+class FlinkRunner:
+    """Runs graphs on Flink; each of them is a job.
+
+    Args:
+        connections: of the launching process.
+        alive: called whenever Flink has answered that the job runs.
+
+    Raises:
+        ConfigError: the cluster would not be safe, or is too small.
+        RunnerError: the cluster does not answer.
+    """
+
+    connections: Connections
+    options: FlinkOptions
+    alive: Callable[[], None] = lambda: None
+
+    has_own_workers = True
+
+    def __post_init__(self) -> None:
+        self._cluster = None if self.options.is_embedded else FlinkCluster(self.options.master)
+        self.copies_in_processes = not is_compiled()
+        self._jobs = 0
+        if self._cluster is not None:
+            version = self._cluster.check(self.options.parallelism)
+            _LOG.info("Flink %s at %s, parallelism %d", version, self.options.master, self.options.parallelism)
+
+    @property
+    def is_distributed(self) -> bool:
+        """See `Runner`."""
+        return not self.options.is_embedded
+
+    @property
+    def look_ahead(self) -> int | None:
+        """See `Runner`."""
+        return _AHEAD * self.options.parallelism if self.options.is_streaming else None
+
+    def default_wave(self, *, is_remote: bool) -> int:
+        """See `Runner`."""
+        return _PER_WAVE
+
+    def threads_per_partition(self, partitions: int) -> int:
+        """One: how many cores each machine has is not known here."""
+        return 1
+
+    def control_location(self, scratch: Path) -> StorageLocation:
+        """A directory of the run beside what its workers reach in any case: checkpoints, events or partitions."""
+        job = self.connections.job
+        if not self.is_distributed:
+            return StorageLocation(str(scratch))
+        base = job.chain.checkpoint or job.chain.events or job.target.location
+        return dataclasses.replace(
+            base,
+            url=f"{base.url.rstrip('/')}/_runs/{job.run.run_id}",
+            storage_class=None,
+            object_lock_mode=None,
+            object_lock_days=None,
+        )
+
+    def run(self, graph: beam.PTransform) -> None:
+        """See `Runner`.
+
+        Raises:
+            RunnerError: the job failed, was cancelled, or could not be submitted.
+        """
+        self._jobs += 1
+        name = f"bronze-copier-{self.connections.job.run.run_id}-{self._jobs}"
+        directory = scratch_directory() / f"job-{self._jobs}"
+        with self._endpoint(directory) as endpoint:
+            pipeline = beam.Pipeline(runner=PortableRunner(), options=PipelineOptions(self._arguments(name, endpoint)))
+            pipeline | graph
+            watch = JobWatch(self._cluster, name, self.alive)
+            try:
+                state = watch.wait(pipeline.run)
+            except BaseException as error:
+                watch.cancel()
+                if isinstance(error, BronzeError) or not isinstance(error, Exception):
+                    raise
+                text = " ".join(str(error).split())  # Beam raises what it got: gRPC errors and texts of the job
+                raise RunnerError(f"the job {name} on Flink did not end well: {text}; run again to resume") from error
+            if state != "DONE":
+                raise RunnerError(
+                    f"the job {name} on Flink ended as {state}: run again to resume; {log_tail(directory)}"
+                )
+
+    @contextmanager
+    def _endpoint(self, directory: Path) -> Iterator[str]:
+        options = self.options
+        if options.endpoint is not None:
+            yield options.endpoint
+            return
+        assert options.jar is not None
+        environment = {name: value for name, value in os.environ.items() if name not in _SECRET_VARIABLES}
+        if options.is_embedded:  # its workers are its children, and inherit this
+            secrets = self.connections.secrets
+            environment |= {DSN_VARIABLE: secrets.dsn, ENDPOINT_VARIABLE: secrets.endpoint}
+        master = EMBEDDED if options.is_embedded else options.master
+        with job_server(options.jar, master, directory, environment) as endpoint:
+            yield endpoint
+
+    def _arguments(self, name: str, endpoint: str) -> list[str]:
+        options = self.options
+        arguments = [
+            f"--job_name={name}",
+            f"--job_endpoint={endpoint}",
+            f"--parallelism={options.parallelism}",
+            f"--environment_type={options.environment_type}",
+            f"--environment_config={options.environment_config}",
+            "--experiments=disable_logging_submission_environment",
+            *options.passed_on,
+        ]
+        # Without checkpoints (FlinkCluster.check): a job with them does not end by itself, and one without begins anew
+        # after a failure, which changes nothing of what is there.
+        if options.is_streaming:  # a bundle for each partition: it flows on when it is encoded
+            arguments += ["--streaming", "--max_bundle_size=1", "--max_bundle_time_mills=100"]
+        return arguments

@@ -1,0 +1,68 @@
+"""Tells the state of a run how far workers are that run elsewhere, from the outcome files that they write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from bronze import measurements as m
+from bronze.errors import BronzeError
+from bronze.log_fields import partition_fields
+from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, Report
+from bronze.partitioning.partition import Partition
+from pipeline.telemetry.run_state import RunState
+from transforms.outcome_files import OutcomeFiles, SeenOutcomes
+
+#: Seconds between two looks at the files.
+_LOOK_S = 2.0
+
+
+@contextmanager
+def told_of(outcomes: OutcomeFiles, state: RunState) -> Iterator[None]:
+    """Tell `state` of each outcome once, until the block ends."""
+    ended, seen = threading.Event(), SeenOutcomes(outcomes)
+    told: set[tuple[str, str, Partition]] = set()
+
+    def look() -> None:
+        with suppress(BronzeError, OSError):  # the store does not answer: the next look finds them
+            for outcome in seen.new():
+                identity = (type(outcome).__name__, outcome.chain, outcome.partition)
+                if identity not in told:
+                    told.add(identity)
+                    _tell(state, outcome)
+
+    def watch() -> None:
+        while not ended.wait(_LOOK_S):
+            look()
+
+    thread = threading.Thread(target=watch, name="outcomes", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        look()
+
+
+def _tell(state: RunState, outcome: Report) -> None:
+    fields = partition_fields("", outcome.chain, outcome.partition.start, outcome.partition.end)
+
+    def tell(name: str, **more: object) -> None:
+        state(m.Measurement(name, 0.0, {**fields, **more}))
+
+    if isinstance(outcome, PartitionSummary):
+        tell(m.PARTITION_STARTED)
+        tell(m.PARTITION_DONE, outcome=str(outcome.outcome), rows=outcome.row_count, raw_bytes=outcome.raw_bytes)
+    elif isinstance(outcome, CommittedPartition):
+        tell(
+            m.PARTITION_COMMITTED,
+            committed_up_to=outcome.partition.end,
+            attested_through=outcome.attested_through,
+        )
+    elif isinstance(outcome, PartitionFailure) and not outcome.interrupted:
+        if not outcome.published:
+            tell(m.PARTITION_STARTED)
+        error = {"error_type": outcome.error_type, "error": outcome.message}
+        tell(m.PARTITION_FAILED, is_published=outcome.published, **error)
