@@ -97,16 +97,21 @@ setup(
         "apache-beam[gcp,aws]>=2.77,<2.78",
         # Its writer decides the bytes of every partition: another version gives other checksums.
         "pyarrow==25.0.1",
+        # Its libsodium decides which Ed25519 signatures hold: the rules are stellar-core's, other libraries' edge cases
+        # differ (bronze/authenticity/value_signature.py).
+        "pynacl==1.6.2",
         # The XDR table is compiled from its docstrings (tools/compile_xdr_table.py).
         "stellar-sdk>=16.1,<17",
         # Decodes every lake object; its behaviour on damaged frames is relied on (bronze/lake/zstd_frame.py).
         "zstandard>=0.25,<0.26",
         # The conditions and retries that it sends decide what a lost response can do (bronze/storage/object_store).
         "obstore>=0.12.1,<0.13",
+        "botocore>=1.42",  # the credentials of the environment
         "boto3>=1.42",  # requests to S3 that obstore lacks: checksums, multipart uploads in progress
         "awscrt>=0.30,<1",  # CRC-64/NVME and CRC-32C, the checksums that object stores state
         "click>=8.2,<9",  # the command line: options, help, completion
         "jinja2>=3.1,<4",  # the page of `report`: escapes what others wrote
+        "markupsafe>=3,<4",  # says what of it is escaped
         "psycopg2-binary>=2.9.10,<3",
         "google-cloud-logging>=3.12,<4",
         "prometheus-client>=0.22,<1",
@@ -114,6 +119,7 @@ setup(
         "PyYAML>=6,<7",
         "requests>=2.32,<3",
         "rich>=14,<16",
+        "urllib3>=2.2,<3",  # below requests; its errors and its pool are used directly
     ],
     extras_require={
         "test": [

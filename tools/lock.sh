@@ -19,6 +19,7 @@ compile requirements.txt '# The complete lock of what bronze-copier runs and is 
 #   pyarrow      its writer decides the bytes of every partition: another version gives other checksums, so it is
 #                changed only together with the version label of the data
 #   zstandard    the decoder of every lake object; its behaviour on damaged frames is relied on and tested
+#   pynacl       its libsodium decides which signatures hold, by the rules of stellar-core; edge cases of others differ
 #   apache-beam  the local runner is built from internals that later versions may move (pipeline/launch/local_runner.py)
 #   stellar-sdk  the XDR table is compiled from its docstrings (tools/compile_xdr_table.py)
 #   obstore      the conditions and retries that it sends decide what a lost response can do' \
