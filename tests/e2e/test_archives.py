@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 
 from bronze.archives.checkpoint_files import file_key
+from bronze.archives.opening import open_archive
+from bronze.errors import ArchiveError
+from bronze.retry import RetryPolicy
 from tests.e2e.conftest import Copier, LakeFiles, RealLedgers
+from tests.support import archivist
 from tests.support.made_archive import archive_answers, header_of, make_archive, record, write_file, write_history
 from tests.support.scripted_server import Answer, Request, ScriptedServer, running_server
 
@@ -56,6 +60,12 @@ def copy(lake: LakeFiles, copier: Callable[..., Copier], server: ScriptedServer)
     return made
 
 
+def whole_archive(root: Path, ledgers: RealLedgers) -> Path:
+    """An archive of the real testnet ledgers 1410048 to 1410367: five checkpoints."""
+    metas = {one["ledger_seq"]: ledgers.load(one) for one in ledgers.of_chain(0)}
+    return archivist.make_whole_archive(root / "archive", metas)
+
+
 def anchored(copy: Copier) -> dict[str, Any]:
     (path,) = (copy.root / "pas").glob("anchored_*.json")
     return dict(json.loads(path.read_bytes())["archives"])
@@ -80,7 +90,7 @@ def test_real_ledgers_are_confirmed_over_http(
     ledgers: RealLedgers, real_lake: Callable[..., Path], copier: Callable[..., Copier], tmp_path: Path
 ) -> None:
     lines = ledgers.of_chain(0)
-    archive = make_archive(tmp_path / "archive", {one["ledger_seq"]: header_of(ledgers.load(one)) for one in lines})
+    archive = whole_archive(tmp_path, ledgers)
     copy = copier(
         real_lake("--chain", "0"), network="testnet", ledger_start=1410048, ledger_end=1410367, partition_size=64
     )
@@ -99,6 +109,24 @@ def test_real_ledgers_are_confirmed_over_http(
         assert len(one.requests) == count  # what is confirmed is not asked again
     assert "  anchored     archives 2 of 2 through 1,410,367\n" in copy.run("status").out
     assert json.loads(copy.run("status", "--json").out)["eras"][0]["anchored_through"] == 1410367
+
+
+@pytest.mark.ledgers
+def test_real_archivist_accepts_that_archive(ledgers: RealLedgers, tmp_path: Path) -> None:
+    if not archivist.PROGRAM.exists():
+        pytest.skip("stellar-archivist is not built: python -m tests.support.archivist")
+    archive = whole_archive(tmp_path, ledgers)
+    scanned = archivist.scan(archive, 1410111, 1410367)
+    assert scanned.returncode == 0, scanned.stdout
+    assert "20 files found, 0 missing or corrupt" in scanned.stdout
+    key, opened = file_key("ledger", 1410239), open_archive(f"file://{archive}", retry=RetryPolicy(1, 1))
+    assert len(opened.ledger_hashes(1410239)) == 64
+    changed = bytearray(gzip.decompress((archive / key).read_bytes()))
+    changed[-9] ^= 1  # the last bit of the last header, before two empty extensions
+    write_file(archive, key, gzip.compress(bytes(changed)))
+    assert archivist.scan(archive, 1410111, 1410367).returncode == 2
+    with pytest.raises(ArchiveError, match="is damaged"):
+        opened.ledger_hashes(1410239)
 
 
 def test_contradicted_partition_is_not_committed(
