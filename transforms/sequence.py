@@ -2,6 +2,10 @@
 
 A partition that continues the chain is committed at once, and with it all that wait directly after it; one that lies
 after a gap waits in the state. Partitions that still wait when the input ends are reported as pending.
+
+What waits is kept in two bags, since a bag can only be read whole: one for the next few partitions, which is read when
+there is something to commit, and one for all others, which is read when the chain has come to its end of the first. So
+a commit reads some dozens of those that wait, however many there are.
 """
 
 import logging
@@ -23,12 +27,15 @@ from bronze.job.spec import CopyJob
 from bronze.log_fields import error_fields, log_fields, partition_fields, worker_name
 from bronze.measurements import PARTITION_COMMITTED, PARTITION_FAILED, Measurement, collected_in, report
 from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, PendingPartition
+from bronze.partitioning.partition import Partition
 from transforms.beam_metrics import pass_to_beam
 from transforms.elements import PartitionSummaryCoder
 from transforms.worker_logs import set_up_worker_logs
 
 PENDING = "pending"
 REFUSED = "refused"
+#: Partitions of the grid that are near the chain's next ledger: about the root of what waits in a run of pubnet.
+NEAR = 64
 _LOG = logging.getLogger(__name__)
 
 
@@ -45,6 +52,9 @@ class SequencePartitions(beam.DoFn):
     """
 
     WAITING = BagStateSpec("waiting", PartitionSummaryCoder())
+    FAR = BagStateSpec("far", PartitionSummaryCoder())
+    #: The first ledger that is far.
+    HORIZON = ReadModifyWriteStateSpec("horizon", beam.coders.VarIntCoder())
     NEXT = ReadModifyWriteStateSpec("next", beam.coders.VarIntCoder())
     BLOCKED = ReadModifyWriteStateSpec("blocked", beam.coders.StrUtf8Coder())
     END = TimerSpec("end", TimeDomain.WATERMARK)
@@ -71,6 +81,8 @@ class SequencePartitions(beam.DoFn):
         self,
         element: tuple[str, PartitionSummary],
         waiting: Any = beam.DoFn.StateParam(WAITING),
+        far: Any = beam.DoFn.StateParam(FAR),
+        horizon: Any = beam.DoFn.StateParam(HORIZON),
         next_ledger: Any = beam.DoFn.StateParam(NEXT),
         blocked: Any = beam.DoFn.StateParam(BLOCKED),
         end: Any = beam.DoFn.TimerParam(END),
@@ -84,15 +96,21 @@ class SequencePartitions(beam.DoFn):
         end.set(GlobalWindow().max_timestamp())
         known = next_ledger.read()
         if blocked.read() or (known is not None and summary.partition.start > known):
-            waiting.add(summary)
+            (waiting if summary.partition.start < (horizon.read() or 0) else far).add(summary)
             return
         sequencer = self._sequencer(chain)
         # The first commit takes the position that is read here, any later one reads it: on object stores it costs four
         # requests.
-        position = None if known == summary.partition.start else sequencer.position()
+        position = None if known == summary.partition.start else self._read_position(chain, sequencer)
         at = known if position is None else position.next_ledger
-        queue = sorted([*waiting.read(), summary], key=lambda waits: waits.partition)
-        while queue and queue[0].partition.start <= at:
+        ends = horizon.read() or 0
+        queue = sorted([*waiting.read(), summary], key=_by_ledger)
+        while True:
+            if at >= ends:
+                ends = at + NEAR * self._job.era(chain).partition_size
+                queue = _nearer(queue, far, ends)
+            if not queue or queue[0].partition.start > at:
+                break
             try:
                 commit = self._commit(sequencer, queue[0], position, at)
             except (BronzeError, OSError) as error:
@@ -107,19 +125,21 @@ class SequencePartitions(beam.DoFn):
             yield commit
         waiting.clear()
         for left in queue:
-            waiting.add(left)
+            (waiting if left.partition.start < ends else far).add(left)
+        horizon.write(ends)
         next_ledger.write(at)
 
     @on_timer(END)
     def report_waiting(
         self,
         waiting: Any = beam.DoFn.StateParam(WAITING),
+        far: Any = beam.DoFn.StateParam(FAR),
         next_ledger: Any = beam.DoFn.StateParam(NEXT),
         blocked: Any = beam.DoFn.StateParam(BLOCKED),
     ) -> Iterator[Any]:
         """Report the partitions that the chain did not reach."""
         reason = blocked.read() or ""
-        for left in sorted(waiting.read(), key=lambda waits: waits.partition):
+        for left in sorted([*waiting.read(), *far.read()], key=_by_ledger):
             pending = PendingPartition(
                 chain=left.chain, partition=left.partition, blocked_at=next_ledger.read() or 0, reason=reason
             )
@@ -129,6 +149,9 @@ class SequencePartitions(beam.DoFn):
         """Close the connection to the catalog."""
         if self._connections is not None:
             self._connections.close()
+
+    def _read_position(self, chain: str, sequencer: Sequencer) -> ChainPosition:
+        return self._job.run.retry.call(f"position of {chain}", sequencer.position, operation="commit", stops=True)
 
     def _commit(
         self, sequencer: Sequencer, summary: PartitionSummary, position: ChainPosition | None, next_ledger: int
@@ -178,3 +201,19 @@ class SequencePartitions(beam.DoFn):
             assert self._connections is not None
             self._sequencers[chain] = self._connections.sequencer(self._job.era(chain))
         return self._sequencers[chain]
+
+
+def _by_ledger(summary: PartitionSummary) -> Partition:
+    return summary.partition
+
+
+def _nearer(queue: list[PartitionSummary], far: Any, ends: int) -> list[PartitionSummary]:
+    """Take what begins before the ledger `ends` from the bag `far` into the sorted `queue`."""
+    waits = far.read()
+    far.clear()
+    for one in waits:
+        if one.partition.start < ends:
+            queue.append(one)
+        else:
+            far.add(one)
+    return sorted(queue, key=_by_ledger)

@@ -21,6 +21,7 @@ from bronze.commit.position import (
     position_from_events,
     unrecorded_start,
 )
+from bronze.commit.recent_events import events_since
 from bronze.partitioning.era import Era
 
 if TYPE_CHECKING:  # pyarrow is loaded by who opens a dataset
@@ -69,6 +70,8 @@ class ChainState:
         if head is not None and checkpoint is not None and checkpoint.partition is not None:
             event, _ = self.log.latest(checkpoint.partition)
             agreed = position_from_caches(checkpoint, event, head)
+            if agreed is None:
+                agreed = self._position_since(checkpoint, head)
             if agreed is not None:
                 return agreed
         events = self.log.load()
@@ -98,6 +101,18 @@ class ChainState:
         if head == checkpoint.chain.head and checkpoint.partition and self.log.latest(checkpoint.partition)[0]:
             return
         check_chain_end(self.era, checkpoint, self.log.load(), head, self.log.where)
+
+    def _position_since(self, checkpoint: Checkpoint, head: str) -> ChainPosition | None:
+        """The position by the events that came after the checkpoint, as when a run died between the two; None when
+        all events have to be read.
+        """
+        if self.log is None or checkpoint.chain is None or checkpoint.is_edited:
+            return None
+        found = events_since(self.log, checkpoint.chain, checkpoint.last_ledger)
+        if found is None or head not in {checkpoint.chain.head, *(event.event_hash for event in found[0])}:
+            return None
+        position = position_from_events(self.era, checkpoint, found[0], head, self.log.where)
+        return replace(position, chain=found[1])
 
     def _behind(
         self, position: ChainPosition, checkpoint: Checkpoint, events: Sequence[Event], head: str | None

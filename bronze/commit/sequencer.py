@@ -18,7 +18,8 @@ checkpoint are caches: where they lag behind the event files, or are gone, the e
 edited the checkpoint, it is obeyed.
 
 No commit reads the events of before, however many there are: the checkpoint states the digest of the event files' names
-at the chain's head, and one listing shows whether a file has come since (`ChainTail`). Only then they are read.
+at the chain's head, and one listing shows whether a file has come since (`ChainTail`). Then those that came since are
+read, and all of them only where some of them are of earlier ledgers.
 """
 
 from __future__ import annotations

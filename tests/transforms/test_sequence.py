@@ -21,8 +21,9 @@ from bronze.job.spec import CopyJob
 from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, PendingPartition
 from bronze.partitioning.partition import Partition
 from bronze.retry import RetryPolicy
+from tests.support.stage_state import Timer, new_states, pending_states
 from tests.transforms.conftest import ERA, OTHER, connect, make_job, publish, run, summary
-from transforms.sequence import PENDING, REFUSED, SequencePartitions
+from transforms.sequence import NEAR, PENDING, REFUSED, SequencePartitions
 
 Published = Callable[..., list[PartitionSummary]]
 
@@ -33,36 +34,12 @@ def events_of(job: CopyJob) -> Path:
     return Path(job.chain.events.path)
 
 
-class Bag:
-    """A BagState or ReadModifyWriteState of one key."""
-
-    def __init__(self, value: Any = None) -> None:
-        self.value = value
-
-    def read(self) -> Any:
-        return list(self.value) if isinstance(self.value, list) else self.value
-
-    def write(self, value: Any) -> None:
-        self.value = value
-
-    def add(self, value: Any) -> None:
-        self.value = [*self.value, value]
-
-    def clear(self) -> None:
-        self.value = [] if isinstance(self.value, list) else None
-
-
-class Timer:
-    def set(self, _when: Any) -> None:
-        pass
-
-
 class Key:
     """The stage for one key, called as a runner calls it; `bundles` are given to stages of their own."""
 
     def __init__(self, job: CopyJob) -> None:
         self.job = job
-        self.states = {"waiting": Bag([]), "next_ledger": Bag(), "blocked": Bag()}
+        self.states = new_states()
 
     def bundle(self, arrivals: list[PartitionSummary]) -> list[Any]:
         stage = SequencePartitions(self.job)
@@ -70,7 +47,7 @@ class Key:
         return [out for one in arrivals for out in stage.process((one.chain, one), **self.states, end=Timer())]
 
     def end(self) -> list[Any]:
-        return [out.value for out in SequencePartitions(self.job).report_waiting(**self.states)]
+        return [out.value for out in SequencePartitions(self.job).report_waiting(**pending_states(self.states))]
 
 
 def committed(job: CopyJob, era: Any = ERA) -> list[int]:
@@ -113,6 +90,19 @@ def test_partitions_after_gap_are_pending(order: list[int], tmp_path_factory: py
         PendingPartition(chain=ERA.chain, partition=Partition(130, 139), blocked_at=120, reason=""),
         PendingPartition(chain=ERA.chain, partition=Partition(140, 149), blocked_at=120, reason=""),
     ]
+
+
+def test_partitions_wait_near_and_far(job: CopyJob, published: Published) -> None:
+    """A chain that is refused within what is near reports both as pending, in ledger order."""
+    far = ERA.ledger_start + 10 * NEAR
+    long = dataclasses.replace(ERA, ledger_end=far + 99)
+    key = Key(dataclasses.replace(job, eras=(long,)))
+    arrivals = published(long, 100, far + 10, 120, far)
+
+    assert starts(key.bundle(arrivals)) == [100]
+    assert starts(key.end()) == [120, far, far + 10]
+    assert starts(key.bundle(published(long, 110))) == [110, 120]
+    assert starts(key.end()) == [far, far + 10]
 
 
 def test_later_run_commits_pending_partitions(job: CopyJob, published: Published) -> None:

@@ -104,3 +104,32 @@ def test_attested_commits_cost_the_same(chains: tuple[Chain, Chain]) -> None:
         chain.length += 2
     assert without_pages(first[0]) == without_pages(first[1])
     assert second[0] == second[1]
+
+
+@pytest.mark.parametrize("dies_before", ["set_head", "save"])
+def test_interrupted_commit_costs_the_same(
+    dies_before: str, chains: tuple[Chain, Chain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a commit that ended behind its event, or between chain head and checkpoint, no other event is read."""
+    place = EventLog if dies_before == "set_head" else CheckpointFile
+    requests = []
+    for chain in chains:
+        summaries = [chain.publish(chain.length), chain.publish(chain.length + 1)]
+        with monkeypatch.context() as patch:
+            patch.setattr(place, dies_before, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                chain.sequencer().commit(summaries[0])
+        chain.stores.taken()
+        sequencer = chain.sequencer()
+        assert not sequencer.commit(summaries[0]).is_new
+        assert sequencer.commit(summaries[1]).is_new
+        requests.append(chain.stores.taken())
+        assert chain.log().load()[-1].partition == summaries[1].partition
+        chain.stores.taken()
+        chain.length += 2
+    assert without_pages(requests[0]) == without_pages(requests[1])
+    assert sum(sum(taken.values()) for taken in without_pages(requests[1]).values()) <= 50
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
