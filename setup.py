@@ -110,6 +110,7 @@ setup(
         "boto3>=1.42",  # requests to S3 that obstore lacks: checksums, multipart uploads in progress
         "awscrt>=0.30,<1",  # CRC-64/NVME and CRC-32C, the checksums that object stores state
         "click>=8.2,<9",  # the command line: options, help, completion
+        "grpcio>=1.70,<2",  # asks a runner for the options of a pipeline (pipeline/beam_worker.py)
         "jinja2>=3.1,<4",  # the page of `report`: escapes what others wrote
         "markupsafe>=3,<4",  # says what of it is escaped
         "psycopg2-binary>=2.9.10,<3",
