@@ -1,9 +1,9 @@
 """The checkpoint of a chain: how far it is committed.
 
-``checkpoint.json`` with one era configured, ``checkpoint_{network}_{era_id}_{version_label}.json`` with
-several; either is accepted on reading when its content matches. Operators edit it by hand to restart
-from a ledger: what it says is obeyed. It also names the end of the chain of events, so that event files that are gone
-are told from an audit stream that was only just enabled.
+``checkpoint.json`` with one era configured, ``checkpoint_{network}_{era_id}_{version_label}.json`` with several, and
+where ``checkpoint.json`` is another chain's; either is accepted on reading when its content matches. Operators edit it
+by hand to restart from a ledger: what it says is obeyed. It also names the end of the chain of events, so that event
+files that are gone are told from an audit stream that was only just enabled.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Checkpoint:
         checksum: of the file of `partition`; empty when none is stated.
         chain: the end of the chain of events; None when it has none, and in files of older versions.
         updated_at: when the file was written, RFC 3339; empty when it does not say.
+        name: of the file that says so.
     """
 
     last_ledger: int
@@ -46,6 +47,7 @@ class Checkpoint:
     checksum: str = field(default="", compare=False)
     chain: ChainEnd | None = field(default=None, compare=False)
     updated_at: str = field(default="", compare=False)
+    name: str = field(default="", compare=False)
 
     @property
     def is_edited(self) -> bool:
@@ -57,15 +59,16 @@ class CheckpointFile:
     """The checkpoint of `era` in `store`.
 
     Args:
-        single: whether one era is configured in all, which decides the file's name.
+        single: whether one era is configured in all, which decides the file's name: ``checkpoint.json``, unless that is
+            another chain's (of an older version label, say), which stays as it is.
     """
 
     def __init__(self, store: Store, era: Era, copier_id: str, *, single: bool) -> None:
         self._store = store
         self._era = era
         self._copier_id = copier_id
-        self._own = SINGLE if single else f"checkpoint_{era.file_prefix}.json"
-        self._other = f"checkpoint_{era.file_prefix}.json" if single else SINGLE
+        long = f"checkpoint_{era.file_prefix}.json"
+        self._names = (SINGLE, long) if single else (long, SINGLE)
 
     @property
     def store(self) -> Store:
@@ -84,19 +87,25 @@ class CheckpointFile:
         """The checkpoint, or None when there is none yet.
 
         Raises:
-            StateError: it is corrupt, or of another chain.
+            StateError: it is corrupt, or a file with the name of this chain is of another one.
         """
-        found = self._read(self._own)
-        return self._read_other() if found is None else found
+        own, other = self._names
+        found = self.read(own)
+        return self.read(other) if found is None else found
 
     @property
     def names(self) -> tuple[str, str]:
         """The names that the checkpoint may have, its own first."""
-        return self._own, self._other
+        return self._names
 
     def read(self, name: str) -> Checkpoint | None:
-        """The checkpoint in the file `name` alone. Raises `StateError` as `load` does."""
-        return self._read(name, foreign_is_none=name == SINGLE != self._own)
+        """The checkpoint in the file `name` alone, None when there is none. Raises `StateError` as `load` does."""
+        try:
+            with self._unusable(name):
+                data = self._store.read(name, _MAX_BYTES)
+        except ObjectNotFoundError:
+            return None
+        return self._parse(name, data)
 
     def save(
         self,
@@ -114,15 +123,13 @@ class CheckpointFile:
                 states now stays.
         """
 
-        def change(data: bytes | None) -> bytes | None:
-            # Under its other name the checkpoint stays where it is, and counts until this one is there.
-            now = self._parse(self._own, data) if data is not None else self._read_other()
+        def change(now: Checkpoint | None) -> bytes | None:
             if not allowed(now):
                 return None
             known = now.chain if now else None
             return self._document(partition.end, partition, checksum, chain or (known and replace(known, files="")))
 
-        self._store.update(self._own, change)
+        self._update(change)
 
     def save_chain(self, chain: ChainEnd | None, expected: Collection[str]) -> None:
         """Replace what the checkpoint says of the end of the chain of events; all else in it stays.
@@ -132,13 +139,32 @@ class CheckpointFile:
             expected: the heads that it may state now; one that states none is replaced too, one that is gone is not.
         """
 
-        def change(data: bytes | None) -> bytes | None:
-            now = self._parse(self._own, data) if data is not None else self._read_other()
+        def change(now: Checkpoint | None) -> bytes | None:
             if now is None or (now.chain is not None and now.chain.head not in expected):
                 return None
             return self._document(now.last_ledger, now.partition, now.checksum, chain)
 
-        self._store.update(self._own, change)
+        self._update(change)
+
+    def _update(self, change: Callable[[Checkpoint | None], bytes | None]) -> None:
+        """Replace the file by what `change` makes of the checkpoint; None: it stays. No other copier comes between."""
+        own, other = self._names
+        if not self._update_file(own, other, change):
+            self._update_file(other, own, change)
+
+    def _update_file(self, name: str, other: str, change: Callable[[Checkpoint | None], bytes | None]) -> bool:
+        """Whether the file `name` may be this chain's: False when it is another's ``checkpoint.json``, which stays."""
+        is_own = True
+
+        def changed(data: bytes | None) -> bytes | None:
+            nonlocal is_own
+            # Under its other name the checkpoint stays where it is, and counts until this one is there.
+            now = self.read(other) if data is None else self._parse(name, data)
+            is_own = data is None or now is not None
+            return change(now) if is_own else None
+
+        self._store.update(name, changed)
+        return is_own
 
     def _document(self, last_ledger: int, partition: Partition | None, checksum: str, chain: ChainEnd | None) -> bytes:
         document: dict[str, object] = {
@@ -162,18 +188,8 @@ class CheckpointFile:
         document["updated_at"] = rfc3339()
         return json.dumps(document, indent=2, ensure_ascii=False).encode()
 
-    def _read_other(self) -> Checkpoint | None:
-        return self._read(self._other, foreign_is_none=self._other == SINGLE)
-
-    def _read(self, name: str, *, foreign_is_none: bool = False) -> Checkpoint | None:
-        try:
-            with self._unusable(name):
-                data = self._store.read(name, _MAX_BYTES)
-        except ObjectNotFoundError:
-            return None
-        return self._parse(name, data, foreign_is_none=foreign_is_none)
-
-    def _parse(self, name: str, data: bytes, *, foreign_is_none: bool = False) -> Checkpoint | None:
+    def _parse(self, name: str, data: bytes) -> Checkpoint | None:
+        """The checkpoint that the file states; None when it is another chain's and may be, by its name."""
         with self._unusable(name):
             document = load_json_object(data, _MAX_BYTES)
             chain = "/".join(str(document[key]) for key in ("network", "era_id", "version_label"))
@@ -184,8 +200,8 @@ class CheckpointFile:
             end = _chain_end(document)
         if chain == self._era.chain:
             checksum = checksum if is_checksum(checksum) else ""
-            return Checkpoint(last_ledger, partition, checksum, end, str(document.get("updated_at", "")))
-        if foreign_is_none:
+            return Checkpoint(last_ledger, partition, checksum, end, str(document.get("updated_at", "")), name)
+        if name == SINGLE:
             return None
         raise StateError(
             f"checkpoint {self._store.url}/{name} is of the chain {chain}, expected {self._era.chain}. Name the right"

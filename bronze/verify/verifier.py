@@ -83,7 +83,7 @@ def verify_published(
     reached = known.last_ledger if known else 0
     result = audit_era(check, selection, check_all, has_end=knows_range, reached=reached)
     if checkpoint is not None:
-        name = f"{checkpoint.store.url}/{checkpoint.names[0]}"
+        name = f"{checkpoint.store.url}/{known.name if known else checkpoint.names[0]}"
         findings = FindingCollector(result.findings, era.chain, CHECKPOINT, name)
         if unusable is not None:
             findings.add_failure(unusable, name)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bronze.audit.endpoint import DeliveryEndpoint
+from bronze.commit.checkpoint import CheckpointFile
 from bronze.dataset.listing import list_dataset
-from bronze.errors import ConfigError
+from bronze.errors import ConfigError, StateError
 from bronze.job.connections import Connections
 from bronze.partitioning.era import Era
 from bronze.storage.store import join
@@ -84,4 +85,11 @@ def _has_begun(connections: Connections, era: Era) -> bool:
     checkpoint, log = connections.checkpoint(era), connections.event_log(era)
     if checkpoint is None and log is None:
         return not list_dataset(connections.dataset(), era).is_empty
-    return bool(checkpoint and checkpoint.content()) or bool(log and (log.head() or log.names()))
+    return _is_found(checkpoint) or bool(log and (log.head() or log.names()))
+
+
+def _is_found(checkpoint: CheckpointFile | None) -> bool:
+    try:
+        return checkpoint is not None and checkpoint.load() is not None
+    except StateError:  # damaged: something has begun there
+        return True

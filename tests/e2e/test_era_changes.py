@@ -61,3 +61,24 @@ def test_changed_setting_is_told(changes: dict[str, int], says: str, copied: Cop
     for command in ("plan", "run"):
         assert says in copied.run(command).err
     assert tree(copied.root / "data") == before
+
+
+@pytest.mark.parametrize("commands", [["run"], ["repair", "run"], ["plan", "run"]])
+def test_new_version_label_is_published_beside(commands: list[str], copied: Copier) -> None:
+    """One era, the same checkpoint directory: the old label's checkpoint keeps its name and stops nothing."""
+    before = tree(copied.root / "data")
+    checkpoint = (copied.root / "state" / "checkpoint.json").read_bytes()
+    copied.settings["era"]["version_label"] = "v2"
+    for command in commands:
+        assert copied.run(command).status == 0
+    assert copied.run("verify").status == 0
+    beside = tree(copied.root / "data")
+    assert {name: beside[name] for name in before} == before
+    assert len(beside) == 2 * len(before)
+    assert (copied.root / "state" / "checkpoint.json").read_bytes() == checkpoint
+    assert (copied.root / "state" / "checkpoint_standalone_e1_v2.json").is_file()
+
+    copied.settings["era"]["version_label"] = "v1"
+    assert copied.run().status == 0
+    assert copied.run("verify").status == 0
+    assert tree(copied.root / "data") == beside

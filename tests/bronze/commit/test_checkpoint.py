@@ -69,18 +69,41 @@ def test_own_checkpoint_name_comes_first(tmp_path: Path) -> None:
         assert found.last_ledger == ledger
 
 
+@pytest.mark.parametrize("single", [True, False])
 @pytest.mark.parametrize("change", [{"network": "pubnet"}, {"era_id": "e2"}, {"version_label": "v2"}])
-def test_checkpoint_of_another_chain_is_refused(tmp_path: Path, change: dict[str, str]) -> None:
+def test_another_chains_checkpoint_json_stays(tmp_path: Path, change: dict[str, str], single: bool) -> None:
+    """The data of an older version label keeps it; the new one is published beside it."""
     put(tmp_path, "checkpoint.json", document(**change))
-    # with several eras, checkpoint.json may be that of any
-    assert file(tmp_path, single=False).load() is None
-    # with one, it contradicts the settings
-    with pytest.raises(StateError, match=r"checkpoint\.json is of the chain .*, expected standalone/e1/v1"):
-        file(tmp_path, single=True).load()
-    (tmp_path / "checkpoint.json").rename(tmp_path / OWN)
-    for single in (True, False):
+    before = (tmp_path / "checkpoint.json").read_bytes()
+    one = file(tmp_path, single=single)
+    assert one.load() is None
+    one.save(Partition(12, 21), CHECKSUM)
+    one.save(Partition(22, 31), CHECKSUM, lambda now: now == Checkpoint(21, Partition(12, 21)))
+    assert one.load() == Checkpoint(31, Partition(22, 31))
+    assert json.loads((tmp_path / OWN).read_text())["last_committed_ledger"] == 31
+    assert (tmp_path / "checkpoint.json").read_bytes() == before
+
+
+def test_chain_end_beside_another_chain_is_replaced(tmp_path: Path) -> None:
+    put(tmp_path, "checkpoint.json", document(version_label="v2"))
+    one = file(tmp_path, single=True)
+    one.save(Partition(12, 21), CHECKSUM, chain=ChainEnd(CHECKSUM, 1, ""))
+    one.save_chain(ChainEnd("sha256:" + "2" * 64, 2, ""), {CHECKSUM})
+    found = one.load()
+    assert found is not None
+    assert found.chain is not None
+    assert (found.chain.events, found.name) == (2, OWN)
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("change", [{"network": "pubnet"}, {"era_id": "e2"}, {"version_label": "v2"}])
+def test_own_name_with_another_chain_is_refused(tmp_path: Path, change: dict[str, str], single: bool) -> None:
+    put(tmp_path, OWN, document(**change))
+    with pytest.raises(StateError, match=f"{OWN} is of the chain .*, expected standalone/e1/v1"):
+        file(tmp_path, single=single).load()
+    if not single:
         with pytest.raises(StateError, match=f"{OWN} is of the chain .*, expected standalone/e1/v1"):
-            file(tmp_path, single=single).load()
+            file(tmp_path, single=single).save(Partition(12, 21), CHECKSUM)
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def test_run_resumes_with_any_state_kept(off: list[str], left: list[str], copy: 
     [
         pytest.param("state/checkpoint.json", "{", "cannot be used", id="half a checkpoint"),
         pytest.param(
-            "state/checkpoint.json",
+            "state/checkpoint_standalone_e1_v1.json",
             json.dumps({"network": "x", "era_id": "y", "version_label": "z", "last_committed_ledger": 1}),
             "is of the chain x/y/z, expected standalone/e1/v1",
             id="the checkpoint of another chain",
