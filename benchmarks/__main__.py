@@ -20,7 +20,8 @@ from typing import Any
 from benchmarks.lakes import SHARED, BenchLake, real_lake, sample_lake
 from benchmarks.remote import measure_remote
 from benchmarks.runs import Figures, medians, run_case
-from benchmarks.targets import REMOTE_TARGETS, TARGETS, Measured
+from benchmarks.targets import REMOTE_TARGETS, TARGETS, VERIFY_TARGETS, Measured
+from benchmarks.verification import measure_verification
 
 #: Ledgers of the lake on which the skipping of existing partitions is measured, two to a partition.
 _TINY = 2_000
@@ -40,6 +41,8 @@ def main() -> int:
             run_case("program", lake, Path(scratch) / "p", max(10, lake.ledgers // 16), 1, under=recorder)
         return 0
     measure, targets = (measure_remote, REMOTE_TARGETS) if options.remote else (_measure, TARGETS)
+    if options.verify:
+        measure, targets = measure_verification, VERIFY_TARGETS
     for lake in _lakes(options, work):
         print(f"\n{lake.name}: {lake.ledgers} ledgers, {lake.stored_bytes / 1e6:.0f} MB stored", flush=True)
         measured = measure(lake, work, options.repeat)
@@ -66,6 +69,7 @@ def _options() -> argparse.Namespace:
         action="store_true",
         help="instead: from and to an S3 server on this machine, 50 ms away, on larger lakes (needs Go)",
     )
+    parser.add_argument("--verify", action="store_true", help="instead: of the verifier, level by level")
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of ledgers, for a quick look")
     return parser.parse_args()
 
@@ -74,7 +78,7 @@ def _lakes(options: argparse.Namespace, work: Path) -> Iterator[BenchLake]:
     names = [name for name in options.lakes.split(",") if name] or (["2024", "2026"] if SHARED.exists() else ["sample"])
     for name in names:
         # One wave far away, whose end takes a second or so that nothing hides, of partitions that are not too small.
-        scale = options.scale * (15 if options.remote else 1)
+        scale = options.scale * (15 if options.remote else 4 if options.verify else 1)
         if name == "2024":
             yield real_lake(work, "53312000", int(2000 * scale))
         elif name == "2026":

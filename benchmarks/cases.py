@@ -6,6 +6,8 @@
 ``skip``        the program over a range in which every partition exists
 ``plan``        planning all of pubnet: 65 million ledgers, 6,500 partitions
 ``read``        one ledger by its sequence from a published partition
+
+Those of the verifier are in `benchmarks.verify_cases`.
 """
 
 from __future__ import annotations
@@ -23,8 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed import Speed
+from benchmarks.verify_cases import VERIFY_CASES
 
 MIB = 1 << 20
+#: Cases that return what is measured, after they have prepared it.
+_PREPARED = {"loop", "program", "read", "bare", "verify_files", "verify_rows", "verify_two"}
 
 
 def primitives(spec: dict[str, Any]) -> int:
@@ -181,8 +186,8 @@ def main() -> None:
     name, spec = sys.argv[1], json.loads(sys.argv[2])
     if spec["cores"]:
         os.sched_setaffinity(0, spec["cores"])
-    case = globals()[name]
-    work = case(spec) if name in ("loop", "program", "read") else lambda: case(spec)
+    case = VERIFY_CASES.get(name) or globals()[name]
+    work = case(spec) if name in _PREPARED else lambda: case(spec)
     gc.collect()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     # Only where cores are given: it would disturb what takes but milliseconds.

@@ -51,10 +51,18 @@ class Measured:
             "rss20000",
             "near",
             "far",
+            "bare",
+            "verify_rows",
+            "verify_two",
         )
         for case in (case for case in cases if case in self.medians):
             rate = self.medians[case]["count"] / self.wall(case)
             lines.append(f"  {case:12} {self.cpu(case):14.3f} {rate:10.0f} {self.rss(case):8.0f}")
+        if "hashlib" in self.medians:
+            lines.append(f"  {'files':12} {'MB/s of CPU':>14} {'peak MB':>19}")
+            for case in ("sha256sum", "hashlib", "verify_files"):
+                rate = self.parquet_bytes / self.medians[case]["cpu"] / 1e6
+                lines.append(f"  {case:12} {rate:14.0f} {self.rss(case):19.0f}")
         return "\n".join(lines)
 
 
@@ -125,4 +133,33 @@ REMOTE_TARGETS = (
     ),
     # What docs/performance.md promises for so many partitions in flight.
     Target("peak memory 50 ms away, 2 workers", lambda m: m.rss("far"), 190 + 2 * 130, unit=" MB"),
+)
+
+
+def _free_cores(measured: Measured) -> float:
+    """How many cores two threads got while they hashed: fewer than two where other programs run."""
+    return measured.wall("core_one") / measured.wall("core_two")
+
+
+#: Of `benchmarks.verification`.
+VERIFY_TARGETS = (
+    Target(
+        "CPU of sha256sum / of --level files",
+        lambda m: m.medians["sha256sum"]["cpu"] / m.medians["verify_files"]["cpu"],
+        0.9,
+        at_least=True,
+    ),
+    Target(
+        "CPU of read + walk + hash / of --level rows",
+        lambda m: m.cpu("bare") / m.cpu("verify_rows"),
+        0.7,
+        at_least=True,
+    ),
+    Target(
+        "wall of one worker / wall of two, rows, for each two cores that were free",
+        lambda m: m.wall("verify_rows") / m.wall("verify_two") * 2 / _free_cores(m),
+        1.7,
+        at_least=True,
+    ),
+    Target("peak memory, rows, one worker", lambda m: m.rss("verify_rows"), 350, unit=" MB"),
 )

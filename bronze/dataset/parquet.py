@@ -228,8 +228,12 @@ def read_ledger_links(source: BinaryReader) -> LedgerLinks:
     """
     try:
         with pq.ParquetFile(source) as file:
-            first = file.read_row_group(0, columns=_LINK_COLUMNS).slice(length=1).to_pylist()[0]
-            last = file.read_row_group(file.metadata.num_row_groups - 1, columns=_LINK_COLUMNS).to_pylist()[-1]
+            # A few rows: handing them to threads takes longer than reading them.
+            groups = [
+                file.read_row_group(group, columns=_LINK_COLUMNS, use_threads=False)
+                for group in (0, file.metadata.num_row_groups - 1)
+            ]
+        first, last = groups[0].slice(length=1).to_pylist()[0], groups[1].to_pylist()[-1]
         return parse_ledger_links(
             {
                 "first": first["ledger_sequence"],
