@@ -33,6 +33,19 @@ def is_stopping() -> bool:
     return any(check() for check in _stop_checks)
 
 
+def stop_if_asked(doing: str) -> None:
+    """End work that may take long.
+
+    Args:
+        doing: what is ended, as the error names it.
+
+    Raises:
+        RunStoppedError: this process was asked to stop.
+    """
+    if is_stopping():
+        raise RunStoppedError(f"stopped while {doing}")
+
+
 def pause(seconds: float) -> bool:
     """Sleep for `seconds`; return false when this process was asked to stop before they were over."""
     ends_at = time.monotonic() + seconds

@@ -8,11 +8,13 @@ Report files are how reports come back to the launching process, wherever the wo
 that was interrupted. A bundle that is retried writes the same files again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import apache_beam as beam
 
+from bronze.errors import RunStoppedError
 from bronze.job.audit_spec import AuditSpec
 from bronze.job.stop_signal import StopSignal
 from bronze.partitioning.partition import Partition
@@ -40,12 +42,13 @@ class ReportFiles:
         """Write one report, or write it again."""
         open_store(self.location).replace(f"{self.prefix}/{report.partition}.json", report.to_json().encode())
 
-    def read(self) -> Iterator[PartitionReport]:
-        """The reports, in no particular order."""
-        store = open_store(self.location)
-        for entry in store.list_children(self.prefix):
-            if not entry.is_prefix:
-                yield PartitionReport.from_json(store.read(f"{self.prefix}/{entry.name}", _MAX_BYTES).decode())
+    def names(self) -> list[str]:
+        """The names of the report files that are there so far, each of them whole."""
+        return [entry.name for entry in open_store(self.location).list_children(self.prefix) if not entry.is_prefix]
+
+    def read(self, name: str) -> PartitionReport:
+        """The report in the file `name`."""
+        return PartitionReport.from_json(open_store(self.location).read(f"{self.prefix}/{name}", _MAX_BYTES).decode())
 
 
 class CheckPartitions(beam.DoFn):
@@ -64,7 +67,8 @@ class CheckPartitions(beam.DoFn):
         """Check one partition."""
         assert self._check is not None
         if not StopSignal(self._files.location).is_requested():
-            self._files.write(self._check.check(Partition(*element)))
+            with suppress(RunStoppedError):
+                self._files.write(self._check.check(Partition(*element)))
 
 
 class VerifyPartitions(beam.PTransform):

@@ -33,6 +33,7 @@ from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.storage.json_object import read_json_object
 from bronze.storage.store import Store, join
+from bronze.waiting import stop_if_asked
 
 #: In a partition's directory from before its replacement begins until its correction is in the chain.
 REPLACING_NAME = "_replacing.json"
@@ -191,15 +192,21 @@ class Dataset:
         """Make a partition that was found published durable: its writer may have crashed before that was certain."""
         self.store.ensure_durable(self.manifest_key(era, partition))
 
-    def checksum(self, key: str) -> str:
+    def checksum(self, key: str, *, may_stop: bool = False) -> str:
         """``sha256:`` and the hex digest of the object's bytes, which are read in chunks.
+
+        Args:
+            may_stop: give up when this process is asked to stop.
 
         Raises:
             ObjectNotFoundError: there is no such object.
+            RunStoppedError: it was asked to stop.
         """
         digest = hashlib.sha256()
         with closing(self.store.open_read(key)) as file:
             while chunk := file.read(_CHUNK_BYTES):
+                if may_stop:
+                    stop_if_asked(f"reading {self.object_url(key)}")
                 digest.update(chunk)
         return f"sha256:{digest.hexdigest()}"
 

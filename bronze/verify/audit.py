@@ -55,22 +55,25 @@ def audit_era(
     chosen = [one for one in listing.list_partitions(era) if selection.in_range(one)]
     deep = [one for one in chosen if selection.holds(one)]
     shallow = [one for one in chosen if not selection.holds(one)]
-    result.deep = len(deep)
     manifests_only = PartitionCheck(dataset=dataset, era=era, level=Level.MANIFESTS)
-    for report in itertools.chain(check_all(manifests_only, shallow), check_all(check, deep)):
-        result.reports.append(report)
-        result.findings += report.findings
+    for one_check, partitions in ((manifests_only, shallow), (check, deep)):
+        for report in check_all(one_check, partitions):
+            result.reports.append(report)
+            result.findings += report.findings
+            result.deep += partitions is deep
     if len(result.reports) < len(chosen):
         result.is_complete = False
         result.not_checked.append(f"{len(chosen) - len(result.reports):,} partitions: the audit was interrupted")
-    try:
-        check_names(dataset, era, found)
-    except OSError as error:
-        found.add_failure(error, result.url)
+        result.not_checked.append("whether there are files that belong to no partition: the audit was interrupted")
+    else:
+        try:
+            check_names(dataset, era, found)
+        except OSError as error:
+            found.add_failure(error, result.url)
     result.reports.sort(key=lambda report: report.partition)
     _add_gaps(result, check, chosen, selection, found, has_end=has_end, reached=reached)
     result.findings += link_findings(result.reports, lambda _: result.url)
-    _add_checked(result, check, selection, len(chosen))
+    _add_checked(result, check, selection, len(shallow), len(chosen))
     return result
 
 
@@ -172,7 +175,7 @@ def _add_gaps(
         )
 
 
-def _add_checked(result: EraAudit, check: PartitionCheck, selection: Selection, chosen: int) -> None:
+def _add_checked(result: EraAudit, check: PartitionCheck, selection: Selection, shallow: int, chosen: int) -> None:
     level, looked = check.level, f"{result.deep:,} partitions"
     rows = sum(report.checked_rows for report in result.reports)
     said = f"at the level {level}: {looked}: their manifests, sizes and links, and which ledgers are missing"
@@ -183,14 +186,14 @@ def _add_checked(result: EraAudit, check: PartitionCheck, selection: Selection, 
     if level.includes(Level.SOURCE):
         said += ", and that the lake has the same bytes"
     result.checked.append(said)
-    _add_not_checked(result, check, selection, chosen)
+    _add_not_checked(result, check, selection, shallow, chosen)
 
 
-def _add_not_checked(result: EraAudit, check: PartitionCheck, selection: Selection, chosen: int) -> None:
+def _add_not_checked(result: EraAudit, check: PartitionCheck, selection: Selection, shallow: int, chosen: int) -> None:
     level = check.level
-    if result.deep < chosen and level is not Level.MANIFESTS and selection.subset:
+    if shallow and level is not Level.MANIFESTS and selection.subset:
         result.not_checked.append(
-            f"files and rows of {chosen - result.deep:,} of {chosen:,} partitions (--subset {selection.subset.text})"
+            f"files and rows of {shallow:,} of {chosen:,} partitions (--subset {selection.subset.text})"
         )
     if not level.includes(Level.FILES):
         result.not_checked.append("the bytes of the parquet files, but for their sizes (--level files)")

@@ -51,7 +51,7 @@ class EraAudit:
         url: the table's directory.
         level: how deep the audit went.
         reports: of the partitions, in ledger order; the heavier levels reached those in `deep`.
-        deep: partitions whose files and rows were looked into, where the level asks for that.
+        deep: partitions that were looked into at that level.
         gaps: inclusive ranges without a partition between the first and the last, or up to where the era is committed
             or ends.
         findings: in no order; a gap is one of them too.

@@ -135,7 +135,11 @@ class PartitionCheck:
     source: Callable[[Partition], LedgerSource] | None = None
 
     def check(self, partition: Partition) -> PartitionReport:
-        """Check one partition; what is wrong is reported, not raised."""
+        """Check one partition; what is wrong is reported, not raised.
+
+        Raises:
+            RunStoppedError: the process was asked to stop.
+        """
         findings = PartitionFindings(self.dataset, self.era, partition)
         manifest = self._manifest(partition, findings)
         report = PartitionReport(chain=self.era.chain, partition=partition, level=self.level)
@@ -194,7 +198,7 @@ class PartitionCheck:
     def _file(self, report: PartitionReport, manifest: Manifest, findings: PartitionFindings) -> PartitionReport:
         key = self.dataset.parquet_key(self.era, manifest.partition)
         try:
-            checksum = self.dataset.checksum(key)
+            checksum = self.dataset.checksum(key, may_stop=True)
         except UNREADABLE as error:
             findings.add_failure(Level.FILES, key, error)
             return report

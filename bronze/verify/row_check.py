@@ -24,9 +24,10 @@ from bronze.ledger.hashes import check_hashes, check_link
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.storage.store import BinaryReader
+from bronze.waiting import stop_if_asked
 
-#: Rows that are looked at together; ledgers of the present size have 372 KB each.
-_BATCH_ROWS = 32
+#: Rows that are looked at together: at most so many, and of so many raw bytes, as far as the footer tells.
+_BATCH_ROWS, _BATCH_BYTES = 32, 4 << 20
 #: What is read from the file at once.
 _READ_BYTES = 1 << 20
 #: After so many wrong rows the rest of a file is not read: it is another file altogether.
@@ -135,6 +136,7 @@ class RowCheck:
         Raises:
             ValueError: it is not a parquet file, or lacks columns.
             OSError: reading failed, or the file is damaged.
+            RunStoppedError: the process was asked to stop.
         """
         return itertools.islice(self._problems(file), MAX_PROBLEMS)
 
@@ -145,7 +147,9 @@ class RowCheck:
                 if missing:
                     raise ValueError(f"it has no column {', '.join(sorted(missing))}")
                 self.is_of_older_copier = parquet.schema_arrow.field("ledger_sequence").type == pa.uint64()
-                for batch in parquet.iter_batches(_BATCH_ROWS, columns=[*_COLUMNS, _RAW], use_threads=False):
+                rows = _batch_rows(parquet.metadata)
+                for batch in parquet.iter_batches(rows, columns=[*_COLUMNS, _RAW], use_threads=False):
+                    stop_if_asked(f"checking ledger {self._next}")
                     yield from self._batch(batch)
         except pa.ArrowException as error:
             raise ValueError(str(error)) from error
@@ -229,6 +233,14 @@ class RowCheck:
         for name, right, found in zip(_COLUMNS, derived, stated, strict=True):
             if found != right and not (name == "operation_count" and self.is_of_older_copier):
                 yield RowProblem(ledger=ledger, found=f"{name} is {found!r}", expected=repr(right))
+
+
+def _batch_rows(footer: pq.FileMetaData) -> int:
+    """How many rows are looked at together."""
+    groups = [footer.row_group(number) for number in range(min(footer.num_row_groups, 8))]
+    rows = sum(group.num_rows for group in groups)
+    size = sum(group.total_byte_size for group in groups)
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // size)) if rows > 0 and size > 0 else 1
 
 
 def _of_bytes(xdr: memoryview, stated: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from bronze.audit.event_log import EventLog
 from bronze.commit.checkpoint import Checkpoint, CheckpointFile
 from bronze.dataset.dataset import Dataset
+from bronze.errors import RunStoppedError, StoreError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.verify.audit import CheckAll, audit_era
+from bronze.verify.chain_audit import LEVEL as CHAIN
 from bronze.verify.chain_audit import ExpectedChain, audit_chain
 from bronze.verify.era_audit import EraAudit
 from bronze.verify.event_check import SINGLE_FILE_ERRORS
@@ -41,7 +43,8 @@ def verify_chain(
             None: it is not looked at.
 
     Raises:
-        StoreError: a store does not answer.
+        StoreError, OSError: the partitions cannot be listed.
+        RunStoppedError: the process was asked to stop before.
     """
     return verify_published(PartitionCheck(dataset=dataset, era=era, level=level), log=log, checkpoint=checkpoint)
 
@@ -71,14 +74,15 @@ def verify_published(
         expected: what is known of the chain from elsewhere.
 
     Raises:
-        StoreError: a store does not answer.
+        StoreError, OSError: the partitions cannot be listed.
+        RunStoppedError: the process was asked to stop before.
     """
     era = check.era
     unusable: Exception | None = None
     known: Checkpoint | None = None
     try:
         known = checkpoint.load() if checkpoint else None
-    except SINGLE_FILE_ERRORS as error:
+    except (*SINGLE_FILE_ERRORS, StoreError) as error:
         unusable = error
     reached = known.last_ledger if known else 0
     result = audit_era(check, selection, check_all, has_end=knows_range, reached=reached)
@@ -92,7 +96,15 @@ def verify_published(
     if log is None:
         result.not_checked.append("the audit events: whether what is here is what was announced (--chain)")
     elif result.is_complete:
-        audit_chain(result, era, check.dataset, log, selection, expected, known)
+        # What cannot be reached here hides nothing of what was found before.
+        try:
+            audit_chain(result, era, check.dataset, log, selection, expected, known)
+        except RunStoppedError:
+            result.is_complete = False
+            result.not_checked.append("the audit events: the audit was interrupted")
+        except (StoreError, OSError) as error:
+            FindingCollector(result.findings, era.chain, CHAIN, log.where).add_failure(error, log.where)
+            result.not_checked.append("the audit events, or some of them: they cannot be read")
     else:
         result.not_checked.append("the audit events: the audit was interrupted")
     return result

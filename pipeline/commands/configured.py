@@ -43,6 +43,14 @@ def chosen_eras(options: Options) -> list[str]:
     return [name for part in options.eras.split(",") if (name := part.strip())]
 
 
+def log_without_settings(options: Options) -> None:
+    """Set up the log of a command that reads no settings; LOG_FORMAT says how it looks."""
+    from pipeline.settings.load import log_format
+    from pipeline.telemetry import logs
+
+    logs.configure(log_format(), {-1: "warn", 0: "info", 1: "debug"}[verbosity(options)])
+
+
 def load_settings(options: Options, *, needs_lake: bool) -> Settings:
     """Load the settings that `options` name, set up the log as they say, and log their warnings.
 

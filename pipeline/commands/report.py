@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
+from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings, log_without_settings
 from pipeline.commands.options import Options, argument, option
 from pipeline.commands.verify import AUDIT_OPTIONS
 from pipeline.commands.verify_audit import AuditRequest
@@ -48,11 +48,13 @@ def run(options: Options) -> int:
     from bronze.verify.era_audit import Verdict
     from pipeline.commands.audit_text import audit_status
     from pipeline.commands.output import print_lines
-    from pipeline.commands.verify_audit import perform, unreachable
+    from pipeline.commands.verify_audit import leave, perform, unreachable
     from pipeline.launch.report import read_all_facts, write_page
     from pipeline.report.page import render_page
     from pipeline.report.results import read_results, result_of
 
+    if options.url:
+        log_without_settings(options)
     names = {field.name for field in fields(AuditRequest)} - {"eras", "as_json"}
     given = {name: getattr(options, name) for name in names}
     given["level"] = given["level"] or "manifests"
@@ -74,5 +76,7 @@ def run(options: Options) -> int:
     status = audit_status(performed.audits)
     others = {result.verdict for result in results}
     if others & {Verdict.DOES_NOT_HOLD, Verdict.INCOMPLETE, Verdict.NOTHING}:
-        return UNDONE
-    return UNCHECKED if status == DONE and others - {Verdict.HOLDS} else status
+        status = UNDONE
+    elif status == DONE and others - {Verdict.HOLDS}:
+        status = UNCHECKED
+    return leave(status)

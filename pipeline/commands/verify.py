@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import click
 
-from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
+from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings, log_without_settings
 from pipeline.commands.options import JSON, Options, argument, flag, option, whole_number
 from pipeline.commands.verify_audit import AuditRequest, audit
 
@@ -99,4 +99,6 @@ def _request(options: Options) -> AuditRequest:
 
 def run(options: Options) -> int:
     """Audit, and print what was found."""
+    if options.url:
+        log_without_settings(options)
     return audit(_request(options), lambda needs_lake: load_settings(options, needs_lake=needs_lake))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bronze.errors import ConfigError, StoreError
 from pipeline.exit_status import UNCHECKED
@@ -34,7 +36,7 @@ class AuditRequest:
         archives: the history archives that are compared, separated by commas; empty: the configured ones; None: none.
         validators: the file that says whose messages count; empty: the configured one.
         passphrase: of the network; empty: as configured, or known for the network's name.
-        endpoint, region, anonymous: how the object store of `url` is reached.
+        endpoint, region, anonymous: how the object store of `url` is reached, and of `chain` where it is of that kind.
         as_json: print one JSON document.
     """
 
@@ -92,7 +94,18 @@ def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
         print_json(audit_document(audits))
     else:
         print_lines(audit_lines(audits))
-    return audit_status(audits)
+    return leave(audit_status(audits))
+
+
+def leave(status: int) -> int:
+    """Return `status`, or end the process with it where something still waits for a service that does not answer."""
+    from pipeline.launch.audit_checks import is_something_left_behind
+
+    if is_something_left_behind():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 def perform(request: AuditRequest, load: Callable[[bool], Settings]) -> Performed:
@@ -114,22 +127,23 @@ def perform(request: AuditRequest, load: Callable[[bool], Settings]) -> Performe
     scp = make_scp_options(request.scp, request.validators, settings)
     archives = make_archive_options(request.archives, settings)
     audits = list(run_audit(targets, options))
-    if scp is not None:
+    is_whole = all(one.is_complete for one in audits)
+    if scp is not None and is_whole:
         add_scp(audits, targets, scp, options.selection, options.passphrase)
-    if archives is not None:
+    if archives is not None and is_whole:
         add_archives(audits, targets, archives, options.selection, options.passphrase)
     for finding in seam_findings(audits):
         next(audit for audit in audits if audit.url == finding.object).findings.append(finding)
-    if request.catalog and settings is not None:
+    if request.catalog and settings is not None and is_whole:
         add_catalog(audits, settings, options.selection)
-    else:
-        for one in audits:
-            one.not_checked.append("the catalog (--catalog, with a configuration)")
-    for one in audits:
-        if archives is None:
-            one.not_checked.append("history archives (--archives)")
-        if scp is None:
-            one.not_checked.append("SCP messages of history archives (--scp)")
+    for is_asked, what, how in (
+        (request.catalog, "the catalog", "--catalog, with a configuration"),
+        (archives is not None, "history archives", "--archives"),
+        (scp is not None, "SCP messages of history archives", "--scp"),
+    ):
+        if not (is_asked and is_whole):
+            for one in audits:
+                one.not_checked.append(f"{what}: the audit was interrupted" if is_asked else f"{what} ({how})")
     return Performed(targets, audits)
 
 
@@ -154,8 +168,10 @@ def _targets(
             raise ConfigError("--catalog compares the configured catalog: leave the URL out")
         if request.chain == "":
             raise ConfigError("--chain needs the place of the event files where there is no configuration")
-        place = location_of(request.url, endpoint=request.endpoint, region=request.region, anonymous=request.anonymous)
-        events = location_of(request.chain, endpoint=request.endpoint, region=request.region) if request.chain else None
+        reach: Any = {"endpoint": request.endpoint, "region": request.region, "anonymous": request.anonymous}
+        place = location_of(request.url, **reach)
+        is_same = bool(request.chain) and (request.chain or "").partition("://")[0] == request.url.partition("://")[0]
+        events = location_of(request.chain, **(reach if is_same else {})) if request.chain else None
         targets = find_targets(place, request.eras, events=events)
     else:
         settings = load(level is Level.SOURCE and lake is None)

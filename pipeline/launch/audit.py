@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bronze.audit.event_log import EventLog
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.dataset.published_tables import PublishedTable, find_tables
-from bronze.errors import CatalogError, ConfigError, StoreError
+from bronze.errors import CatalogError, ConfigError, RunStoppedError, StoreError
 from bronze.job.audit_spec import AuditLake, AuditSpec
-from bronze.job.secrets import Secrets
 from bronze.job.stop_signal import StopSignal
 from bronze.lake.opening import LakeOptions, open_lake
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
-from bronze.partitioning.partition import Partition
 from bronze.stellar import known_passphrase
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
@@ -29,21 +24,14 @@ from bronze.verify.catalog_audit import audit_catalog
 from bronze.verify.chain_audit import ExpectedChain
 from bronze.verify.era_audit import EraAudit
 from bronze.verify.finding import Finding, Level, Severity
-from bronze.verify.partition_check import PartitionCheck, PartitionReport
 from bronze.verify.selection import Selection
 from bronze.verify.verifier import verify_published
+from pipeline.launch.audit_checks import AuditChecks
 from pipeline.launch.prepare import connect_without_lake
 from pipeline.launch.scratch import scratch
 from pipeline.launch.signals import stop_on_signals
 from pipeline.settings.directories import checked_locations
 from pipeline.settings.model import LAKE_SECTIONS, Settings
-
-_LOG = logging.getLogger(__name__)
-#: Manifests that are asked for at once: each is one or two small requests.
-_REQUESTS = 16
-#: Partitions of a wave for each worker; after each wave progress is shown.
-_PER_WORKER = 16
-_PROGRESS_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +217,8 @@ def _audit_or_failure(target: AuditTarget, options: AuditOptions, control: Stora
     """The audit; where a store does not answer, one that says so."""
     try:
         return _audit(target, options, control)
+    except RunStoppedError:
+        return _not_begun(target, options)
     except (StoreError, OSError) as error:
         result = EraAudit(chain=target.era.chain, url=target.location.url, level=options.level, is_complete=False)
         result.findings.append(
@@ -254,23 +244,17 @@ def _audit(target: AuditTarget, options: AuditOptions, control: StorageLocation)
         passphrase=options.passphrase or known_passphrase(target.era.network),
         lake=_lake(options, target.era) if options.level is Level.SOURCE else None,
     )
-    is_stopped = StopSignal(control).is_requested
-
-    def check_all(check: PartitionCheck, partitions: Sequence[Partition]) -> Iterator[PartitionReport]:
-        if check.level is Level.MANIFESTS and check.dataset.is_remote:
-            reports = _in_threads(check, partitions, is_stopped)
-        elif options.workers > 1 and check.level is not Level.MANIFESTS and len(partitions) > 1:
-            reports = _in_graph(spec, partitions, control, options.workers)
-        else:
-            reports = (check.check(one) for one in partitions if not is_stopped())
-        return _with_progress(reports, target.era.chain, len(partitions))
-
+    log = EventLog(open_store(target.events), target.era) if target.events else None
+    if log is not None:
+        # A bucket that does not exist is said now, not after hours; one that does not answer is a finding later.
+        with suppress(StoreError, OSError):
+            log.names()
     result = verify_published(
         spec.open(),
         selection=options.selection,
-        check_all=check_all,
+        check_all=AuditChecks(spec, control, options.workers),
         knows_range=target.knows_range,
-        log=EventLog(open_store(target.events), target.era) if target.events else None,
+        log=log,
         checkpoint=target.checkpoint,
         expected=options.expected,
     )
@@ -285,37 +269,3 @@ def _lake(options: AuditOptions, era: Era) -> AuditLake:
     assert options.lake is not None
     lake = open_lake(open_store(options.lake), LakeOptions(network=era.network, passphrase=options.passphrase))
     return AuditLake(location=options.lake, layout=lake.layout, max_object=options.max_object)
-
-
-def _in_threads(
-    check: PartitionCheck, partitions: Sequence[Partition], is_stopped: Callable[[], bool]
-) -> Iterator[PartitionReport]:
-    with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="manifest") as pool:
-        found = pool.map(lambda one: None if is_stopped() else check.check(one), partitions)
-        yield from (report for report in found if report is not None)
-
-
-def _in_graph(
-    spec: AuditSpec, partitions: Sequence[Partition], control: StorageLocation, workers: int
-) -> Iterator[PartitionReport]:
-    # Loading Beam takes seconds, which an audit by one worker need not spend.
-    from pipeline.launch.local_runner import LocalRunner
-    from transforms.verify import ReportFiles, VerifyPartitions
-
-    runner = LocalRunner(Secrets(), f"audit-{secrets.token_hex(8)}", workers=workers)
-    step = workers * _PER_WORKER
-    for number, at in enumerate(range(0, len(partitions), step)):
-        files = ReportFiles(control, f"reports-{spec.era.file_prefix}-{number}")
-        runner.run(VerifyPartitions(spec, partitions[at : at + step], files))
-        yield from files.read()
-        if StopSignal(control).is_requested():
-            return
-
-
-def _with_progress(reports: Iterable[PartitionReport], chain: str, total: int) -> Iterator[PartitionReport]:
-    shown = time.monotonic()
-    for number, report in enumerate(reports, 1):
-        yield report
-        if number == total or time.monotonic() - shown >= _PROGRESS_S:
-            shown = time.monotonic()
-            _LOG.info("%s: %d of %d partitions checked at the level %s", chain, number, total, report.level)

@@ -35,7 +35,7 @@ def test_workers_report_what_one_process_reports(place: Workspace, tmp_path: Pat
     LocalRunner(Secrets(), "audit", workers=2).run(VerifyPartitions(spec, GRID, files))
     alone = spec.open()
     expected = [alone.check(partition) for partition in GRID]
-    assert sorted(files.read(), key=lambda report: report.partition) == expected
+    assert sorted(map(files.read, files.names()), key=lambda report: report.partition) == expected
     assert [bool(report.findings) for report in expected] == [one == GRID[2] for one in GRID]
 
 
@@ -44,4 +44,4 @@ def test_stop_leaves_partitions_unchecked(place: Workspace, tmp_path: Path) -> N
     StopSignal(control).request()
     files = ReportFiles(control, "reports")
     LocalRunner(Secrets(), "audit", workers=2).run(VerifyPartitions(spec_of(place), GRID, files))
-    assert list(files.read()) == []
+    assert files.names() == []

@@ -12,12 +12,14 @@ import pytest
 
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.published_tables import find_tables
+from bronze.errors import RunStoppedError
 from bronze.storage.local import LocalStore
 from bronze.verify.audit import audit_era, seam_findings
 from bronze.verify.era_audit import EraAudit, Verdict
 from bronze.verify.finding import Level, Severity
 from bronze.verify.partition_check import PartitionCheck
 from bronze.verify.selection import Selection, Subset
+from bronze.waiting import stop_waits_when
 from tests.bronze.conftest import GRID, OPTIONS, Workspace, copy
 
 
@@ -127,6 +129,16 @@ def test_interrupted_audit_says_so(published: Workspace) -> None:
     assert not found.is_complete
     assert found.verdict is Verdict.INTERRUPTED
     assert "4 partitions: the audit was interrupted" in found.not_checked
+    assert (found.deep, "2 partitions" in found.checked[0]) == (2, True)
+
+
+@pytest.mark.parametrize("level", [Level.FILES, Level.ROWS])
+def test_stop_ends_check_within_file(published: Workspace, level: Level) -> None:
+    looked = iter([False] * (level is Level.ROWS) + [True] * 9)
+    check = PartitionCheck(dataset=published.dataset, era=published.era, level=level)
+    with stop_waits_when(lambda: next(looked)), pytest.raises(RunStoppedError, match="stopped while"):
+        check.check(GRID[0])
+    assert check.check(GRID[0]).findings == ()
 
 
 def test_eras_that_do_not_link_are_found(published: Workspace) -> None:
