@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 import requests
 import urllib3
 
-from bronze.audit.endpoint import is_same_host
+from bronze.audit.endpoint_url import is_same_host
 from bronze.audit.http_attempt import AttemptSession, Timeouts, TooManyAbandonedError, within
 from bronze.errors import ArchiveError, ArchiveFileMissingError, ArchiveRefusedError
 from bronze.redact import clean

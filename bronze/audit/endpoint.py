@@ -11,22 +11,25 @@ by all means.
 
 from __future__ import annotations
 
-import base64
 import logging
 import re
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
+from typing import Any
+from urllib.parse import urljoin
 
 import requests
 import urllib3
 from requests.auth import HTTPBasicAuth
 
+from bronze.audit.endpoint_url import credentials_of, display_name_and_secrets, is_same_host, shown_address
 from bronze.audit.event import Event
 from bronze.audit.http_attempt import AttemptSession, Timeouts, TooManyAbandonedError, within
-from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError
-from bronze.redact import clean, secrets_in
+from bronze.errors import DeliveryError, DeliveryRejectedError
+from bronze.redact import clean
 from bronze.retry import RetryPolicy
 from bronze.storage.certificates import REMEDY, is_certificate_error
 from bronze.waiting import pause
@@ -82,6 +85,21 @@ class _Pauses:
 _PAUSES = _Pauses()
 
 
+@dataclass(frozen=True, slots=True)
+class EndpointAnswer:
+    """What the endpoint answered.
+
+    Attributes:
+        status: of HTTP.
+        date: the endpoint's time, as HTTP writes it; empty where it does not tell.
+        moved: where a redirect leads that a delivery does not follow, as words behind a comma; empty without one.
+    """
+
+    status: int
+    date: str
+    moved: str
+
+
 class DeliveryEndpoint:
     """The endpoint at one URL. May be shared by threads.
 
@@ -98,8 +116,8 @@ class DeliveryEndpoint:
         self._url = url
         self._retry = retry
         self._timeouts = timeouts
-        self._where, self._secrets = _display_name_and_secrets(url)
-        credentials = _credentials(url)
+        self._where, self._secrets = display_name_and_secrets(url)
+        credentials = credentials_of(url)
         self._auth = HTTPBasicAuth(*credentials) if credentials else None
 
     @property
@@ -145,10 +163,33 @@ class DeliveryEndpoint:
             raise
         _PAUSES.end(self._url)
 
+    def ask_options(self) -> EndpointAnswer:
+        """Send one ``OPTIONS`` request, which by HTTP's rules changes nothing; no event is sent.
+
+        Raises:
+            DeliveryError: there is no answer.
+        """
+        answers = []
+
+        def ask(session: AttemptSession) -> None:
+            try:
+                with session.options(self._url, **self._request_options(session)) as response:
+                    status, date = response.status_code, response.headers.get("Date", "")
+                    answers.append(EndpointAnswer(status, date, self._unfollowed(response)))
+            except (ValueError, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                raise DeliveryError(f"{self.where} cannot be reached: {self._reason(error)}") from None
+
+        self._within_timeout(ask)
+        return answers[0]
+
     def _attempt_within_timeout(self, event_id: str, body: bytes, *, is_repeat: bool) -> None:
-        """Make one attempt, and abandon it at the total timeout: a slow response never ends the read timeout."""
+        """Make one attempt, and abandon it at the total timeout."""
+        self._within_timeout(lambda session: self._attempt(session, event_id, body, is_repeat=is_repeat))
+
+    def _within_timeout(self, request: Callable[[AttemptSession], None]) -> None:
+        """Call `request`, and abandon it at the total timeout: a slow response never ends the read timeout."""
         try:
-            within(self._timeouts.total, lambda session: self._attempt(session, event_id, body, is_repeat=is_repeat))
+            within(self._timeouts.total, request)
         except TimeoutError:
             raise DeliveryError(f"{self.where} did not answer within {self._timeouts.total:g} s") from None
         except TooManyAbandonedError:
@@ -195,19 +236,30 @@ class DeliveryEndpoint:
             url,
             data=body,
             headers={"Content-Type": "application/json", "Idempotency-Key": event_id},
-            auth=self._auth,
-            timeout=(self._timeouts.connect, self._timeouts.read),
-            allow_redirects=False,
-            verify=session.verify,  # given for each request, it comes before the client's own variables
-            stream=True,  # the body of a success is not read
+            **self._request_options(session),
         )
+
+    def _request_options(self, session: AttemptSession) -> dict[str, Any]:
+        return {
+            "auth": self._auth,
+            "timeout": (self._timeouts.connect, self._timeouts.read),
+            "allow_redirects": False,
+            "verify": session.verify,  # given for each request, it comes before the client's own variables
+            "stream": True,  # the body of a success is not read
+        }
+
+    def _unfollowed(self, response: requests.Response) -> str:
+        """What a redirect leads to, as words; empty for one that a delivery follows."""
+        target = _redirect_target(self._url, response)
+        is_followed = target is not None and response.status_code in _FOLLOWED_STATUSES
+        return "" if is_followed and is_same_host(self._url, str(target)) else self._new_address(response)
 
     def _new_address(self, response: requests.Response) -> str:
         """What a redirect that is not followed leads to, as words; without path and query, which may hold tokens."""
         target = _redirect_target(self._url, response)
         if target is None:
             return ""
-        where = _shown_address(target)
+        where = shown_address(target)
         if where is None:
             return ", a redirect to an address that is not a URL"
         return f", a redirect to {self._cleaned(where)}, which is not followed: set pas.endpoint to the new address"
@@ -238,37 +290,6 @@ class DeliveryEndpoint:
         return clean(text, self._secrets, short=True)
 
 
-def _display_name_and_secrets(url: str) -> tuple[str, frozenset[str]]:
-    """The URL's scheme, host and port; and its secrets: credentials, and path and query, which may hold tokens."""
-    shown = _shown_address(url)
-    if shown is None or re.search(r"\s", url):
-        raise ConfigError(
-            "pas.endpoint is not a URL of the form https://host[:port]/path (with its secrets percent-encoded)"
-        )
-    parts = urlsplit(url)
-    secrets = {parts.username or "", parts.password or "", parts.query}
-    secrets |= {value or name for name, value in parse_qsl(parts.query, keep_blank_values=True)}
-    # The path as a whole, and each part of it: any of them may be a token, however short.
-    secrets |= {parts.path.strip("/"), *parts.path.split("/")}
-    secrets |= {unquote(secret) for secret in secrets} | secrets_in(url)
-    if credentials := _credentials(url):
-        secrets.add(base64.b64encode(b":".join(credentials)).decode())
-    return shown, frozenset(secrets - {""})
-
-
-def _shown_address(url: str) -> str | None:
-    """Scheme, host and port of an HTTP URL; None when it is not one."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:  # its message quotes the part it did not understand
-        return None
-    if not host or parts.scheme not in ("http", "https"):
-        return None
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}{'' if port is None else f':{port}'}"
-
-
 def _redirect_target(url: str, response: requests.Response) -> str | None:
     """The address that a redirect leads to; None when the response is not one."""
     location = response.headers.get("Location")
@@ -278,22 +299,6 @@ def _redirect_target(url: str, response: requests.Response) -> str | None:
         return urljoin(url, location)
     except ValueError:
         return location
-
-
-def is_same_host(url: str, target: str) -> bool:
-    """Whether a redirect from `url` may be followed: to the same host, and not from HTTPS to HTTP."""
-    if _shown_address(target) is None:
-        return False
-    before, after = urlsplit(url), urlsplit(target)
-    return before.hostname == after.hostname and (before.scheme, after.scheme) != ("https", "http")
-
-
-def _credentials(url: str) -> tuple[bytes, bytes] | None:
-    """User and password of the URL. requests itself ignores a user without a password, as tokens are written."""
-    parts = urlsplit(url)
-    if parts.username is None:
-        return None
-    return unquote(parts.username).encode(), unquote(parts.password or "").encode()
 
 
 def _retry_after_seconds(retry_after: str) -> float:

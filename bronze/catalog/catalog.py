@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -20,6 +21,7 @@ from bronze.dataset.schema import schema_text
 from bronze.errors import StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.producer import this_producer
 from bronze.stellar import MAX_LEDGER
 
 #: A statement that takes longer waits for a lock that somebody forgot, or for a server that is gone.
@@ -124,6 +126,39 @@ class Catalog:
                 " the event files or the chain heads"
             )
         return Partition(start, end), event_hash
+
+    def check(self, era: Era, table: str) -> float:
+        """Write and read everything that recording a partition does, in a transaction that is rolled back.
+
+        Returns:
+            The server's time, in seconds since 1970.
+
+        Raises:
+            CatalogUnavailableError, CatalogError: that does not work.
+        """
+        last = Partition(MAX_LEDGER, MAX_LEDGER)
+        row = Lineage(
+            partition=last,
+            row_count=1,
+            byte_size=1,
+            checksum=f"sha256:{'0' * 64}",
+            event_hash="",
+            storage_path="",
+            storage_uri="",
+            producer=this_producer(),
+            source_type="",
+            source_location="",
+        )
+
+        def work(cursor: Cursor) -> float:
+            dataset = statements.register_dataset(cursor, era, table, self._schema_hash)
+            statements.record_failure(cursor, dataset, last, "a trial")
+            statements.record_lineage(cursor, dataset, era, row)
+            statements.correct_lineage(cursor, dataset, era, replace(row, byte_size=2))
+            statements.select_recorded(cursor, dataset)
+            return statements.select_time(cursor)
+
+        return self._connection.try_and_undo(work)
 
     def lock(self, chain: str) -> None:
         """Lock `chain` against every other copier with this catalog, until `close` or the end of the process.

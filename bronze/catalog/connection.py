@@ -28,6 +28,10 @@ _SCHEMA_LOCK = 0x62726F6E7A65
 _TABLES = ("_meta_datasets", "_meta_lineage", "_meta_quality", "_meta_changes", "_meta_coverage")
 
 
+class _UndoneError(Exception):
+    """Ends a transaction so that nothing of it stays; its argument is the result."""
+
+
 class CatalogConnection:
     """The connection to the server at `dsn`, and a second one while locks are held. Not to be shared by threads.
 
@@ -74,6 +78,29 @@ class CatalogConnection:
         except ConnectionLostError as lost:
             self._session.close()
             raise CatalogUnavailableError(f"the catalog cannot be reached: {lost}") from None
+
+    def try_and_undo(self, work: Callable[[Cursor], Result]) -> Result:
+        """Run `work` on a new connection, in a transaction that is rolled back; missing tables are there for it only.
+
+        Raises:
+            CatalogUnavailableError, CatalogError: as in `transaction`.
+        """
+
+        def trial(cursor: Cursor) -> None:
+            _create_tables(cursor)
+            raise _UndoneError(work(cursor))
+
+        try:
+            self._session.open()
+            self._session.run(trial)
+        except _UndoneError as undone:
+            result: Result = undone.args[0]
+            return result
+        except ConnectionLostError as lost:
+            raise CatalogUnavailableError(f"the catalog cannot be reached: {lost}") from None
+        finally:
+            self._session.close()
+        raise AssertionError("the trial was not undone")
 
     def lock(self, chain: str) -> None:
         """Take the chain's advisory lock, until `close` or the end of the process; when it was lost it is taken again.

@@ -126,6 +126,14 @@ def renumber_lineage(cursor: Cursor, dataset: int, partitions: Sequence[Partitio
         )
 
 
+def select_time(cursor: Cursor) -> float:
+    """The server's time, in seconds since 1970."""
+    cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+    found = cursor.fetchone()
+    assert found is not None
+    return float(found[0])
+
+
 def select_digest(cursor: Cursor, dataset: int) -> str:
     """The digest that `write_digest` wrote last; empty when there is none."""
     if not _has_digests(cursor):

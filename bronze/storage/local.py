@@ -14,7 +14,6 @@ the root: symbolic links may lead from one place below the root to another, and 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,6 @@ from bronze.storage.lock_file import lock_file_name, locked_file, this_process
 from bronze.storage.posix import sync_directory
 from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key, join
 
-_LOG = logging.getLogger(__name__)
 #: How a file is opened that is only looked at: what others may not read, or would block, is not opened itself.
 _LOOK = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_CLOEXEC
 #: Seconds that `LocalStore.lock` and `LocalStore.update` wait; what they protect takes a second at most.
@@ -217,10 +215,9 @@ class LocalStore:
         mount_point = self._directory.mount_point_of(final)
         return LocalUpload(mount_point / TEMPORARY, final)
 
-    def check_conditional_writes(self) -> None:
+    def check_conditional_writes(self) -> list[str]:
         """See `bronze.storage.store.Store`, and `bronze.storage.local_probe` for what a file system must do."""
-        for notice in check_file_system(self.root, self.root / TEMPORARY):
-            _LOG.warning("%s", notice)
+        return check_file_system(self.root, self.root / TEMPORARY)
 
     def remove_leftovers(self) -> list[str]:
         """See `bronze.storage.store.Store`."""

@@ -164,8 +164,9 @@ class MemoryStore:
             with self._mutex:
                 del self._holders[name]
 
-    def check_conditional_writes(self) -> None:
+    def check_conditional_writes(self) -> list[str]:
         """See `Store`: they always hold."""
+        return []
 
     def remove_leftovers(self) -> list[str]:
         """See `Store`: unfinished uploads are not objects yet, so every temporary object is a leftover."""

@@ -184,8 +184,15 @@ class Store(Protocol):
         """
         ...
 
-    def check_conditional_writes(self) -> None:
-        """Check that the store honours conditional writes; leaves nothing behind. Raises `ConfigError`."""
+    def check_conditional_writes(self) -> list[str]:
+        """Check that the store honours conditional writes; leaves nothing behind.
+
+        Returns:
+            What works less well than it should, a sentence each; the store can be used all the same.
+
+        Raises:
+            ConfigError: it does not, or cannot be written to.
+        """
         ...
 
     def remove_leftovers(self) -> list[str]:

@@ -5,21 +5,43 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
+
+import click
 
 from bronze.redact import printable
 
 
-def print_lines(lines: Iterable[str]) -> None:
+def print_lines(lines: Iterable[str], *, colours: Mapping[str, str] = MappingProxyType({})) -> None:
     """Print the lines to standard output, control characters escaped, and flush it.
 
     A closed pipe is no error: what was done stays done, and its status is the command's. Any other failure, such as a
     full disk, is an OSError that names standard output.
+
+    Args:
+        colours: of first words of lines; used on a terminal only, and not where NO_COLOR is set.
     """
-    _write(f"{printable(line, keep=chr(9))}\n" for line in lines)
+    if terminal_columns() is None or os.environ.get("NO_COLOR"):
+        colours = {}
+    _write(f"{_coloured(printable(line, keep=chr(9)), colours)}\n" for line in lines)
+
+
+def terminal_columns() -> int | None:
+    """The width of the terminal that standard output is; None when it is none."""
+    try:
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    except ValueError:  # closed
+        return None
+
+
+def _coloured(line: str, colours: Mapping[str, str]) -> str:
+    word, space, rest = line.partition(" ")
+    return f"{click.style(word, fg=colours[word])}{space}{rest}" if word in colours else line
 
 
 def print_json(document: Mapping[str, object]) -> None:

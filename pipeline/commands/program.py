@@ -40,6 +40,7 @@ COMMANDS = {
     "clean": "remove what killed runs left unfinished (on object stores: after more than a day)",
     "init": "look at a lake, and write a configuration that copies it",
     "config": "show every setting, its value and where it comes from",
+    "doctor": "check all that a run relies on, each with its remedy: lake, places, services, space, clock",
     "sample": "make a sample lake, and a configuration that copies it",
 }
 _DESCRIPTION = """\

@@ -17,6 +17,7 @@ from bronze.partitioning.plan import EraPlan
 from pipeline.commands.authentic_text import authentic_lines
 from pipeline.launch.places import find_places
 from pipeline.launch.prepare import Prepared
+from pipeline.telemetry.sizes import format_size
 from pipeline.telemetry.totals import Totals
 
 #: Failures, pending partitions and gaps that are listed one by one; the rest is counted.
@@ -221,12 +222,3 @@ def _rest(found: Sequence[object]) -> Iterator[str]:
     """How many of `found` were not listed."""
     if len(found) > _LISTED:
         yield f"             and {len(found) - _LISTED:,} more"
-
-
-def format_size(count: float) -> str:
-    """`count` bytes in the decimal unit that fits: ``999 B``, ``1.5 MB``."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 from bronze.storage.opening import open_store
 from pipeline.settings.directories import Locations
+
+_LOG = logging.getLogger(__name__)
 
 
 def check_file_systems(locations: Locations) -> None:
@@ -17,4 +21,5 @@ def check_file_systems(locations: Locations) -> None:
     """
     for location in dict.fromkeys((locations.dataset, locations.events, locations.checkpoint)):
         if location and location.scheme == "local":
-            open_store(location).check_conditional_writes()
+            for notice in open_store(location).check_conditional_writes():
+                _LOG.warning("%s", notice)

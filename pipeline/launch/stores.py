@@ -16,7 +16,8 @@ def ready_stores(connections: Connections) -> None:
         ConfigError: an object store does not heed conditions.
     """
     for store in connections.stores():
-        store.check_conditional_writes()
+        for notice in store.check_conditional_writes():
+            _LOG.warning("%s", notice)
         if store.tells_dead_writers:  # otherwise only age does: see `clean_leftovers`
             for key in store.remove_leftovers():
                 _LOG.info("removed %s/%s, which a run that ended early left", store.url, key)

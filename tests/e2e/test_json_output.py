@@ -92,7 +92,7 @@ def test_undone_work_is_in_documents(copy: Copier) -> None:
     assert plan["eras"][0]["missing"] == [{"start": 8, "end": 15}]
 
 
-@pytest.mark.parametrize("command", ["deliver", "repair", "clean", "status"])
+@pytest.mark.parametrize("command", ["deliver", "repair", "clean", "status", "doctor"])
 def test_other_commands_answer_with_documents(command: str, copy: Copier) -> None:
     copy.run()
     assert answer(copy, command)["schema"] == f"bronze-copier/{command}/1"
@@ -127,7 +127,7 @@ def test_sample_answers_with_a_document(tmp_path: Path) -> None:
     assert validated(call(*arguments).out)["existed"] is True
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "deliver", "repair", "clean", "status", "config"])
+@pytest.mark.parametrize("command", ["run", "plan", "deliver", "repair", "clean", "status", "config", "doctor"])
 def test_errors_leave_standard_output_empty(command: str, copy: Copier) -> None:
     copy.settings["storage"]["local_dirr"] = "x"
     ran = copy.run(command, "--json")

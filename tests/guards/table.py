@@ -341,7 +341,7 @@ _ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
      "not is_same_host(url, target)", "False"),
     ("a long Retry-After is cut", _in("audit/endpoint.py", "audit/test_endpoint.py"),
      "min(error.retry_after, _MAX_RETRY_AFTER_SECONDS)", "error.retry_after"),
-    ("HTTPS is not left by a redirect", _in("audit/endpoint.py", "audit/test_endpoint.py"),
+    ("HTTPS is not left by a redirect", _in("audit/endpoint_url.py", "audit/test_endpoint.py"),
      "(before.scheme, after.scheme) != (\"https\", \"http\")", "True"),
     ("netrc credentials are not sent", _in("audit/http_attempt.py", "audit/test_endpoint.py"),
      "self.auth = _no_credentials", "pass"),

@@ -29,7 +29,7 @@ class RequestHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.handle_request()
 
-    do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_GET
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = do_GET
 
 
 class Server(ThreadingHTTPServer):

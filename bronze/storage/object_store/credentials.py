@@ -18,6 +18,8 @@ from bronze.errors import ConfigError
 from bronze.redact import clean
 from bronze.retry import RetryPolicy
 from bronze.storage.certificates import ca_bundle
+from bronze.storage.location import StorageLocation
+from bronze.storage.object_store.endpoints import gcs_emulator
 
 if TYPE_CHECKING:
     from obstore.store import GCSCredential, S3Config, S3Credential
@@ -45,6 +47,18 @@ _TOKEN_LEFT = timedelta(minutes=6)
 def has_aws_keys() -> bool:
     """Whether the environment holds an access key and its secret."""
     return bool(os.environ.get("AWS_ACCESS_KEY_ID") and os.environ.get("AWS_SECRET_ACCESS_KEY"))
+
+
+def credentials_in_words(location: StorageLocation) -> str:
+    """What the store at `location`, which was opened before, sends as credentials: "with …" or "without …"."""
+    if location.anonymous or (location.scheme == "gs" and gcs_emulator()):
+        return "without credentials"
+    if location.scheme == "gs":
+        named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+        return f"with the credentials of {named}" if named else "with the application default credentials"
+    if has_aws_keys():
+        return "with the keys of the environment"
+    return f"with credentials of {_found_by_aws(_environment('AWS_'))[0].method}"
 
 
 def aws_session() -> Any:

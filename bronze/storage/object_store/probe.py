@@ -15,27 +15,27 @@ from bronze.storage.object_store.errors import translated
 if TYPE_CHECKING:
     from bronze.storage.object_store.bucket import Bucket
 
-_LOG = logging.getLogger(__name__)
 
-
-def check_conditional_writes(bucket: Bucket) -> None:
+def check_conditional_writes(bucket: Bucket) -> list[str]:
     """Write two temporary objects against every kind of condition; remove them again.
 
+    Returns:
+        With `StorageLocation.allow_unconditional`: that the service ignores conditions, if it does.
+
     Raises:
-        ConfigError: the service ignores a condition (only a warning with `StorageLocation.allow_unconditional`), or
-            has no such bucket.
+        ConfigError: the service ignores a condition, or has no such bucket.
         AccessDeniedError: the credentials do not allow writing.
     """
     ignored = bucket.retry.call(bucket.url, lambda: _try(bucket), level=logging.DEBUG, operation="storage")
     if not ignored:
-        return
+        return []
     message = (
         f"{bucket.url}: the service ignores {', '.join(ignored)}; two runs at once could overwrite each other's"
         " objects. Use another service, or set storage.allow_unconditional and never start two runs"
     )
     if not bucket.location.allow_unconditional:
         raise ConfigError(message)
-    _LOG.warning(message)
+    return [message]
 
 
 def _try(bucket: Bucket) -> list[str]:

@@ -149,9 +149,9 @@ class ObjectStore:
         """Exclude nobody, like `lock`."""
         yield
 
-    def check_conditional_writes(self) -> None:
-        """See `Store`; only a warning with `StorageLocation.allow_unconditional`."""
-        check_conditional_writes(self.bucket)
+    def check_conditional_writes(self) -> list[str]:
+        """See `Store`; that conditions are ignored is no error with `StorageLocation.allow_unconditional`."""
+        return check_conditional_writes(self.bucket)
 
     def remove_leftovers(self) -> list[str]:
         """See `Store` and `bronze.storage.object_store.cleanup`: only what is older than a day."""

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from bronze.audit.endpoint import DeliveryEndpoint, Timeouts, is_same_host
+from bronze.audit.endpoint import DeliveryEndpoint, Timeouts
+from bronze.audit.endpoint_url import is_same_host
 from bronze.audit.http_attempt import MAX_ABANDONED_ATTEMPTS
 from bronze.errors import ConfigError, DeliveryError, DeliveryRejectedError, is_transient
 from bronze.retry import RetryPolicy

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
+from contextlib import closing
 
+import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -41,6 +44,38 @@ def test_partition_is_recorded_with_all_columns(catalog: Catalog, database: str)
         (dataset, 2, 11, True, None)
     ]
     assert rows(database, "SELECT * FROM _meta_changes") == []
+
+
+def test_check_tries_everything_and_leaves_nothing(catalog: Catalog, database: str) -> None:
+    before = time.time()
+    told = catalog.check(ERA, PRIMARY_TABLE)
+    assert before - 1 <= told <= time.time() + 1
+    assert rows(database, "SELECT to_regclass('_meta_datasets')") == [(None,)]
+    record(catalog, lineage(2, 11))
+    kept = everything(database)
+    catalog.check(ERA, PRIMARY_TABLE)
+    assert everything(database) == kept
+
+
+@pytest.mark.parametrize("table", ["_meta_datasets", "_meta_lineage", "_meta_quality", "_meta_changes"])
+def test_check_names_table_without_rights(table: str, catalog: Catalog, database: str) -> None:
+    record(catalog, lineage(2, 11))
+    rows(database, "SELECT 1")
+    with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE ROLE half LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO half;"
+            f" GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO half; REVOKE INSERT, UPDATE ON {table} FROM half"
+        )
+        connection.commit()
+        try:
+            with (
+                Catalog(database.replace("postgres@", "half@"), "tests") as other,
+                pytest.raises(CatalogError, match=f"permission denied for table {table}"),
+            ):
+                other.check(era(era_id="new"), PRIMARY_TABLE)
+        finally:
+            cursor.execute("DROP OWNED BY half; DROP ROLE half")
+            connection.commit()
 
 
 def test_registered_schema_hash_never_changes() -> None:

@@ -33,7 +33,9 @@ def attempt(what, function):
     except (BronzeError, OSError) as error: print(what, type(error).__name__, error, flush=True)
 def locked():
     with store.lock("p"), store.exclusive("chain", holder="me", wait_s=0): return "inside"
-attempt("probe", store.check_conditional_writes)
+def probe():
+    for notice in store.check_conditional_writes(): logging.warning("%s", notice)
+attempt("probe", probe)
 attempt("create", lambda: store.create("p/q/a", b"one"))
 attempt("again", lambda: store.create("p/q/a", b"two"))
 attempt("replace", lambda: store.replace("p/q/b", b"three"))

@@ -19,7 +19,7 @@ from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
 from bronze.storage.local import LocalStore
-from pipeline.commands.text import format_size, plan_lines, run_lines
+from pipeline.commands.text import plan_lines, run_lines
 from pipeline.launch.listings import Listings
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
@@ -173,11 +173,3 @@ def test_dry_run_lists_files_but_no_chains() -> None:
     lines = lines_of(totals, ChainPosition(0, "", None), run={"dry_run": True})
     assert lines[0] == "partitions   1 measured, 0 failed"
     assert lines[-1] == "would write  net/e/v1/t/range=0-9: 8 ledgers, 100 bytes, sha256:00"
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (1_500_000, "1.5 MB"), (2e9, "2.0 GB"), (3.2e15, "3200.0 TB")],
-)
-def test_size_has_a_decimal_unit(count: float, text: str) -> None:
-    assert format_size(count) == text
