@@ -14,6 +14,9 @@
     │   │   └── ArchiveContradictionError  a history archive has another hash of it
     │   └── StateError                 a manifest, checkpoint, event file or chain is damaged or inconsistent
     ├── StoreError                     a store failed                                      (transient)
+    │   ├── UnreachableError           the store does not answer, or only that it cannot now   (transient)
+    │   ├── OutageError                it did not for longer than the run waits            (stops the run)
+    │   ├── DiskFullError              there is no space left                              (stops the run)
     │   ├── ObjectNotFoundError        there is no object at the key
     │   ├── ObjectExistsError          there is already an object at the key
     │   ├── NotAnObjectError           what is at the key lies outside of the root, or is no regular file
@@ -41,7 +44,26 @@ Messages name the object, the ledger and both values, and say what to do where t
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar, Self
+
+#: Errors of the system that say that a disk, or the caller's quota on it, is full.
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: Errors of the system that say that the server of a mount does not answer.
+_NO_ANSWER = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.ECONNABORTED,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENOTCONN,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
 
 
 class BronzeError(Exception):
@@ -49,7 +71,8 @@ class BronzeError(Exception):
 
     Attributes:
         transient: whether the same operation may succeed when it is retried.
-        stops_run: whether the run ends: nothing is to be copied past such a failure of a strict catalog or endpoint.
+        stops_run: whether the run ends: nothing is to be copied past such a failure of a strict catalog or endpoint,
+            and nothing can be while a disk is full or a store out of reach.
     """
 
     transient: ClassVar[bool] = False
@@ -148,6 +171,24 @@ class StoreError(BronzeError):
     transient = True
 
 
+class UnreachableError(StoreError):
+    """The store does not answer, or answers that it cannot serve now (5xx, too many requests)."""
+
+
+class OutageError(StoreError):
+    """A store was unreachable for longer than the run waits."""
+
+    transient = False
+    stops_run = True
+
+
+class DiskFullError(StoreError):
+    """A file system has no space left, or the quota on it is used up."""
+
+    transient = False
+    stops_run = True
+
+
 class ObjectNotFoundError(StoreError):
     """There is no object at the key."""
 
@@ -243,7 +284,13 @@ class RunnerError(BronzeError):
 
 
 class RunStoppedError(BronzeError):
-    """The run was asked to stop; unfinished work is discarded and nothing of it is published."""
+    """The run was asked to stop; unfinished work is discarded and nothing of it is published.
+
+    Attributes:
+        exit_status: of the program, when a signal asked; None when nobody knows who did.
+    """
+
+    exit_status: int | None = None
 
 
 class ConflictError(BronzeError):
@@ -260,13 +307,20 @@ def is_transient(error: BaseException) -> bool:
     """Whether retrying the failed operation may succeed.
 
     Errors of this project say so themselves (`BronzeError.transient`). Of the others, only ``OSError`` counts, without
-    ``PermissionError``: a full disk or a lost connection may recover.
+    ``PermissionError`` and a full disk: a lost connection may recover.
     """
     if isinstance(error, BronzeError):
         return error.transient
-    return isinstance(error, OSError) and not isinstance(error, PermissionError)
+    return isinstance(error, OSError) and not isinstance(error, PermissionError) and error.errno not in DISK_FULL
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether `error` says that a store, or the server of a mounted file system, does not answer."""
+    return isinstance(error, UnreachableError) or (isinstance(error, OSError) and error.errno in _NO_ANSWER)
 
 
 def stops_run(error: BaseException) -> bool:
-    """Whether `error` ends the run (`BronzeError.stops_run`)."""
-    return isinstance(error, BronzeError) and error.stops_run
+    """Whether `error` ends the run (`BronzeError.stops_run`); a full disk does."""
+    if isinstance(error, BronzeError):
+        return error.stops_run
+    return isinstance(error, OSError) and error.errno in DISK_FULL

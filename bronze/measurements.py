@@ -46,6 +46,10 @@ STORAGE_ERROR: Final = "storage_error"
 LEDGER_ANCHORED: Final = "ledger_anchored"
 #: The catalog could not be written to.
 METADATA_ERROR: Final = "metadata_error"
+#: A store (``store``) does not answer since this Unix time (value), because of ``error``; it is waited for.
+STORE_UNREACHABLE: Final = "store_unreachable"
+#: A store (``store``) answers again.
+STORE_REACHABLE: Final = "store_reachable"
 
 
 Fields = Mapping[str, Any]

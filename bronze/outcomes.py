@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from bronze.authenticity.findings import PartitionAuthenticity
-from bronze.errors import RunStoppedError, stops_run
+from bronze.errors import RunStoppedError, is_transient, stops_run
 from bronze.partitioning.partition import Partition
 from bronze.producer import Producer
 
@@ -75,7 +75,9 @@ class PartitionFailure:
         message: names the object, the ledger and both values.
         published: whether the partition is published (its chain refused it).
         interrupted: whether the run was asked to stop before the partition was done: no fault of the partition.
-        stops_run: whether nothing may be copied after this failure: a strict catalog or endpoint failed.
+        stops_run: whether nothing may be copied after this failure: a strict catalog or endpoint failed, a disk is
+            full, or a store was out of reach for too long.
+        may_pass: whether the same may succeed later in the run.
     """
 
     chain: str
@@ -85,6 +87,7 @@ class PartitionFailure:
     published: bool = False
     interrupted: bool = False
     stops_run: bool = False
+    may_pass: bool = False
 
     @classmethod
     def of(cls, chain: str, partition: Partition, error: BaseException, *, published: bool = False) -> PartitionFailure:
@@ -97,6 +100,7 @@ class PartitionFailure:
             published=published,
             interrupted=isinstance(error, RunStoppedError),
             stops_run=stops_run(error),
+            may_pass=is_transient(error) and not stops_run(error),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bronze.errors import ConfigError, LockedError
+from bronze.errors import ConfigError, LockedError, RunStoppedError
 
 #: Everything that was asked for exists and holds.
 DONE = 0
@@ -25,4 +25,6 @@ def status_of(error: BaseException) -> int:
     """The exit status of a program that `error` ends."""
     if isinstance(error, ConfigError):
         return USAGE
+    if isinstance(error, RunStoppedError) and error.exit_status is not None:
+        return error.exit_status
     return LOCKED if isinstance(error, LockedError) else UNDONE

@@ -14,12 +14,14 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from bronze.errors import BronzeError, ConfigError, RunStoppedError
+from bronze.errors import BronzeError, ConfigError, RunStoppedError, stops_run
 from bronze.ingest.copier import PartitionCopier
 from bronze.job.connections import Connections
 from bronze.job.copier_process import CopierProcess
+from bronze.job.outage import OutageWait
 from bronze.job.secrets import Secrets
 from bronze.job.spec import CopyJob
+from bronze.job.stop_signal import StopSignal
 from bronze.log_fields import error_fields, log_fields, partition_fields, worker_name
 from bronze.measurements import (
     PARTITION_DONE,
@@ -60,10 +62,13 @@ class EncodePartition(beam.DoFn):
         self._publish_pool: ThreadPoolExecutor | None = None
         self._in_flight: Callable[[], Any] | None = None
         self._measured: list[Measurement] = []
+        self._outages: OutageWait | None = None
+        self._stop = StopSignal(job.run.stop) if job.run.stop else None
 
     def setup(self) -> None:
         """Open lake and dataset and allocate the decode buffer, once for each worker; a process does so by itself."""
         set_up_worker_logs(self._job.run.run_id)
+        self._outages = OutageWait(self._job)
         try:
             connections = Connections(self._job, Secrets.for_worker(self._job.run.run_id))
         except ConfigError as error:
@@ -105,6 +110,8 @@ class EncodePartition(beam.DoFn):
         files = [start for span in sorted(spans) for start in span.starts()]
 
         def attempt() -> PartitionSummary:
+            if isinstance(copier, CopierProcess) and self._stop is not None and self._stop.is_requested():
+                raise RunStoppedError("it was not begun: the run was asked to stop")
             copy = copier.dry_run if self._job.run.dry_run else copier.copy
             return copy(era, partition, files)
 
@@ -160,18 +167,21 @@ class EncodePartition(beam.DoFn):
             named: the fields that its log records carry.
             started: when its first attempt began, on the monotonic clock.
         """
-        made = 0
+        made, outages = 0, self._outages
+        assert outages is not None
 
         def attempt() -> PartitionSummary:
             nonlocal made
             made += 1
-            return next(attempts)()
+            return outages.call(f"partition {key}", lambda: next(attempts)())  # noqa: PLW0108 - each call takes the next
 
         with log_fields(**named):
             try:
                 summary = self._job.run.retry.call(f"partition {key}", attempt, operation="partition", stops=True)
             except Exception as error:
                 self._report_failure(key, error, made, time.monotonic() - started)
+                if stops_run(error) and self._stop is not None:
+                    self._stop.request_from_worker()
                 return beam.pvalue.TaggedOutput(FAILED, PartitionFailure.of(key.chain, key.partition, error))
             self._report_done(key, summary, made, time.monotonic() - started)
         return key.chain, summary

@@ -20,12 +20,29 @@ from apache_beam.transforms.window import GlobalWindow
 
 from bronze.commit.position import ChainPosition
 from bronze.commit.sequencer import Sequencer
-from bronze.errors import BronzeError, ConfigError, DeliveryError, is_transient
+from bronze.errors import (
+    BronzeError,
+    ConfigError,
+    DeliveryError,
+    RunStoppedError,
+    StoreError,
+    is_transient,
+    stops_run,
+)
 from bronze.job.connections import Connections
+from bronze.job.outage import OutageWait
 from bronze.job.secrets import Secrets
 from bronze.job.spec import CopyJob
+from bronze.job.stop_signal import StopSignal
 from bronze.log_fields import error_fields, log_fields, partition_fields, worker_name
-from bronze.measurements import PARTITION_COMMITTED, PARTITION_FAILED, Measurement, collected_in, report
+from bronze.measurements import (
+    PARTITION_COMMITTED,
+    PARTITION_FAILED,
+    PARTITION_STOPPED,
+    Measurement,
+    collected_in,
+    report,
+)
 from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, PendingPartition
 from bronze.partitioning.partition import Partition
 from transforms.beam_metrics import pass_to_beam
@@ -65,11 +82,13 @@ class SequencePartitions(beam.DoFn):
         self._unusable: ConfigError | None = None
         self._sequencers: dict[str, Sequencer] = {}
         self._measured: list[Measurement] = []
+        self._outages: OutageWait | None = None
 
     def setup(self) -> None:
         """Open the chains; what they contain is read from their files."""
         set_up_worker_logs(self._job.run.run_id)
         self._sequencers = {}
+        self._outages = OutageWait(self._job)
         try:
             self._connections = Connections(self._job, Secrets.for_worker(self._job.run.run_id))
         except ConfigError as error:
@@ -101,7 +120,12 @@ class SequencePartitions(beam.DoFn):
         sequencer = self._sequencer(chain)
         # The first commit takes the position that is read here, any later one reads it: on object stores it costs four
         # requests.
-        position = None if known == summary.partition.start else self._read_position(chain, sequencer)
+        try:
+            position = None if known == summary.partition.start else self._position(sequencer, summary)
+        except (StoreError, OSError, RunStoppedError) as error:
+            self._report_failure(summary, error, 0.0)
+            yield self._refused(summary, error, blocked)
+            return
         at = known if position is None else position.next_ledger
         ends = horizon.read() or 0
         queue = sorted([*waiting.read(), summary], key=_by_ledger)
@@ -114,11 +138,7 @@ class SequencePartitions(beam.DoFn):
             try:
                 commit = self._commit(sequencer, queue[0], position, at)
             except (BronzeError, OSError) as error:
-                first = queue.pop(0)
-                blocked.write(str(error))
-                pass_to_beam(self._measured)
-                failure = PartitionFailure.of(chain, first.partition, error, published=True)
-                yield beam.pvalue.TaggedOutput(REFUSED, failure)
+                yield self._refused(queue.pop(0), error, blocked)
                 break
             position = None
             at = max(at, queue.pop(0).partition.end + 1)
@@ -150,8 +170,21 @@ class SequencePartitions(beam.DoFn):
         if self._connections is not None:
             self._connections.close()
 
-    def _read_position(self, chain: str, sequencer: Sequencer) -> ChainPosition:
-        return self._job.run.retry.call(f"position of {chain}", sequencer.position, operation="commit", stops=True)
+    def _position(self, sequencer: Sequencer, summary: PartitionSummary) -> ChainPosition:
+        """Where the chain continues; waits for its stores."""
+        what = f"position of {summary.chain}"
+        assert self._outages is not None
+        wait = self._outages.call
+        return self._job.run.retry.call(
+            what, lambda: wait(what, sequencer.position), _is_retryable, operation="commit", stops=True
+        )
+
+    def _refused(self, summary: PartitionSummary, error: Exception, blocked: Any) -> beam.pvalue.TaggedOutput:
+        """The output for a published partition that cannot be committed, and nothing after it."""
+        blocked.write(str(error))
+        pass_to_beam(self._measured)
+        failure = PartitionFailure.of(summary.chain, summary.partition, error, published=True)
+        return beam.pvalue.TaggedOutput(REFUSED, failure)
 
     def _commit(
         self, sequencer: Sequencer, summary: PartitionSummary, position: ChainPosition | None, next_ledger: int
@@ -161,26 +194,24 @@ class SequencePartitions(beam.DoFn):
         Args:
             next_ledger: the next ledger that the chain needs.
         """
-        positions, partition = [position], summary.partition
+        positions, partition, outages = [position], summary.partition, self._outages
+        assert outages is not None
+        what = f"commit of {summary.chain} {partition}"
         started = time.monotonic()
         named = partition_fields(self._job.run.run_id, summary.chain, partition.start, partition.end)
         with log_fields(**named, worker=worker_name()), collected_in(self._measured):
             try:
                 committed = self._job.run.retry.call(
-                    f"commit of {summary.chain} {partition}",
-                    lambda: sequencer.commit(summary, positions.pop() if positions else None),
+                    what,
+                    lambda: outages.call(
+                        what, lambda: sequencer.commit(summary, positions.pop() if positions else None)
+                    ),
                     _is_retryable,
                     operation="commit",
                     stops=True,
                 )
             except (BronzeError, OSError) as error:
-                seconds = time.monotonic() - started
-                report(PARTITION_FAILED, seconds, is_published=True, **error_fields(error))
-                extra = error_fields(error, duration_ms=round(seconds * 1000))
-                _LOG.error(
-                    "partition %s %s is published, but not committed: %s: %s",
-                    summary.chain, partition, type(error).__name__, error, extra=extra,
-                )  # fmt: skip
+                self._report_failure(summary, error, time.monotonic() - started)
                 raise
             seconds = time.monotonic() - started
             report(
@@ -195,6 +226,22 @@ class SequencePartitions(beam.DoFn):
             )  # fmt: skip
         pass_to_beam(self._measured)
         return committed
+
+    def _report_failure(self, summary: PartitionSummary, error: Exception, seconds: float) -> None:
+        is_stopped = isinstance(error, RunStoppedError)
+        if is_stopped:
+            report(PARTITION_STOPPED, seconds)
+        else:
+            report(PARTITION_FAILED, seconds, is_published=True, **error_fields(error))
+        _LOG.log(
+            logging.DEBUG if is_stopped else logging.ERROR,
+            "partition %s %s is published, but not committed: %s: %s",
+            summary.chain, summary.partition, type(error).__name__, error,
+            extra=error_fields(error, duration_ms=round(seconds * 1000)),
+        )  # fmt: skip
+        # Nothing more can be committed: what is encoded meanwhile could only wait.
+        if isinstance(error, (StoreError, OSError)) and stops_run(error) and self._job.run.stop is not None:
+            StopSignal(self._job.run.stop).request_from_worker()
 
     def _sequencer(self, chain: str) -> Sequencer:
         if chain not in self._sequencers:

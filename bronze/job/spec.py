@@ -118,6 +118,7 @@ class RunSpec:
         run_id: names the run among those of one process; any text.
         producer: who makes the partitions, for manifests and events.
         retry: for transient failures.
+        outage_limit_s: seconds that a store that cannot be reached is waited for; 0: not at all.
         threads: threads that work on one partition, at least 1.
         stop: where the request to stop appears (`StopSignal`); None when the run cannot be stopped.
         dry_run: read, verify and encode; write nothing.
@@ -131,6 +132,7 @@ class RunSpec:
     run_id: str
     producer: Producer
     retry: RetryPolicy
+    outage_limit_s: float = 0.0
     threads: int = 1
     stop: StorageLocation | None = None
     dry_run: bool = False

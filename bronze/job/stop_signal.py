@@ -14,6 +14,8 @@ from bronze.storage.opening import open_store
 KEY = "stop"
 #: Seconds between two lookups of a store on another machine.
 LOOKUP_INTERVAL_S = 5.0
+#: Stop objects that a worker of this process asked for: the disk that they would be on may be full.
+_ASKED: set[str] = set()
 
 
 class StopSignal:
@@ -50,6 +52,13 @@ class StopSignal:
         with suppress(ObjectExistsError):
             open_store(self._location).create(KEY, b"")
 
+    def request_from_worker(self) -> None:
+        """Ask the run to stop; the workers of this process learn it also where the object cannot be created."""
+        if self._path:
+            _ASKED.add(self._path)
+        with suppress(StoreError, OSError):
+            self.request()
+
     def is_requested(self) -> bool:
         """Whether the run was asked to stop; asked for every lake file, so it costs next to nothing.
 
@@ -58,7 +67,7 @@ class StopSignal:
         known of a request, and the run continues.
         """
         if self._path:
-            return os.path.exists(self._path)  # noqa: PTH110 - a Path costs more than the call
+            return self._path in _ASKED or os.path.exists(self._path)  # noqa: PTH110 - a Path costs more than the call
         if not self._is_requested and self._clock() >= self._next_lookup_at:
             self._next_lookup_at = self._clock() + self._interval_s
             with suppress(StoreError, OSError):

@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from bronze.errors import ConfigError, StoreError
+from bronze.errors import DISK_FULL, ConfigError, StoreError
+from bronze.storage.disk_space import disk_full
 from bronze.storage.local_upload import create_name, has_hard_links
 from bronze.storage.mounts import mount_of, read_mounts
 from bronze.storage.posix import OPEN_SAFELY, create_owned_file, lock_now, sync_directory
@@ -30,7 +31,8 @@ def check_file_system(root: Path, temporary: Path) -> list[str]:
 
     Raises:
         ConfigError: something that must work does not; names the path, the call and what to do.
-        StoreError: a call failed that may work later, as on a full disk.
+        DiskFullError: there is no space left.
+        StoreError: another call failed that may work later.
     """
     missing = [directory for directory in (temporary, root, *root.parents) if not os.path.lexists(directory)]
     try:
@@ -48,8 +50,10 @@ def _refused(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = f" ({error.filename})" if error.filename and str(error.filename) != str(root) else ""
+        if error.errno in DISK_FULL:
+            raise disk_full(root, error) from error
         message = f"{root} cannot be written to as this program needs it: {error.strerror}{where}"
-        if error.errno not in _NOT_ALLOWED:  # a full disk, for example
+        if error.errno not in _NOT_ALLOWED:  # an error of the disk, for example
             raise StoreError(message) from error
         raise ConfigError(f"{message}. Give this user the permission, or choose another directory") from error
 

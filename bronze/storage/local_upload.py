@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bronze.errors import ConfigError, ObjectExistsError
+from bronze.errors import DISK_FULL, ConfigError, ObjectExistsError
+from bronze.storage.disk_space import disk_full, full_disk_named
 from bronze.storage.posix import (
     create_owned_file,
     make_durable_directories,
@@ -25,18 +26,28 @@ _NO_RENAME = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPER
 
 
 class LocalUpload:
-    """A locked temporary file in `folder` that becomes `final`; see `bronze.storage.store.Upload`."""
+    """A locked temporary file in `folder` that becomes `final`; see `bronze.storage.store.Upload`.
+
+    Raises:
+        DiskFullError: there is no space left, as every method does.
+    """
 
     def __init__(self, folder: Path, final: Path) -> None:
         self._final = final
-        self._temporary, self._handle = create_owned_file(folder, final.name)
+        with full_disk_named(final):
+            self._temporary, self._handle = create_owned_file(folder, final.name)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """See `bronze.storage.store.Upload`."""
         view = memoryview(data).cast("B")
         at = 0
-        while at < len(view):
-            at += os.write(self._handle, view[at:])
+        try:
+            while at < len(view):
+                at += os.write(self._handle, view[at:])
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise disk_full(self._final, error) from error
+            raise
         return at
 
     def publish(self, *, replace: bool = False, checksum: str = "") -> None:
@@ -45,6 +56,10 @@ class LocalUpload:
         Raises:
             ConfigError: the file system cannot do what creating a file without replacing another one needs.
         """
+        with full_disk_named(self._final):
+            self._publish(replace=replace)
+
+    def _publish(self, *, replace: bool) -> None:
         os.fsync(self._handle)
         make_durable_directories(self._final.parent)
         try:

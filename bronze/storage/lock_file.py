@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bronze.errors import ConfigError, LockedError
+from bronze.storage.disk_space import full_disk_named
 from bronze.storage.posix import OPEN_SAFELY, lock_now, make_temporary_directory
 from bronze.timestamps import rfc3339
 from bronze.waiting import wait_until
@@ -144,7 +145,8 @@ def _write_holder(handle: int, holder: str) -> None:
 def _take(path: Path) -> int | None:
     """The descriptor of the locked file; None when another one holds it."""
     for _ in range(_MAX_VANISHED):
-        handle = _open_lock_file(path)
+        with full_disk_named(path):
+            handle = _open_lock_file(path)
         if handle is None:
             continue
         try:

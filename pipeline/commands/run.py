@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bronze.errors import ConfigError
+from bronze.errors import ConfigError, RunStoppedError, StoreError, is_unreachable
 from bronze.partitioning.partition import Partition
 from bronze.producer import pyarrow_version, this_producer
 from bronze.xdr.table import STELLAR_SDK
@@ -249,11 +249,21 @@ def _follow(
 def _copy_once(
     settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options, totals: Totals
 ) -> tuple[Finished, Round]:
+    from bronze.job.outage import OutageWait
     from pipeline.launch.existence import end_round
 
     finished = _copy(settings, prepared, telemetry, options, totals)
     telemetry.state.enter("ending the run")
-    return finished, end_round(prepared, is_stopped=finished.stopped_by is not None)
+    if finished.stopped_by is None:
+        return finished, OutageWait(prepared.job).call("the end of the run", lambda: end_round(prepared))
+    try:
+        return finished, end_round(prepared, is_stopped=True)
+    except (StoreError, OSError) as error:
+        if not is_unreachable(error):
+            raise
+        stopped = RunStoppedError(f"{error}; run again to resume")
+        stopped.exit_status = finished.stopped_by
+        raise stopped from error
 
 
 def _status(finished: Finished, problems: Sequence[object], *, lacks_ledgers: bool) -> int:

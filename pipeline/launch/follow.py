@@ -15,7 +15,9 @@ from contextlib import suppress
 from functools import partial
 
 from bronze.errors import BronzeError, is_transient
+from bronze.job.outage import OutageWait
 from bronze.lake.lake import Lake
+from bronze.measurements import STORE_REACHABLE, STORE_UNREACHABLE, Measurement
 from bronze.partitioning.partition import Partition, last_complete_ledger
 from bronze.waiting import pause
 from pipeline.launch.existence import Round, end_round
@@ -69,7 +71,7 @@ def follow(
             elif not watch.wait(retry_after_s=_retry_after(settings, waits) if undone else None, undone=undone):
                 break
             telemetry.state.enter("planning")
-            prepared = prepare_next(settings, prepared)
+            prepared = OutageWait(prepared.job).call("planning", partial(prepare_next, settings, prepared))
             continue_progress(telemetry, prepared)
             copy.totals.begin_round()
         return copy.finished(), ended
@@ -78,7 +80,7 @@ def follow(
 def _round(copy: CopyRun, prepared: Prepared, state: RunState) -> Round:
     copy.copy(prepared)
     state.enter("ending the round")
-    ended = end_round(prepared, is_stopped=copy.must_end)
+    ended = OutageWait(prepared.job).call("the end of the round", lambda: end_round(prepared, is_stopped=copy.must_end))
     for plan, position in zip(prepared.plans, ended.positions, strict=True):
         if plan.partitions:
             _LOG.info("%s: committed up to ledger %d", plan.era.chain, position.next_ledger - 1)
@@ -191,10 +193,13 @@ class LakeWatch:
                 raise
             if not self._has_warned:
                 _LOG.warning("the lake cannot be looked at, the run goes on trying: %s", error)
+                fields = {"store": self._lake.store.url, "error": str(error)}
+                self._state(Measurement(STORE_UNREACHABLE, time.time(), fields))
             self._has_warned = True
             return False
         if self._has_warned:
             _LOG.info("the lake %s answers again", self._lake.store.url)
+            self._state(Measurement(STORE_REACHABLE, 0.0, {"store": self._lake.store.url}))
         self._has_warned = False
         return answer
 

@@ -57,6 +57,7 @@ def make_job(
             run_id=secrets.token_hex(8),
             producer=this_producer(),
             retry=RetryPolicy(settings.perf.retry_attempts, settings.perf.retry_backoff_ms),
+            outage_limit_s=settings.perf.outage_limit_seconds,
             dry_run=dry_run,
         ),
     )

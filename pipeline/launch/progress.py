@@ -12,7 +12,7 @@ from bronze.partitioning.plan import EraPlan
 from bronze.xdr import is_compiled
 from pipeline.launch.archives import committed_partitions
 from pipeline.launch.prepare import Prepared
-from pipeline.telemetry.run_state import ChainProgress
+from pipeline.telemetry.run_progress import ChainProgress
 from pipeline.telemetry.session import Telemetry
 
 

@@ -9,12 +9,13 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from bronze.errors import BronzeError, ConfigError, RunStoppedError
+from bronze.errors import BronzeError, ConfigError, OutageError, RunStoppedError
 from bronze.job.build import this_build
+from bronze.job.outage import stores_out_of_reach
 from bronze.job.spec import CopyJob
 from bronze.job.stop_signal import StopSignal
 from bronze.log_fields import log_fields, partition_fields
-from bronze.outcomes import PartitionFailure
+from bronze.outcomes import PartitionFailure, PartitionSummary
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
 from pipeline.launch.existence import remove_superfluous
@@ -22,6 +23,7 @@ from pipeline.launch.prepare import Prepared
 from pipeline.launch.remote_progress import told_of
 from pipeline.launch.runner import Runner
 from pipeline.launch.scratch import scratch
+from pipeline.launch.second_attempts import with_second_attempts
 from pipeline.launch.session import ChainSession
 from pipeline.launch.signals import SignalWatch, stop_on_signals
 from pipeline.launch.waves import cut_waves
@@ -50,6 +52,8 @@ def run_copy(
 
     Raises:
         ConfigError: the runner's workers could not reach what the job names.
+        OutageError: a store was unreachable for longer than the run waits.
+        RunStoppedError: the run was stopped while a store was unreachable.
         Exception: what the graph could not catch (a full disk under the checkpoint, for example); a later run resumes.
     """
     with begin_copy(settings, prepared, runner, totals, state) as copy:
@@ -80,6 +84,9 @@ def begin_copy(
         with stop_on_signals(StopSignal(control)) as signals:
             try:
                 yield CopyRun(settings, runner, control, signals, totals or Totals(), state)
+            except RunStoppedError as error:
+                error.exit_status = signals.status
+                raise
             finally:
                 if runner.is_distributed:
                     _clean(control)
@@ -128,6 +135,8 @@ class CopyRun:
         """Copy what `prepared` planned, wave after wave, until all is done or the run `must_end`.
 
         Raises:
+            OutageError: a store was unreachable for longer than the run waits.
+            RunStoppedError: the run was stopped while a store was unreachable: how far its chains are cannot be told.
             Exception: what the graph could not catch (a full disk under the checkpoint, for example).
         """
         job, totals = prepared.job, self.totals
@@ -153,7 +162,7 @@ class CopyRun:
         session.open()
         if not job.run.dry_run:
             remove_superfluous(prepared)
-        for wave in waves:
+        for wave in with_second_attempts(waves, totals, pause_s=job.run.retry.backoff_ms / 1000):
             _log_planned(job, wave)
             outcomes = OutcomeFiles(self._control, f"wave-{self._waves}")
             self._waves += 1
@@ -166,10 +175,14 @@ class CopyRun:
             outcomes.remove()
             session.record_failures(totals.failures[failures:])
             _log_wave(totals, planned, wave[-1], time.monotonic() - self._started)
-            if self._signals.status is not None:
-                _add_not_begun(totals, (key for left in waves for key in left if key not in existing))
             if self.must_end:
+                _add_not_begun(totals, (key for left in waves for key in left if key not in existing))
                 break
+        _raise_outage(totals)
+        if self._signals.status is not None and (stores := stores_out_of_reach()):
+            raise RunStoppedError(
+                f"{' and '.join(stores)} did not answer when the run was stopped: run again to resume"
+            )
         totals.outstanding = session.close()
 
 
@@ -226,14 +239,25 @@ def _add_wave(totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles, 
 
     A run that was asked to stop may leave partitions without one: they were not begun.
     """
-    before, known = totals.reported, set[PartitionKey]()
+    reported, known = 0, set[PartitionKey]()
     for outcome in outcomes.read():
         totals.add(outcome)
         known.add(PartitionKey(outcome.chain, outcome.partition))
+        is_of_copy = isinstance(outcome, PartitionSummary)
+        reported += is_of_copy or (isinstance(outcome, PartitionFailure) and not outcome.published)
     if is_stopped:
-        _add_not_begun(totals, (key for key in wave if key not in known))
-    if totals.reported - before != len(wave):
-        raise RuntimeError(f"the runner reported {totals.reported - before} of {len(wave)} partitions of a wave")
+        not_begun = [key for key in wave if key not in known]
+        _add_not_begun(totals, not_begun)
+        reported += len(not_begun)
+    if reported != len(wave):
+        raise RuntimeError(f"the runner reported {reported} of {len(wave)} partitions of a wave")
+
+
+def _raise_outage(totals: Totals) -> None:
+    """Raise `OutageError` when one ended the run: what is left to be done needs that store."""
+    for failure in totals.failures:
+        if failure.error_type == OutageError.__name__:
+            raise OutageError(failure.message)
 
 
 def _add_not_begun(totals: Totals, keys: Iterable[PartitionKey]) -> None:

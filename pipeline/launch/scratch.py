@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from bronze.errors import ConfigError
+from bronze.storage.disk_space import full_disk_named
 from bronze.storage.leftovers import remove_dead_directory
 from bronze.storage.posix import owned_directory
 
@@ -20,8 +22,10 @@ _PREFIX = "bronze-copier-"
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """A new directory, in which this process makes its temporary files meanwhile; removed with all that is in it."""
-    before = tempfile.tempdir
-    with owned_directory(Path(tempfile.gettempdir()), _PREFIX) as folder:
+    before, parent = tempfile.tempdir, scratch_directory()
+    with contextlib.ExitStack() as stack:
+        with full_disk_named(parent):
+            folder = stack.enter_context(owned_directory(parent, _PREFIX))
         tempfile.tempdir = str(folder)
         try:
             yield folder
@@ -30,12 +34,17 @@ def scratch() -> Iterator[Path]:
 
 
 def scratch_directory() -> Path:
-    """The directory for temporary files of this process: that of its run, inside of `scratch`."""
-    return Path(tempfile.gettempdir())
+    """The directory for temporary files of this process: that of its run, inside of `scratch`.
+
+    Raises:
+        ConfigError: no directory for temporary files can be written to.
+    """
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise ConfigError(f"{error.strerror or error}: set TMPDIR to one that has space left") from error
 
 
 def remove_dead_scratch() -> list[Path]:
     """Remove the directories of dead runs; return them."""
-    return [
-        folder for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")) if remove_dead_directory(folder)
-    ]
+    return [folder for folder in sorted(scratch_directory().glob(f"{_PREFIX}*")) if remove_dead_directory(folder)]

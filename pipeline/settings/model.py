@@ -180,6 +180,7 @@ class PerfSettings(Section):
     queue_size: Annotated[int, integer(0, 1_000_000)] = 0
     retry_attempts: Annotated[int, integer(0, 100), AfterValidator(lambda count: count or 3)] = 3
     retry_backoff_ms: Annotated[int, integer(0, 600_000, "milliseconds"), AfterValidator(lambda ms: ms or 1000)] = 1000
+    outage_limit_seconds: Annotated[int, integer(0, 604_800, "seconds; 0: no waiting")] = 3600
     wave_partitions: Annotated[int, integer(0, 1_000_000)] = 0
     shared_filesystem: Flag = False
     max_upload_mb_s: Annotated[int, integer(0, 1_000_000, "MB a second; 0: no limit")] = 0

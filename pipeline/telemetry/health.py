@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bronze.timestamps import rfc3339
 from pipeline.telemetry.run_state import Snapshot
 
 
@@ -11,9 +12,17 @@ def health(found: Snapshot, *, stalled_after_s: float) -> tuple[int, dict[str, A
     """The HTTP status and the document of ``/health``.
 
     503 means that the run makes no progress for `stalled_after_s` seconds (``stalled``), or that its last partitions
-    all failed (``failing``).
+    all failed (``failing``), or that a store does not answer and is waited for (``unreachable``).
     """
-    status = "failing" if found.is_failing else "stalled" if found.idle_s >= stalled_after_s else "ok"
+    status = (
+        "unreachable"
+        if found.unreachable
+        else "failing"
+        if found.is_failing
+        else "stalled"
+        if found.idle_s >= stalled_after_s
+        else "ok"
+    )
     document = {
         "status": status,
         "doing": found.phase or "copying",
@@ -27,6 +36,7 @@ def health(found: Snapshot, *, stalled_after_s: float) -> tuple[int, dict[str, A
             }
             for one in found.chains
         },
+        "unreachable_since": {store: rfc3339(int(since) * 1_000_000_000) for store, since in found.unreachable},
         "lake_latest_ledger": found.lake_latest,
         "seconds_since_progress": round(found.idle_s, 1),
         "ledgers_per_second": round(found.ledgers_per_second, 1),

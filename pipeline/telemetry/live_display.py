@@ -12,8 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.telemetry.progress_line import eta_words, format_duration, rate_words
-from pipeline.telemetry.run_state import ChainProgress, Snapshot
+from pipeline.telemetry.progress_line import eta_words, format_duration, outage_words, rate_words
+from pipeline.telemetry.run_progress import ChainProgress
+from pipeline.telemetry.run_state import Snapshot
 
 #: Columns below which only what matters most is shown.
 _NARROW = 60
@@ -124,6 +125,8 @@ def _lines(found: Snapshot, *, is_narrow: bool) -> list[Text]:
     left = f"{eta_words(found)} left"
     parts = [rate_words(found)], [left, retries, failed]
     lines = [", ".join(part) for part in parts] if is_narrow else [", ".join(parts[0] + parts[1])]
+    if found.unreachable:
+        lines.append(outage_words(found))
     for one in found.in_flight[:_LISTED]:
         at = "waiting for its first ledger" if one.ledger < one.start else f"at ledger {one.ledger}"
         if is_narrow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bronze.timestamps import rfc3339
 from pipeline.telemetry.run_state import Snapshot
 
 #: Seconds without anything read, published or committed that are worth saying.
@@ -10,6 +11,8 @@ _IDLE_S = 15.0
 
 def progress_line(found: Snapshot) -> str:
     """The line: what is done, the rate, and the time that is left; or what the run waits for."""
+    if found.unreachable:
+        return f"{outage_words(found)}; {found.done:,} of {found.planned:,} partitions"
     if found.is_waiting:
         return found.phase
     if found.phase:
@@ -46,7 +49,14 @@ def progress_fields(found: Snapshot) -> dict[str, object]:
         "eta_s": None if found.eta_s is None else round(found.eta_s),
         "retries": found.retries,
         "idle_s": round(found.idle_s, 1),
+        "unreachable": [store for store, _ in found.unreachable],
     }
+
+
+def outage_words(found: Snapshot) -> str:
+    """``waiting for s3://lake, unreachable since 2026-01-01T00:03:27Z``."""
+    stores = (f"{store}, unreachable since {rfc3339(int(since) * 1_000_000_000)}" for store, since in found.unreachable)
+    return f"waiting for {' and '.join(stores)}"
 
 
 def rate_words(found: Snapshot) -> str:

@@ -13,7 +13,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from bronze.measurements import Measurement
 from bronze.metric_families import CHAIN_LABELS, FAMILIES, PREFIX, Family, Kind, chain_of, figures
 from bronze.producer import this_producer
-from pipeline.telemetry.run_state import Chain, RunState, Snapshot
+from pipeline.telemetry.run_progress import Chain
+from pipeline.telemetry.run_state import RunState, Snapshot
 
 
 class PrometheusMetrics:

@@ -14,7 +14,8 @@ from bronze.measurements import observed_by
 from pipeline.settings.model import Settings
 from pipeline.telemetry.logs import is_structured, program_handler
 from pipeline.telemetry.progress_line import progress_fields, progress_line
-from pipeline.telemetry.run_state import ChainProgress, RunState
+from pipeline.telemetry.run_progress import ChainProgress
+from pipeline.telemetry.run_state import RunState
 
 #: Seconds between two pictures of the live display.
 _LIVE_INTERVAL_S = 0.25

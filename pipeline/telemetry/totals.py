@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from bronze.outcomes import Outcome, PartitionFailure, PartitionSummary, PendingPartition, Report
@@ -53,6 +54,7 @@ class Totals:
     outstanding: list[str] = field(default_factory=list)
     measured: list[PartitionSummary] = field(default_factory=list)
     proofs: dict[str, Counter[str]] = field(default_factory=dict)
+    _counted: set[tuple[str, Partition]] = field(default_factory=set)
 
     @property
     def partitions(self) -> int:
@@ -73,12 +75,27 @@ class Totals:
         """Forget what was left undone: the next round of a run that follows its lake plans all of that anew."""
         self.failures.clear()
         self.pending.clear()
+        self._counted.clear()
         self.outstanding.clear()
         self.outcomes.pop(Outcome.SKIPPED, None)
+
+    def take_back(self, partitions: Collection[tuple[str, Partition]]) -> None:
+        """Forget how these partitions, by chain, failed or wait: they are tried again.
+
+        Those that are published have been counted, and are not counted again.
+        """
+        again = [one for one in self.failures if (one.chain, one.partition) in partitions]
+        self.failures = [one for one in self.failures if (one.chain, one.partition) not in partitions]
+        self._counted |= {(one.chain, one.partition) for one in again if one.published}
+        self._counted |= self.pending.keys() & set(partitions)
+        self.pending = {key: one for key, one in self.pending.items() if key not in partitions}
 
     def add(self, found: Report) -> None:
         """Count one outcome."""
         if isinstance(found, PartitionSummary):
+            if (found.chain, found.partition) in self._counted:
+                self._counted.discard((found.chain, found.partition))
+                return
             self.outcomes[found.outcome] += 1
             if found.outcome is not Outcome.SKIPPED:
                 self.ledgers += found.row_count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import pickle
 
@@ -16,19 +17,31 @@ from bronze.errors import (
     DataError,
     DeliveryError,
     DeliveryRejectedError,
+    DiskFullError,
     LakeError,
     LockedError,
     NewerFormatError,
+    OutageError,
     StoreError,
+    UnreachableError,
     WorkerError,
     XdrError,
     is_transient,
+    is_unreachable,
     stops_run,
 )
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, BronzeError)]
-TRANSIENT = {ArchiveError, StoreError, CatalogUnavailableError, DeliveryError, WorkerError}
-STOPPING = {CatalogError, CatalogUnavailableError, DeliveryError, DeliveryRejectedError, LockedError}
+TRANSIENT = {UnreachableError, ArchiveError, StoreError, CatalogUnavailableError, DeliveryError, WorkerError}
+STOPPING = {
+    DiskFullError,
+    OutageError,
+    CatalogError,
+    CatalogUnavailableError,
+    DeliveryError,
+    DeliveryRejectedError,
+    LockedError,
+}
 
 
 def make(kind: type[BronzeError]) -> BronzeError:
@@ -82,6 +95,29 @@ def test_docstring_tree_states_both_attributes(kind: type[BronzeError]) -> None:
 def test_foreign_errors_are_transient_by_class(error: Exception, expected: bool) -> None:
     assert is_transient(error) == expected
     assert not stops_run(error)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_stops_run(number: int) -> None:
+    assert stops_run(OSError(number, "x"))
+    assert not is_transient(OSError(number, "x"))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (UnreachableError("503"), True),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), True),
+        (TimeoutError(errno.ETIMEDOUT, "x"), True),
+        (OSError(errno.ESTALE, "x"), True),
+        (StoreError("size differs"), False),
+        (OSError(errno.EIO, "x"), False),
+        (FileNotFoundError(errno.ENOENT, "x"), False),
+        (PermissionError(errno.EACCES, "x"), False),
+    ],
+)
+def test_unreachable_stores_are_told_from_others(error: Exception, expected: bool) -> None:
+    assert is_unreachable(error) == expected
 
 
 def test_location_prefixes_the_message_once() -> None:

@@ -45,7 +45,7 @@ def test_success_needs_one_call() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [StoreError("503"), OSError(28, "No space left"), TimeoutError(), ConnectionResetError()]
+    "error", [StoreError("503"), OSError(5, "Input/output error"), TimeoutError(), ConnectionResetError()]
 )
 def test_transient_errors_are_retried(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):

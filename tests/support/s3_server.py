@@ -23,7 +23,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +68,30 @@ class S3Server:
     Attributes:
         kind: ``versitygw`` or ``moto``.
         why: why it is not versitygw.
+        command, log: how it is started, and where it writes its log.
+        processes: the one that runs, if any.
     """
 
     port: int
     kind: str
     why: str = ""
+    command: tuple[str, ...] = ()
+    log: Path = Path(os.devnull)
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list, compare=False)
+
+    def start(self) -> None:
+        """Start it, at its port and with the data that it had (moto has none)."""
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(self.command, stdout=log, stderr=log)
+        self.processes.append(process)
+        _wait(f"{self.url}/{'health' if self.kind == 'versitygw' else ''}", process, self.log, self.why)
+
+    def stop(self) -> None:
+        """End it: connections are refused from now on."""
+        while self.processes:
+            process = self.processes.pop()
+            process.terminate()
+            process.wait(20)
 
     @property
     def url(self) -> str:
@@ -132,14 +151,12 @@ def running_s3_server(*options: str) -> Iterator[S3Server]:
             ]  # fmt: skip
         else:
             command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
+        server = S3Server(port, "versitygw" if program else "moto", why, tuple(command), folder / "log")
         try:
-            _wait(f"http://127.0.0.1:{port}/{'health' if program else ''}", process, folder / "log", why)
-            yield S3Server(port, "versitygw" if program else "moto", why)
+            server.start()
+            yield server
         finally:
-            process.terminate()
-            process.wait(20)
+            server.stop()
     finally:
         with suppress(FileNotFoundError):
             shutil.rmtree(folder)

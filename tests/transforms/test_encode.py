@@ -12,7 +12,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.transforms.window import GlobalWindow
 
-from bronze.errors import FrameError, StoreError
+from bronze.errors import FrameError, StoreError, is_transient
 from bronze.ingest.copier import PartitionCopier
 from bronze.job.spec import CopyJob
 from bronze.outcomes import Outcome, PartitionFailure, PartitionSummary
@@ -106,7 +106,11 @@ def test_failure_is_reported_and_stops_no_other(
 
     assert isinstance(failed, beam.pvalue.TaggedOutput)
     assert failed.value == PartitionFailure(
-        chain=ERA.chain, partition=Partition(8, 15), error_type=kind, message=str(error)
+        chain=ERA.chain,
+        partition=Partition(8, 15),
+        error_type=kind,
+        message=str(error),
+        may_pass=is_transient(error),
     )
     assert len(tried) == calls
     assert good.outcome is Outcome.WRITTEN

@@ -204,7 +204,7 @@ def test_forged_summary_is_refused_and_blocks_chain(job: CopyJob, published: Pub
 def test_unwritable_store_refuses_without_ending_run(
     job: CopyJob, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk under the events: tried again, then reported; a later run goes on from there."""
+    """A full disk under the events: reported at once; a later run goes on from there."""
     arrivals = published(ERA, 100, 110)
     calls = []
 
@@ -217,8 +217,9 @@ def test_unwritable_store_refuses_without_ending_run(
     (refused,) = key.bundle(arrivals)
     monkeypatch.undo()
 
-    assert len(calls) == job.run.retry.attempts
+    assert len(calls) == 1
     assert (refused.tag, refused.value.error_type, refused.value.partition.start) == (REFUSED, "OSError", 100)
+    assert refused.value.stops_run
     assert "No space left on device" in refused.value.message
     assert starts(key.end()) == [110]
     assert starts(Key(job).bundle(arrivals)) == [100, 110]

@@ -22,6 +22,7 @@ from bronze.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
     StoreError,
+    UnreachableError,
 )
 from bronze.redact import clean
 from bronze.storage.certificates import REMEDY, is_certificate_error
@@ -37,6 +38,15 @@ _MAX_SHOWN, _MAX_SEARCHED = 300, 20_000
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_BEARER_TOKEN")
 _DENIED = re.compile(r"status code: 40[13]\b")
 _REDIRECT = re.compile(r"status code: 30[1278]\b|redirect without LOCATION")
+#: What clients say of an answer, and of a request that got none.
+_STATUS = re.compile(r"status code: (\d{3})\b")
+_NO_ANSWER = re.compile(
+    r"error sending request|HTTP error|connect|timed? ?out|time ?limit|reset|refused|resol|closed|cut off|not complete",
+    re.IGNORECASE,
+)
+#: Statuses below 500 that pass: the request took too long, or there were too many.
+_PASSING = frozenset({408, 425, 429})
+_NOT_IMPLEMENTED = 501
 #: The request that the client's message names.
 _REQUEST = re.compile(r"\bperforming [A-Z]+ (https?://\S+)")
 #: The service did not evaluate the condition, because of another request in progress.
@@ -102,7 +112,8 @@ def client_error(error: Exception, url: str) -> BronzeError:
         return ObjectNotFoundError(f"{url} does not exist")
     if isinstance(error, (AlreadyExistsError, PreconditionError)):
         return ObjectExistsError(f"{url} exists already, or has changed")
-    return StoreError(message)
+    status = _STATUS.search(text)
+    return _passing_error(message, int(status[1]) if status else None, text)
 
 
 def response_error(
@@ -128,7 +139,25 @@ def response_error(
     if region := _other_region(text[:_MAX_SEARCHED]):
         return ConfigError(f"{url}: cannot {operation}: {region}")
     message = f"{url}: cannot {operation}: {redacted_message(text[:_MAX_SEARCHED])}"
-    return AccessDeniedError(message) if status in (401, 403) else StoreError(message)
+    return AccessDeniedError(message) if status in (401, 403) else _passing_error(message, status, text)
+
+
+def _passing_error(message: str, status: int | None, text: str) -> StoreError:
+    """The error of a request that got no answer, or one that tells nothing of the object.
+
+    Args:
+        status: the HTTP status; None when there was no answer.
+    """
+    if status is None:
+        is_unreachable = _NO_ANSWER.search(text[:_MAX_SEARCHED]) is not None
+    else:
+        is_unreachable = (status >= 500 and status != _NOT_IMPLEMENTED) or status in _PASSING
+    return UnreachableError(message) if is_unreachable else StoreError(message)
+
+
+def said_again(error: StoreError, message: str) -> StoreError:
+    """A transient error with another message than `error`, which says as it does whether the store answers."""
+    return UnreachableError(message) if isinstance(error, UnreachableError) else StoreError(message)
 
 
 def _redirect_error(what: str, where: str) -> ConfigError:

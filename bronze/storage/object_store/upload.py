@@ -27,7 +27,7 @@ from bronze.errors import (
     StoreError,
 )
 from bronze.storage.object_store.content import ContentHashes, WrittenContent, object_equals
-from bronze.storage.object_store.errors import translated
+from bronze.storage.object_store.errors import said_again, translated
 from bronze.storage.object_store.provider import PART_SIZE
 from bronze.waiting import pause
 
@@ -142,7 +142,7 @@ class ObjectUpload:
         except StoreError as error:
             # It may have been completed, and only the answer was lost.
             if not object_equals(self._bucket, self._temporary, content):
-                raise StoreError(f"the upload of {self._url} was not completed: {error}") from None
+                raise said_again(error, f"the upload of {self._url} was not completed: {error}") from None
         else:
             if not object_equals(self._bucket, self._temporary, content):
                 raise StoreError(f"{self._url}: its temporary object differs from what was written")
@@ -171,7 +171,7 @@ class ObjectUpload:
                     return
             else:
                 return
-        raise StoreError(f"{self._url} was not published: {failure}")
+        raise said_again(failure, f"{self._url} was not published: {failure}")
 
     def _abort_copies(self) -> None:
         """Abort what a failed copy left: on S3 a copy is a multipart upload too. Another run's live copy is retried."""

@@ -48,8 +48,8 @@ def prepared(lake: LakeFiles, copier: Callable[..., Copier]) -> Iterator[Prepare
         yield found
 
 
-def watch(prepared: Prepared, clock: Clock) -> LakeWatch:
-    return LakeWatch(prepared, RunState(), poll_s=5, sleep=clock.sleep, clock=clock)
+def watch(prepared: Prepared, clock: Clock, state: RunState | None = None) -> LakeWatch:
+    return LakeWatch(prepared, state or RunState(), poll_s=5, sleep=clock.sleep, clock=clock)
 
 
 def test_plan_ends_with_the_lakes_last_complete_partition(prepared: Prepared) -> None:
@@ -93,8 +93,10 @@ def test_unreachable_lake_costs_one_warning(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     answers: Iterator[int | None] = iter([None, None, 17, 19])
+    state, told = RunState(), []
 
     def newest(_: Lake) -> NewestObject:
+        told.append([store for store, _ in state.snapshot().unreachable])
         ledger = next(answers)
         if ledger is None:
             raise StoreError("503")
@@ -102,7 +104,8 @@ def test_unreachable_lake_costs_one_warning(
 
     monkeypatch.setattr(Lake, "newest", newest)
     with caplog.at_level(logging.INFO, "pipeline.launch.follow"):
-        assert watch(prepared, Clock()).wait(retry_after_s=None)
+        assert watch(prepared, Clock(), state).wait(retry_after_s=None)
+    assert told == [[], [prepared.lake.store.url], [prepared.lake.store.url], []]
     said = [record.getMessage() for record in caplog.records]
     assert said[0] == "the lake cannot be looked at, the run goes on trying: 503"
     assert [line.partition(": ")[0].split(" file")[0] for line in said[1:]] == [

@@ -11,7 +11,8 @@ from rich.console import Console
 from bronze import measurements as m
 from bronze.log_fields import partition_fields
 from pipeline.telemetry.live_display import LiveDisplay, render
-from pipeline.telemetry.run_state import ChainProgress, RunState
+from pipeline.telemetry.run_progress import ChainProgress
+from pipeline.telemetry.run_state import RunState
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from bronze import measurements as m
 from bronze.log_fields import partition_fields
 from pipeline.telemetry.health import health
 from pipeline.telemetry.progress_line import format_duration, progress_line
-from pipeline.telemetry.run_state import ChainProgress, RunState
+from pipeline.telemetry.run_progress import ChainProgress
+from pipeline.telemetry.run_state import RunState
 
 CHAIN = ("net", "e1", "v1")
 
