@@ -115,6 +115,7 @@ setup(
         "markupsafe>=3,<4",  # says what of it is escaped
         "psycopg2-binary>=2.9.10,<3",
         "google-cloud-logging>=3.12,<4",
+        "google-cloud-secret-manager>=2.24,<3",  # secrets that settings name; Beam brings it anyway
         "prometheus-client>=0.22,<1",
         "pydantic>=2.11,<3",
         "PyYAML>=6,<7",

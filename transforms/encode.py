@@ -19,7 +19,6 @@ from bronze.ingest.copier import PartitionCopier
 from bronze.job.connections import Connections
 from bronze.job.copier_process import CopierProcess
 from bronze.job.outage import OutageWait
-from bronze.job.secrets import Secrets
 from bronze.job.spec import CopyJob
 from bronze.job.stop_signal import StopSignal
 from bronze.log_fields import error_fields, log_fields, partition_fields, worker_name
@@ -70,7 +69,7 @@ class EncodePartition(beam.DoFn):
         set_up_worker_logs(self._job.run.run_id)
         self._outages = OutageWait(self._job)
         try:
-            connections = Connections(self._job, Secrets.for_worker(self._job.run.run_id))
+            connections = Connections.of_worker(self._job)
         except ConfigError as error:
             if not self._job.run.build:
                 raise

@@ -31,7 +31,6 @@ from bronze.errors import (
 )
 from bronze.job.connections import Connections
 from bronze.job.outage import OutageWait
-from bronze.job.secrets import Secrets
 from bronze.job.spec import CopyJob
 from bronze.job.stop_signal import StopSignal
 from bronze.log_fields import error_fields, log_fields, partition_fields, worker_name
@@ -90,7 +89,7 @@ class SequencePartitions(beam.DoFn):
         self._sequencers = {}
         self._outages = OutageWait(self._job)
         try:
-            self._connections = Connections(self._job, Secrets.for_worker(self._job.run.run_id))
+            self._connections = Connections.of_worker(self._job)
         except ConfigError as error:
             if not self._job.run.build:
                 raise

@@ -64,6 +64,13 @@ class Connections:
         self._of_thread = threading.local()
         self._catalogs: list[Catalog] = []
 
+    @classmethod
+    def of_worker(cls, job: CopyJob) -> Self:
+        """The connections of a worker, with the secrets that it finds (`Secrets.for_worker`). Raises `ConfigError`."""
+        chain = job.chain
+        found = Secrets.for_worker(job.run.run_id, dsn_secret=chain.dsn_secret, endpoint_secret=chain.endpoint_secret)
+        return cls(job, found)
+
     def source(self) -> LakeSpec:
         """The specification of the lake; the job must have one."""
         if self.job.source is None:

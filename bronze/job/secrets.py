@@ -4,12 +4,13 @@ The process that launches a run holds its `Secrets` as a value. Where a worker f
 
 * in a thread of the same process: the launcher registers them under the run's id (`held_for`), in a table of this
   process that nothing else can see. Stages of the graph are pickled even for threads, so they can carry the id only;
-* on another machine: whoever deploys the workers sets two variables there.
+* on another machine: whoever deploys the workers sets two variables there; or the job names versions of secrets in
+  Google's Secret Manager, which each worker reads itself.
 
 A process on this machine that copies partitions for a worker needs none, and gets none. Nothing here writes secrets to
 the environment.
 
-`for_worker` looks in the table first, then in the environment.
+`for_worker` looks in the table first, then in the environment, then in Secret Manager.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
+
+from bronze.job.secret_manager import read_secret
 
 DSN_VARIABLE = "BRONZE_WORKER_CATALOG_DSN"
 ENDPOINT_VARIABLE = "BRONZE_WORKER_PAS_ENDPOINT"
@@ -44,10 +47,23 @@ class Secrets:
         return cls(dsn=os.environ.get(DSN_VARIABLE, ""), endpoint=os.environ.get(ENDPOINT_VARIABLE, ""))
 
     @classmethod
-    def for_worker(cls, run_id: str) -> Secrets:
-        """The secrets of the run for one of its workers: those that this process holds for it, or its environment's."""
+    def for_worker(cls, run_id: str, *, dsn_secret: str = "", endpoint_secret: str = "") -> Secrets:
+        """The secrets of the run for one of its workers: those that this process holds for it, or its environment's.
+
+        Args:
+            dsn_secret, endpoint_secret: versions of secrets in Secret Manager, for those that the environment lacks.
+
+        Raises:
+            ConfigError: one of these cannot be read.
+        """
         held = _HELD.get(run_id)
-        return cls.from_environment() if held is None else held
+        if held is not None:
+            return held
+        found = cls.from_environment()
+        return cls(
+            dsn=found.dsn or (read_secret(dsn_secret) if dsn_secret else ""),
+            endpoint=found.endpoint or (read_secret(endpoint_secret) if endpoint_secret else ""),
+        )
 
     @contextmanager
     def held_for(self, run_id: str) -> Iterator[None]:

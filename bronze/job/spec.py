@@ -78,6 +78,8 @@ class ChainSpec:
         single_era: whether one era is configured in all, which decides the checkpoint's name.
         has_catalog, has_endpoint: whether the run has a catalog, and an endpoint for its events. Their addresses are
             secrets, so a process that finds none must fail instead of leaving them out.
+        dsn_secret, endpoint_secret: versions of secrets in Secret Manager that hold these addresses; empty where
+            workers get them otherwise.
         catalog_namespace: what the catalog calls this deployment.
         catalog_strict, delivery_strict: whether a failure of the catalog, or of the delivery, stops the run.
         attestation: who has to stand behind the ledgers; None when nobody's attestation is asked for.
@@ -90,6 +92,8 @@ class ChainSpec:
     single_era: bool
     has_catalog: bool = False
     has_endpoint: bool = False
+    dsn_secret: str = ""
+    endpoint_secret: str = ""
     catalog_namespace: str = ""
     catalog_strict: bool = False
     delivery_strict: bool = False

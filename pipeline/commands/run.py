@@ -50,9 +50,10 @@ EXAMPLES = """\
   bronze-copier run --config config.yaml --partition 2-10001 --again
   bronze-copier run --config config.yaml --follow          copy, and then what the lake gets, until stopped
   bronze-copier run --config config.yaml -- --direct_num_workers=2
+  bronze-copier run --config config.yaml --submit -- --runner=DataflowRunner --project=p --region=us-central1 …
 """
 EXIT_STATUS = """\
-  0  done
+  0  done; with --submit: the job was submitted
   1  partitions failed, or something is missing or damaged; the last lines say what and why
   2  the configuration or the command line is wrong
   4  another run holds a chain
@@ -100,6 +101,10 @@ OPTIONS = (
         help="make the published or missing partition of --partition anew with the same bytes, and copy nothing else",
     ),
     flag("--follow", help="when all is copied, wait for what the lake gets and copy that, until stopped"),
+    flag(
+        "--submit",
+        help="on Dataflow: submit the job and end without waiting for it; nothing is said of its outcome",
+    ),
     flag("--until-caught-up", help="plan again until the lake has no complete partition left that was not tried"),
     option(
         "--summary",
@@ -184,6 +189,8 @@ def _run(options: Options, summary: RunSummary) -> int:
                 ready_stores(connections)
             # Also when there is nothing to copy: the run that died may have been the last one with work.
             remove_dead_scratch()
+            if options.submit:
+                return _submit(settings, prepared, options)
             if follows:
                 finished, last = _follow(settings, prepared, telemetry, options, totals)
             else:
@@ -213,6 +220,16 @@ def _check_combination(options: Options, settings: Settings) -> None:
     Raises:
         ConfigError: some do.
     """
+    if options.submit:
+        from pipeline.launch.runner_name import is_dataflow
+
+        if not is_dataflow(options.beam_options):
+            raise ConfigError("--submit belongs to `-- --runner=DataflowRunner`: other runners end with the copy")
+        for other in ("follow", "until_caught_up", "summary", "as_json", "again"):
+            if getattr(options, other):
+                raise ConfigError(
+                    f"--submit does not wait for the outcome: leave out --{other.replace('_', '-').replace('as-', '')}"
+                )
     if options.again != (options.partition is not None):
         raise ConfigError("--partition A-B and --again belong together: they make one partition anew")
     if not (options.follow or options.until_caught_up):
@@ -244,6 +261,27 @@ def _follow(
 
     runner = choose_runner(settings, prepared.connections, options.beam_options, telemetry.state.keep_alive)
     return follow(settings, prepared, runner, telemetry, totals, until_caught_up=options.until_caught_up)
+
+
+def _submit(settings: Settings, prepared: Prepared, options: Options) -> int:
+    from pipeline.commands.output import print_lines
+    from pipeline.launch.dataflow_runner import DataflowRunner
+    from pipeline.launch.runner import choose_runner
+    from pipeline.launch.submit import submit_copy
+
+    runner = choose_runner(settings, prepared.connections, options.beam_options)
+    assert isinstance(runner, DataflowRunner)
+    done = submit_copy(prepared, runner)
+    lines = [f"outstanding: {sentence}" for sentence in done.outstanding]
+    if done.job_id:
+        lines.append(f"submitted the job {done.job_id} of {done.partitions} partitions; it goes on by itself")
+        lines.append(f"what became of them: {done.outcomes}/wave-0, then `bronze-copier status` and `verify`")
+    elif done.partitions:
+        lines.append(f"the job of {done.partitions} partitions was written to a file, and not submitted from here")
+    else:
+        lines.append("nothing to copy: no job was submitted")
+    print_lines(lines)
+    return OUTSTANDING if done.outstanding else DONE
 
 
 def _copy_once(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from pipeline.launch.flink_job_server import job_server, log_tail
 from pipeline.launch.flink_job_watch import JobWatch
 from pipeline.launch.flink_options import EMBEDDED, FlinkOptions
 from pipeline.launch.scratch import scratch_directory
+from pipeline.launch.shared_places import control_location_of
 
 _LOG = logging.getLogger(__name__)
 #: Partitions of a wave, where the settings do not say: each wave is a job, which takes about 15 s to start.
@@ -79,18 +79,8 @@ class FlinkRunner:
         return 1
 
     def control_location(self, scratch: Path) -> StorageLocation:
-        """A directory of the run beside what its workers reach in any case: checkpoints, events or partitions."""
-        job = self.connections.job
-        if not self.is_distributed:
-            return StorageLocation(str(scratch))
-        base = job.chain.checkpoint or job.chain.events or job.target.location
-        return dataclasses.replace(
-            base,
-            url=f"{base.url.rstrip('/')}/_runs/{job.run.run_id}",
-            storage_class=None,
-            object_lock_mode=None,
-            object_lock_days=None,
-        )
+        """See `Runner`."""
+        return control_location_of(self.connections.job) if self.is_distributed else StorageLocation(str(scratch))
 
     def run(self, graph: beam.PTransform) -> None:
         """See `Runner`.

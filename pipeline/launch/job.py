@@ -1,22 +1,28 @@
-"""From settings to a job and its secrets. Nothing is opened."""
+"""From settings to a job and its secrets. Nothing is opened, and only Secret Manager is asked, where it is named."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
+from bronze.errors import ConfigError
+from bronze.job.secret_manager import read_secret
 from bronze.job.secrets import Secrets
 from bronze.job.spec import ChainSpec, CopyJob, DatasetSpec, LakeSpec, RunSpec
 from bronze.lake.lake import Lake
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.era import Era
 from bronze.producer import this_producer
+from bronze.redact import secrets_in
 from bronze.retry import RetryPolicy
 from pipeline.launch.archives import make_archives
 from pipeline.launch.attestation import make_attestation
 from pipeline.launch.authenticity import make_policy
 from pipeline.settings.directories import Locations
 from pipeline.settings.model import Settings
+from pipeline.telemetry.logs import mask_also
 
 _MIB = 1 << 20
 
@@ -30,7 +36,6 @@ def make_job(
         locations: the checked locations of the same settings.
         lake: the opened lake; None for a job that reads none.
     """
-    known = make_secrets(settings)
     return CopyJob(
         eras=tuple(eras),
         source=_lake_spec(settings, locations, lake, eras[0].network) if lake else None,
@@ -45,8 +50,10 @@ def make_job(
             checkpoint=locations.checkpoint,
             copier_id=settings.copier_id,
             single_era=len(settings.all_eras()) == 1,
-            has_catalog=bool(known.dsn),
-            has_endpoint=bool(known.endpoint),
+            has_catalog=bool(settings.catalog.postgres_dsn.get_secret_value() or settings.catalog.postgres_dsn_secret),
+            has_endpoint=settings.pas.enabled and bool(settings.pas.endpoint or settings.pas.endpoint_secret),
+            dsn_secret=settings.catalog.postgres_dsn_secret,
+            endpoint_secret=settings.pas.endpoint_secret if settings.pas.enabled else "",
             catalog_namespace=settings.catalog.namespace,
             catalog_strict=settings.catalog.strict,
             delivery_strict=settings.pas.strict,
@@ -64,11 +71,30 @@ def make_job(
 
 
 def make_secrets(settings: Settings) -> Secrets:
-    """The secrets that `settings` hold; an endpoint only when the audit stream is enabled."""
-    return Secrets(
-        dsn=settings.catalog.postgres_dsn.get_secret_value(),
-        endpoint=settings.pas.endpoint if settings.pas.enabled else "",
-    )
+    """The secrets that `settings` hold or name; an endpoint only when the audit stream is enabled.
+
+    Raises:
+        ConfigError: a secret that they name cannot be read, or is not what it should be.
+    """
+    dsn, endpoint = settings.catalog.postgres_dsn.get_secret_value(), ""
+    if version := settings.catalog.postgres_dsn_secret:
+        dsn = _read("catalog", "postgres_dsn", version)
+    if settings.pas.enabled:
+        endpoint = settings.pas.endpoint
+        if version := settings.pas.endpoint_secret:
+            endpoint = _read("pas", "endpoint", version)
+    return Secrets(dsn=dsn, endpoint=endpoint)
+
+
+def _read(section: str, key: str, version: str) -> str:
+    """The secret in `version`, checked as the key is that it stands for; it is shown nowhere from here on."""
+    found = read_secret(version)
+    mask_also(secrets_in(found) | {found})
+    try:
+        Settings.model_validate({section: {key: found}})
+    except ValidationError:
+        raise ConfigError(f"{section}.{key}_secret: what {version} holds is not what {section}.{key} may be") from None
+    return found
 
 
 def _lake_spec(settings: Settings, locations: Locations, lake: Lake, network: str) -> LakeSpec:

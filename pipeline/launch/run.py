@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from bronze.errors import BronzeError, ConfigError, OutageError, RunStoppedError
+from bronze.errors import BronzeError, OutageError, RunnerError, RunStoppedError
 from bronze.job.build import this_build
 from bronze.job.outage import stores_out_of_reach
 from bronze.job.spec import CopyJob
@@ -25,6 +25,7 @@ from pipeline.launch.runner import Runner
 from pipeline.launch.scratch import scratch
 from pipeline.launch.second_attempts import with_second_attempts
 from pipeline.launch.session import ChainSession
+from pipeline.launch.shared_places import refuse_local_locations
 from pipeline.launch.signals import SignalWatch, stop_on_signals
 from pipeline.launch.waves import cut_waves
 from pipeline.settings.model import Settings
@@ -78,7 +79,12 @@ def begin_copy(
         ConfigError: the runner's workers could not reach what the job names.
     """
     if runner.is_distributed and not settings.perf.shared_filesystem:
-        _refuse_local_locations(prepared.job)
+        refuse_local_locations(
+            prepared.job,
+            "with this runner lake, storage, checkpoint and audit stream must all be on object stores, history archives"
+            " there or on HTTP servers, or all on a file system that is mounted at the same path everywhere, with"
+            " perf.shared_filesystem: true",
+        )
     with scratch() as folder:
         control = runner.control_location(folder)
         with stop_on_signals(StopSignal(control)) as signals:
@@ -201,22 +207,6 @@ def _clean(control: StorageLocation) -> None:
                 directory.rmdir()
 
 
-def _refuse_local_locations(job: CopyJob) -> None:
-    local = [location.path for location in _locations(job) if location.scheme == "local"]
-    local += [url for url in (job.chain.archives.urls if job.chain.archives else ()) if url.startswith("file:")]
-    if local:
-        raise ConfigError(
-            f"workers on other machines cannot reach {', '.join(dict.fromkeys(local))}: with this runner lake, storage,"
-            " checkpoint and audit stream must all be on object stores, history archives there or on HTTP servers, or"
-            " all on a file system that is mounted at the same path everywhere, with perf.shared_filesystem: true"
-        )
-
-
-def _locations(job: CopyJob) -> list[StorageLocation]:
-    lake = job.source.location if job.source else None
-    return [found for found in (lake, job.target.location, job.chain.events, job.chain.checkpoint) if found is not None]
-
-
 def _existing(prepared: Prepared) -> frozenset[PartitionKey]:
     """The planned partitions that exist, and will most likely be skipped."""
     return frozenset(
@@ -250,7 +240,10 @@ def _add_wave(totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles, 
         _add_not_begun(totals, not_begun)
         reported += len(not_begun)
     if reported != len(wave):
-        raise RuntimeError(f"the runner reported {reported} of {len(wave)} partitions of a wave")
+        raise RunnerError(
+            f"the runner reported {reported} of {len(wave)} partitions of a wave: nothing is known of the others; run"
+            " again, what is published is found"
+        )
 
 
 def _raise_outage(totals: Totals) -> None:

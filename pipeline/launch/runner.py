@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from bronze.job.connections import Connections
 from bronze.storage.location import StorageLocation
+from pipeline.launch.dataflow_options import parse_dataflow_options
 from pipeline.launch.flink_options import parse_flink_options
 from pipeline.launch.local_runner import LocalRunner
-from pipeline.launch.runner_name import check_runner_name, is_flink
+from pipeline.launch.runner_name import check_runner_name, is_dataflow, is_flink
 from pipeline.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -98,5 +99,9 @@ def choose_runner(
 
         secrets = settings.secrets(os.environ)
         return FlinkRunner(connections, parse_flink_options(beam_arguments, workers=workers, secrets=secrets), alive)
+    if is_dataflow(beam_arguments):
+        from pipeline.launch.dataflow_runner import DataflowRunner  # its parts of Beam take a while to load
+
+        return DataflowRunner(connections, parse_dataflow_options(beam_arguments, settings.secrets(os.environ)), alive)
     _LOG.info("%d workers on %d cores", workers, os.cpu_count() or 1)
     return LocalRunner(connections.secrets, connections.job.run.run_id, workers=workers, beam_arguments=beam_arguments)

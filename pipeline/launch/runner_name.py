@@ -10,6 +10,8 @@ from bronze.errors import ConfigError
 LOCAL_NAMES = frozenset({"directrunner", "fnapirunner", "bundlebaseddirectrunner"})
 #: The name, in lower case, of the runner on Flink.
 FLINK_NAME = "flinkrunner"
+#: The name, in lower case, of the runner on Dataflow.
+DATAFLOW_NAME = "dataflowrunner"
 
 
 def check_runner_name(beam_arguments: Sequence[str]) -> None:
@@ -19,19 +21,24 @@ def check_runner_name(beam_arguments: Sequence[str]) -> None:
         beam_arguments: as after ``--`` on the command line.
 
     Raises:
-        ConfigError: ``--runner`` names another runner than the local one and Flink.
+        ConfigError: ``--runner`` names another runner than the local one, Flink and Dataflow.
     """
     name = _runner_name(beam_arguments)
-    if name is not None and name.lower() not in {*LOCAL_NAMES, FLINK_NAME}:
+    if name is not None and name.lower() not in {*LOCAL_NAMES, FLINK_NAME, DATAFLOW_NAME}:
         raise ConfigError(
             f"--runner={name}: there is no such runner here; allowed are DirectRunner and FnApiRunner, which run on"
-            " this machine alone, and FlinkRunner (docs/flink.md)"
+            " this machine alone, FlinkRunner (docs/flink.md) and DataflowRunner (docs/dataflow.md)"
         )
 
 
 def is_flink(beam_arguments: Sequence[str]) -> bool:
     """Whether the Beam options name the runner on Flink."""
     return (_runner_name(beam_arguments) or "").lower() == FLINK_NAME
+
+
+def is_dataflow(beam_arguments: Sequence[str]) -> bool:
+    """Whether the Beam options name the runner on Dataflow."""
+    return (_runner_name(beam_arguments) or "").lower() == DATAFLOW_NAME
 
 
 def _runner_name(beam_arguments: Sequence[str]) -> str | None:

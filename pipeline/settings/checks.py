@@ -18,7 +18,7 @@ def cross_problems(settings: Settings, broken: Collection[KeyPath] = ()) -> Iter
     """
     for problem in [
         *_era_problems(settings, broken), *_location_problems(settings), *_authenticity_problems(settings),
-        *_archive_problems(settings),
+        *_archive_problems(settings), *_secret_problems(settings),
     ]:  # fmt: skip
         if not problem.concerns(broken):
             yield problem
@@ -91,6 +91,19 @@ def _location_problems(settings: Settings) -> Iterator[Problem]:
             if not getattr(section, name):
                 message = f"is missing: {kind} {chosen} needs it{_MEANING.get(name, '')}"
                 yield Problem((section_name, name), message, depends_on=((section_name, switch),))
+
+
+def _secret_problems(settings: Settings) -> Iterator[Problem]:
+    catalog, pas = settings.catalog, settings.pas
+    for key, is_twice in (
+        (("catalog", "postgres_dsn"), bool(catalog.postgres_dsn.get_secret_value() and catalog.postgres_dsn_secret)),
+        (("pas", "endpoint"), bool(pas.endpoint and pas.endpoint_secret)),
+    ):
+        if is_twice:
+            secret = (key[0], f"{key[1]}_secret")
+            yield Problem(
+                secret, f"says where {'.'.join(key)} is read, which is given too: leave out one", depends_on=(key,)
+            )
 
 
 def _authenticity_problems(settings: Settings) -> Iterator[Problem]:

@@ -30,6 +30,7 @@ from pipeline.settings.types import (
     PathSegment,
     Prefix,
     S3Bucket,
+    SecretVersion,
     ServerUrl,
     Text,
     Url,
@@ -151,6 +152,7 @@ class CatalogSettings(Section):
     """The PostgreSQL catalog; an empty connection string means no catalog."""
 
     postgres_dsn: Dsn = SecretStr("")
+    postgres_dsn_secret: SecretVersion = ""
     namespace: Text = "mainnet"
     strict: Flag = False
 
@@ -160,6 +162,7 @@ class PasSettings(Section):
 
     enabled: Flag = False
     endpoint: Url = ""
+    endpoint_secret: SecretVersion = ""
     backup_dir: Text = "./pas-backup"
     strict: Flag = False
 

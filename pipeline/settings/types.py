@@ -198,6 +198,19 @@ def _dsn(value: object) -> SecretStr:
     return SecretStr(text)
 
 
+#: The name of a secret's version in Google's Secret Manager.
+SECRET_VERSION = r"projects/[a-z0-9][a-z0-9:.-]{0,62}/secrets/[A-Za-z0-9_-]{1,255}/versions/(?:latest|[1-9][0-9]{0,9})"
+
+
+def _secret_version(value: object) -> str:
+    text = _text(value).strip()
+    if text and not re.fullmatch(SECRET_VERSION, text):
+        raise ValueError(
+            "must be projects/PROJECT/secrets/NAME/versions/NUMBER (or latest), of Google's Secret Manager"
+        )
+    return text
+
+
 def _address(value: object) -> str:
     text = _text(value)
     match = _ADDRESS.fullmatch(text)
@@ -239,6 +252,7 @@ DatastorePath: TypeAlias = Annotated[str, BeforeValidator(_datastore_path)]
 Url: TypeAlias = Annotated[str, BeforeValidator(_url)]
 ServerUrl: TypeAlias = Annotated[str, BeforeValidator(_server_url)]
 Dsn: TypeAlias = Annotated[SecretStr, BeforeValidator(_dsn)]
+SecretVersion: TypeAlias = Annotated[str, BeforeValidator(_secret_version)]
 Address: TypeAlias = Annotated[str, BeforeValidator(_address)]
 Anchor: TypeAlias = Annotated[str, BeforeValidator(_anchor)]
 ArchiveUrl: TypeAlias = Annotated[str, BeforeValidator(_archive_url)]

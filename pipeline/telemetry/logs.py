@@ -78,6 +78,13 @@ def program_handler() -> logging.StreamHandler[TextIO] | None:
     return found[-1] if found and isinstance(found[-1], logging.StreamHandler) else None
 
 
+def mask_also(secrets: Iterable[str]) -> None:
+    """Mask further secrets, which became known after the log was set up."""
+    for filter in (program_handler() or logging.NullHandler()).filters:
+        if isinstance(filter, RedactingFilter):
+            filter.mask(secrets)
+
+
 def is_structured() -> bool:
     """Whether the log is written for collectors, not for people."""
     handler = program_handler()
@@ -166,6 +173,10 @@ class RedactingFilter(logging.Filter):
         for name, value in extra_fields(record):
             setattr(record, name, self._masked_value(name, value))
         return True
+
+    def mask(self, secrets: Iterable[str]) -> None:
+        """Mask these too."""
+        self._secrets = self._secrets.union(secrets)
 
     def _masked(self, text: str) -> str:
         return printable(redact(text, self._secrets), keep="\n\t")

@@ -1,4 +1,5 @@
-"""A Google Cloud Storage server for tests: the part of the XML API that the client uses. Objects are kept in memory.
+"""A Google Cloud Storage server for tests: the part of the XML API that the client uses, and what Beam
+asks of the JSON API when it stages a job (`gcs_json`). Objects are kept in memory.
 
 It runs as a separate process, so that a client that holds the interpreter lock cannot stop it. Every request that
 changes something is one critical section, so conditions are atomic.
@@ -35,6 +36,7 @@ from xml.sax.saxutils import escape
 
 import google_crc32c  # not the library that the code under test uses
 
+from tests.support.gcs_json import answer_json
 from tests.support.http_server import RequestHandler, Server
 
 _PAGE = 1000
@@ -126,6 +128,9 @@ class Handler(RequestHandler):
         try:
             if bucket == "-":
                 return self._control(key)
+            with self.held.lock:
+                if answer_json(self, target.path, asked, body):
+                    return None
             authorization = self.headers.get("Authorization")
             anonymous = authorization is None and self.held.public and self.command in ("GET", "HEAD")
             if not anonymous and authorization != f"Bearer {self.held.token}":

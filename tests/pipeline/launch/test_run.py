@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bronze.commit.checkpoint import CheckpointFile
-from bronze.errors import ConfigError
+from bronze.errors import ConfigError, RunnerError
 from bronze.waiting import is_stopping
 from pipeline.launch.prepare import prepare
 from pipeline.launch.run import run_copy
@@ -94,7 +94,7 @@ class Forgetful(Spy):
 
 def test_lost_partitions_are_an_error(copy: Copier) -> None:
     """Neither published nor failed: they must not pass for done."""
-    with pytest.raises(RuntimeError, match="the runner reported 0 of 8 partitions of a wave"):
+    with pytest.raises(RunnerError, match="the runner reported 0 of 8 partitions of a wave"):
         run(copy, wrap=Forgetful)
 
 

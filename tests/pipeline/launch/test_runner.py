@@ -51,7 +51,7 @@ def test_local_names_choose_local_runner(name: str, form: str, choose: Callable[
     assert not choose(form.format(name).split(" "), workers=1).is_distributed
 
 
-@pytest.mark.parametrize("runner", ["DataflowRunner", "PrismRunner", "PortableRunner", ""])
+@pytest.mark.parametrize("runner", ["SparkRunner", "PrismRunner", "PortableRunner", ""])
 @pytest.mark.parametrize("before", [[], ["--runner=DirectRunner"]])
 def test_other_runners_are_refused(runner: str, before: list[str], choose: Callable[..., LocalRunner]) -> None:
     with pytest.raises(ConfigError, match="allowed are DirectRunner and FnApiRunner"):

@@ -218,7 +218,10 @@ def test_metrics_variables_override_address_and_port(
         ("eraa: {}", "eraa (line 1): is not a key: did you mean era?"),
         ("era: {partition_sise: 1}", "era.partition_sise (line 1): is not a key: did you mean era.partition_size?"),
         ("era: {local_dir: x}", "era.local_dir (line 1): is not a key: did you mean storage.local_dir?"),
-        ("pas: {qqq: 1}", "pas.qqq (line 1): is not a key: known are enabled, endpoint, backup_dir, strict"),
+        (
+            "pas: {qqq: 1}",
+            "pas.qqq (line 1): is not a key: known are enabled, endpoint, endpoint_secret, backup_dir, strict",
+        ),
         ("bronze: {compression_level: 3}", "is not a key: did you mean bronze.compression?"),
         # forms
         ("perf: 5", "perf (line 1): must be a section of keys and values"),

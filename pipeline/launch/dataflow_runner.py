@@ -1,0 +1,128 @@
+"""Runs the graph on Google Cloud Dataflow; each of its executions is a job (docs/dataflow.md)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner as BeamRunner
+from apache_beam.runners.runner import PipelineState
+
+from bronze.errors import RunnerError
+from bronze.job.connections import Connections
+from bronze.redact import redact
+from bronze.storage.location import StorageLocation
+from bronze.waiting import pause
+from bronze.xdr import is_compiled
+from pipeline.launch.dataflow_options import DataflowOptions
+from pipeline.launch.shared_places import control_location_of, refuse_local_locations
+
+_LOG = logging.getLogger(__name__)
+#: Partitions of a wave, where the settings do not say: each wave is a job, which takes minutes to start.
+_PER_WAVE = 1_000
+#: Partitions that are handed out for each one that is encoded, so that no worker waits.
+_AHEAD = 3
+#: Seconds between two looks at the state of a job.
+LOOK_S = 15.0
+
+
+@dataclass
+class DataflowRunner:
+    """Runs graphs on Dataflow.
+
+    Args:
+        connections: of the launching process.
+        alive: called whenever Dataflow has answered that the job works.
+
+    Raises:
+        ConfigError: a place that the job names is on this machine.
+    """
+
+    connections: Connections
+    options: DataflowOptions
+    alive: Callable[[], None] = lambda: None
+
+    is_distributed = True
+    has_own_workers = True
+
+    def __post_init__(self) -> None:
+        refuse_local_locations(
+            self.connections.job,
+            "on Dataflow lake, storage, checkpoint and audit stream must all be on object stores, history archives"
+            " there or on HTTP servers; perf.shared_filesystem does not help, since workers mount nothing",
+        )
+        self.copies_in_processes = not is_compiled()
+
+    @property
+    def look_ahead(self) -> int | None:
+        """See `Runner`."""
+        return _AHEAD * self.options.partitions_at_once if self.options.is_streaming else None
+
+    def default_wave(self, *, is_remote: bool) -> int:
+        """See `Runner`."""
+        return _PER_WAVE
+
+    def threads_per_partition(self, partitions: int) -> int:
+        """One: each worker has as many processes as cores."""
+        return 1
+
+    def control_location(self, scratch: Path | None) -> StorageLocation:
+        """See `Runner`."""
+        return control_location_of(self.connections.job)
+
+    def run(self, graph: beam.PTransform) -> None:
+        """See `Runner`. A job whose launcher has ended goes on.
+
+        Raises:
+            RunnerError: the job failed, was cancelled, or could not be submitted.
+        """
+        result, job_id = self._submit(graph)
+        if job_id is None:
+            raise RunnerError("this job was written to a file and not submitted: use `run --submit` for that")
+        state = self._state(result, job_id)
+        while not PipelineState.is_terminal(state):
+            self.alive()
+            if not pause(LOOK_S):
+                return  # asked to stop, as its workers are
+            state = self._state(result, job_id)
+        if state != PipelineState.DONE:
+            raise RunnerError(f"the job {job_id} on Dataflow ended as {state}: see its log; run again to resume")
+
+    def submit(self, graph: beam.PTransform) -> str:
+        """Submit a job that consists of `graph`, and do not wait for it.
+
+        Returns:
+            Its id; empty when it was not submitted, but written to a file (``--template_location``) or not at all
+            (``--dry_run``).
+
+        Raises:
+            RunnerError: Dataflow or its staging bucket do not answer, or refuse it.
+        """
+        return self._submit(graph)[1] or ""
+
+    def _submit(self, graph: beam.PTransform) -> tuple[Any, str | None]:
+        arguments = [*self.options.arguments, *(["--streaming"] if self.options.is_streaming else [])]
+        try:
+            pipeline = beam.Pipeline(runner=BeamRunner(), options=PipelineOptions(arguments))
+            pipeline | graph
+            result = pipeline.run()
+            job_id = result.job_id() if getattr(result, "has_job", False) else None
+        except Exception as error:  # Beam raises what it got: of HTTP clients, of Google's, of its own
+            text = redact(" ".join(str(error).split())[:2000])
+            raise RunnerError(f"the job could not be submitted to Dataflow ({type(error).__name__}): {text}") from error
+        if job_id:
+            _LOG.info("job %s on Dataflow", job_id)
+        return result, job_id
+
+    def _state(self, result: Any, job_id: str) -> str:
+        try:
+            return str(result.state)
+        except Exception as error:
+            raise RunnerError(
+                f"Dataflow does not say how the job {job_id} is ({type(error).__name__}); it goes on, run again later"
+            ) from error
