@@ -38,13 +38,13 @@ def primitives(spec: dict[str, Any]) -> int:
     import pyarrow.parquet as pq
     import zstandard
 
-    from bronze.dataset.parquet import ROW_GROUP_BYTES
+    from bronze.dataset.parquet import MIN_ROW_GROUP_BYTES
     from bronze.dataset.sink import HashingSink
     from bronze.lake.layout import LakeLayout
 
     layout = LakeLayout(**spec["layout"])
     decoder = zstandard.ZstdDecompressor()
-    buffer = bytearray(ROW_GROUP_BYTES + 16 * MIB)
+    buffer = bytearray(MIN_ROW_GROUP_BYTES + 16 * MIB)
     view = memoryview(buffer)
     with Path(spec["out"], "primitives.parquet").open("wb", buffering=0) as file:
         sink = HashingSink(file)  # type: ignore[arg-type]
@@ -73,7 +73,7 @@ def primitives(spec: dict[str, Any]) -> int:
                     at += got
             hashlib.sha256(view[offsets[-1] : at])
             offsets.append(at)
-            if at >= ROW_GROUP_BYTES:
+            if at >= MIN_ROW_GROUP_BYTES:
                 flush()
         if len(offsets) > 1:
             flush()

@@ -9,12 +9,14 @@ import pyarrow.parquet as pq
 from bronze.storage.store import BinaryReader
 
 _SEQUENCE, _RAW = "ledger_sequence", "xdr_bytes"
+#: Rows that are decompressed at once.
+_BATCH_ROWS = 8
 
 
 def read_ledger(file: BinaryReader, ledger: int) -> bytes | None:
     """The close meta of `ledger` in a parquet file, which stays open; None when it has no row of that ledger.
 
-    Reads the footer and the one row group whose statistics say that it holds the ledger.
+    Reads the footer and the one row group whose statistics say that it holds the ledger, and decompresses it up to there.
 
     Raises:
         ValueError: it is not a parquet file with these columns, or it is damaged.
@@ -29,11 +31,11 @@ def read_ledger(file: BinaryReader, ledger: int) -> bytes | None:
                 is_told = statistics is not None and statistics.has_min_max
                 if is_told and not statistics.min <= ledger <= statistics.max:
                     continue
-                rows = parquet.read_row_group(group, columns=[_SEQUENCE, _RAW])
-                at = pc.index(rows.column(_SEQUENCE), ledger).as_py()
-                if at >= 0:
-                    found: bytes = rows.column(_RAW)[at].as_py()
-                    return found
+                for rows in parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[_SEQUENCE, _RAW]):
+                    at = pc.index(rows.column(_SEQUENCE), ledger).as_py()
+                    if at >= 0:
+                        found: bytes = rows.column(_RAW)[at].as_py()
+                        return found
     except (pa.ArrowException, OSError) as error:
         raise ValueError(str(error)) from error
     return None

@@ -1,7 +1,7 @@
 """The parquet file of a partition: a writer of row groups with the columns of `bronze.dataset.schema`.
 
-The same ledgers give the same bytes. Row groups are cut by raw bytes, not by rows, so that memory use does not depend
-on the partition size; where they are cut depends on the ledgers alone.
+The same partition gives the same bytes. Where row groups end depends on the number of ledgers in the partition and on
+their raw bytes alone; a limit of raw bytes keeps memory use from growing with the partition.
 """
 
 from __future__ import annotations
@@ -22,9 +22,15 @@ from bronze.dataset.sink import HashingSink
 from bronze.ledger.close_meta import CloseMeta
 from bronze.storage.store import BinaryReader
 
-#: Raw bytes of close metas after which a row group ends. The footer, which every reader parses, grows by 1.2 KB with
-#: each of them; memory and the work of readers without a page index grow with their size (docs/performance.md).
-ROW_GROUP_BYTES = 16 * 1024 * 1024
+#: A partition has at most so many row groups, unless `MAX_ROW_GROUP_BYTES` ends them earlier. The footer, which every
+#: reader parses, has 1.3 KB for each, 126 KB in all. To read one ledger, readers without a page index decompress its
+#: row group, so row groups are not larger than that makes them (docs/performance.md).
+_ROW_GROUPS = 96
+#: Raw bytes of close metas that a row group has at least: the cost of small ones is the footer's, for every reader.
+MIN_ROW_GROUP_BYTES = 16 * 1024 * 1024
+#: Raw bytes of close metas after which a row group ends, however few its rows are: a writer holds them in memory.
+#: Partitions of 10,000 ledgers of 1.4 MB do not reach it.
+MAX_ROW_GROUP_BYTES = 144 * 1024 * 1024
 #: A page ends with the first ledger that makes it this large. Ledgers of the present size have a page each, so that
 #: one of them can be read without its neighbours; small columns never reach it.
 _PAGE_BYTES = 64 * 1024
@@ -34,6 +40,9 @@ _LINK_COLUMNS = ["ledger_sequence", "ledger_hash", "previous_ledger_hash"]
 #: Rows of a page. Readers with a page index skip by pages of `ledger_sequence`: to read one ledger they decompress the
 #: ledgers of one page at most, and smaller pages would slow down scans of the small columns.
 _PAGE_ROWS = 16
+#: Of the bloom filters, one for each row group, by which readers find a ledger by its hash: the most hashes that one is
+#: made for (it is folded to what its rows need, 256 bytes for 100), and the share of others that it lets pass.
+_HASH_FILTER = {"ndv": 8192, "fpp": 0.001}
 _TIMESTAMP = pa.timestamp("us", "UTC")
 _TYPES = {str(kind): kind for kind in (pa.int32(), pa.int64(), pa.string(), pa.binary(), _TIMESTAMP)}
 
@@ -52,12 +61,16 @@ class PartitionLabels:
 class RowGroup:
     """The rows of a row group in progress, without their raw bytes, which stay in the reader's buffer.
 
+    Args:
+        partition_rows: rows of the whole partition; they decide where the row group ends.
+
     Attributes:
         metas: the ledgers added so far, in order.
     """
 
-    def __init__(self, labels: PartitionLabels) -> None:
+    def __init__(self, labels: PartitionLabels, partition_rows: int) -> None:
         self._labels = labels
+        self._min_rows = -(-partition_rows // _ROW_GROUPS)
         self.metas: list[CloseMeta] = []
         self._digests: list[str] = []
         self._offsets = array.array("i", [0])
@@ -72,8 +85,12 @@ class RowGroup:
 
     @property
     def is_full(self) -> bool:
-        """Whether the row group is to end here: it has `ROW_GROUP_BYTES` raw bytes or more."""
-        return self.raw_bytes >= ROW_GROUP_BYTES
+        """Whether the row group is to end here.
+
+        It has its share of the partition's rows and `MIN_ROW_GROUP_BYTES`, or it has `MAX_ROW_GROUP_BYTES`.
+        """
+        size = self.raw_bytes
+        return size >= MAX_ROW_GROUP_BYTES or (size >= MIN_ROW_GROUP_BYTES and len(self.metas) >= self._min_rows)
 
     def add(self, meta: CloseMeta, xdr: memoryview) -> None:
         """Append the ledger `meta`, whose close meta is `xdr`; in `batch` its bytes follow those of the one before."""
@@ -141,6 +158,7 @@ class TableWriter:
             data_page_size=_PAGE_BYTES,
             max_rows_per_page=_PAGE_ROWS,
             write_page_index=True,
+            bloom_filter_options={"ledger_hash": _HASH_FILTER},
             store_schema=False,
         )
 

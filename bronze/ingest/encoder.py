@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from bronze.authenticity.authenticator import Authenticator
 from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
-from bronze.dataset.parquet import ROW_GROUP_BYTES, TableWriter
+from bronze.dataset.parquet import MAX_ROW_GROUP_BYTES, TableWriter
 from bronze.dataset.sink import HashingSink
 from bronze.errors import DataError, LakeError, RunStoppedError, VerificationError
 from bronze.ingest.decoder import FileDecoder, ParallelDecoder, max_compressed_size
@@ -70,7 +70,7 @@ class PartitionEncoder:
         self._compression = compression
         self._stopped = stopped
         self._decoder = FileDecoder(lake, verify, max_object=max_object)
-        self._buffer = self._decoder.new_buffer(BATCH_HEADER_BYTES + ROW_GROUP_BYTES + _SLACK)
+        self._buffer = self._decoder.new_buffer(BATCH_HEADER_BYTES + MAX_ROW_GROUP_BYTES + _SLACK)
         self._parallel_decoder = None
         if threads > 1:
             self._parallel_decoder = ParallelDecoder(lake, verify, max_object=max_object, threads=threads - 1)

@@ -59,7 +59,8 @@ class PartitionRows:
         self._chain = era.chain
         self._writer = writer
         self._buffer = buffer
-        self._group = RowGroup(self._labels)
+        self._rows = partition.end - max(partition.start, FIRST_LEDGER) + 1
+        self._group = RowGroup(self._labels, self._rows)
         self._first: CloseMeta | None = None
         self._last: CloseMeta | None = None
         self.raw_bytes = 0
@@ -135,5 +136,5 @@ class PartitionRows:
 
     def _flush(self) -> None:
         self._writer.write(self._group.batch(self._buffer.content))
-        self._group = RowGroup(self._labels)
+        self._group = RowGroup(self._labels, self._rows)
         self._buffer.clear()

@@ -8,6 +8,7 @@ exactly where each frame ends.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from hashlib import sha256
 
@@ -170,7 +171,7 @@ class DecodeBuffer:
     """A buffer that frames are decoded into, behind the content that was appended before.
 
     Decoded bytes become content by `append`, which copies them only where they do not lie right behind it already.
-    The memory only grows, so its address stays for as long as nothing larger comes.
+    The memory only grows, so its address stays for as long as nothing larger comes. What was never written takes none.
 
     Args:
         capacity: bytes to begin with.
@@ -187,7 +188,7 @@ class DecodeBuffer:
         self._max_object = max_object
         self._start = start
         self._decoder = zstandard.ZstdDecompressor()
-        self.view = memoryview(bytearray(max(capacity, start)))
+        self.view = _memory(max(capacity, start))
         self.end = start
 
     @property
@@ -217,7 +218,7 @@ class DecodeBuffer:
         """Begin with new content, and give back what an unusually large frame made the memory grow by."""
         self.clear()
         if len(self.view) > 2 * self._capacity:
-            self.view = memoryview(bytearray(self._capacity))
+            self.view = _memory(self._capacity)
 
     def decode(self, data: bytes | memoryview, at: int) -> int:
         """Decode the whole stream `data` to offset `at`; return the offset after its last byte.
@@ -262,7 +263,12 @@ class DecodeBuffer:
 
     def _grow(self, capacity: int, used: int) -> None:
         """Take larger memory, to which the first `used` bytes are copied; views of the old one keep their bytes."""
-        grown = memoryview(bytearray(capacity))
+        grown = _memory(capacity)
         kept = self.view[:used]  # fewer when there was no room up to where the frame is to lie
         grown[: len(kept)] = kept
         self.view = grown
+
+
+def _memory(size: int) -> memoryview:
+    """Zeros that become memory once they are written; a bytearray would write them all."""
+    return memoryview(mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))[:size]

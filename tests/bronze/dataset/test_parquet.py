@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import io
 import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +14,10 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from bronze.dataset.parquet import SCHEMA, TableWriter
+from bronze.dataset.parquet import SCHEMA, PartitionLabels, RowGroup, TableWriter
 from bronze.dataset.schema import COMPRESSIONS
 from bronze.dataset.sink import HashingSink
+from bronze.ingest.decoder import FileDecoder
 from bronze.ingest.encoder import PartitionEncoder
 from bronze.lake.lake import Lake
 from bronze.ledger.close_meta import VerifyLevel
@@ -187,17 +191,87 @@ def test_page_ends_once_it_is_large(tmp_path: Path) -> None:
     assert list(pages(data, group.column(0))) == [16, 16, 8]
 
 
+@pytest.mark.parametrize(
+    ("groups", "least", "most"),
+    [
+        (96, 20_000, 1 << 30),  # its share of the rows is one: the least size decides
+        (9, 1, 1 << 30),  # the share decides: 7 of 62 rows
+        (9, 20_000, 1 << 30),  # whichever comes later
+        (1, 1, 20_000),  # the most that a writer may hold
+        (1, 1, 1),  # every ledger is larger than that
+    ],
+)
 def test_row_group_ends_once_it_is_full(
-    workspace: Workspace, chain: list[SampleLedger], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace,
+    chain: list[SampleLedger],
+    monkeypatch: pytest.MonkeyPatch,
+    groups: int,
+    least: int,
+    most: int,
 ) -> None:
-    monkeypatch.setattr("bronze.dataset.parquet.ROW_GROUP_BYTES", 50_000)
+    monkeypatch.setattr("bronze.dataset.parquet._ROW_GROUPS", groups)
+    monkeypatch.setattr("bronze.dataset.parquet.MIN_ROW_GROUP_BYTES", least)
+    monkeypatch.setattr("bronze.dataset.parquet.MAX_ROW_GROUP_BYTES", most)
     metadata = pq.read_metadata(io.BytesIO(encoded(workspace.lake, ALL)))
     found = [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
     expected, rows, size = [], 0, 0
     for one in chain:
         rows, size = rows + 1, size + len(one.xdr)
-        if size >= 50_000:
+        if size >= most or (size >= least and rows >= math.ceil(len(chain) / groups)):
             expected.append(rows)
             rows = size = 0
     assert found == expected + [rows] * (rows > 0)
     assert len(found) > 3
+
+
+def thousands_of_ledgers(workspace: Workspace, count: int, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A partition of `count` small ledgers, each with a hash of its own, in row groups as large ledgers have them."""
+    monkeypatch.setattr("bronze.dataset.parquet.MIN_ROW_GROUP_BYTES", 1)
+    labels = PartitionLabels(bronze_version="v1", era_id="pre_p23", network="pubnet")
+    decoder = FileDecoder(workspace.lake, VerifyLevel.FULL, max_object=1 << 26)
+    buffer = decoder.new_buffer(1 << 20)
+    (meta,) = decoder.decode(2, buffer)
+    target = io.BytesIO()
+    with TableWriter(HashingSink(target), "zstd") as writer:
+        group = RowGroup(labels, count)
+        for sequence in range(count):
+            one = dataclasses.replace(meta, sequence=sequence, ledger_hash=ledger_hash(sequence))
+            group.add(one, buffer.append(buffer.view, meta.start, meta.end))
+            if group.is_full or sequence == count - 1:
+                writer.write(group.batch(buffer.content))
+                group = RowGroup(labels, count)
+                buffer.clear()
+        writer.close()
+    return target.getvalue()
+
+
+def ledger_hash(sequence: int) -> bytes:
+    return hashlib.sha256(str(sequence).encode()).digest()
+
+
+@pytest.mark.parametrize("count", [9_999, 10_000])
+def test_footer_does_not_grow_with_partition(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    metadata = pq.read_metadata(io.BytesIO(thousands_of_ledgers(workspace, count, monkeypatch)))
+    assert metadata.num_rows == count
+    assert 90 <= metadata.num_row_groups <= 96
+    # Offsets in files of a gigabyte have up to three bytes more than here: 126 KB in all.
+    assert metadata.serialized_size <= 124_000
+
+
+def test_ledger_hash_excludes_other_row_groups(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "many.parquet"
+    path.write_bytes(thousands_of_ledgers(workspace, 10_000, monkeypatch))
+    groups = pq.read_metadata(path).to_dict()["row_groups"]
+    for number, column in enumerate(COLUMNS):
+        lengths = [group["columns"][number]["bloom_filter_length"] for group in groups]
+        assert all(lengths) if column[0] == "ledger_hash" else not any(lengths)
+    assert sum(group["columns"][1]["bloom_filter_length"] for group in groups) < 30_000
+    excluded = 0
+    for sequence in range(0, 10_000, 500):
+        probe = "SELECT row_group_id, bloom_filter_excludes FROM parquet_bloom_probe(?, 'ledger_hash', ?)"
+        verdicts = dict(duckdb.execute(probe, [str(path), ledger_hash(sequence).hex()]).fetchall())
+        assert not verdicts[sequence // 105]
+        excluded += sum(verdicts.values())
+    assert excluded > 20 * 94  # of the 95 others, for each of 20

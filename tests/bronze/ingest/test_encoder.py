@@ -119,8 +119,8 @@ def test_row_groups_may_end_inside_files(
     lake_of: Callable[..., Path], chain: list[SampleLedger], monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     # a buffer that is too small from the start has to grow on the way
-    monkeypatch.setattr("bronze.dataset.parquet.ROW_GROUP_BYTES", limit)
-    monkeypatch.setattr("bronze.ingest.encoder.ROW_GROUP_BYTES", limit)
+    monkeypatch.setattr("bronze.dataset.parquet.MAX_ROW_GROUP_BYTES", limit)
+    monkeypatch.setattr("bronze.ingest.encoder.MAX_ROW_GROUP_BYTES", limit)
     monkeypatch.setattr("bronze.ingest.encoder._SLACK", 0)
     made = {bytes_of(lake_at(lake_of(*layout), *layout)) for layout in LAKES}
     assert len(made) == 1
@@ -403,7 +403,7 @@ def test_nothing_is_written_after_a_failure(
     lake_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, room: int, ending: int, error: type[Exception]
 ) -> None:
     # pyarrow's writer would write the footer whenever it is collected, into whatever has the target's handle then
-    monkeypatch.setattr("bronze.dataset.parquet.ROW_GROUP_BYTES", 100_000)
+    monkeypatch.setattr("bronze.dataset.parquet.MAX_ROW_GROUP_BYTES", 100_000)
     lake, target = lake_at(lake_of()), Recording(room)
     encoder = PartitionEncoder(lake, verify=VerifyLevel.FULL, compression="none", max_object=1 << 26)
     with pytest.raises(error) as caught:
