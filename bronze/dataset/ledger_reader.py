@@ -16,7 +16,7 @@ _BATCH_ROWS = 8
 def read_ledger(file: BinaryReader, ledger: int) -> bytes | None:
     """The close meta of `ledger` in a parquet file, which stays open; None when it has no row of that ledger.
 
-    Reads the footer and the one row group whose statistics say that it holds the ledger, and decompresses it up to there.
+    Reads the footer and the one row group whose statistics say that it holds the ledger, decompressed up to it.
 
     Raises:
         ValueError: it is not a parquet file with these columns, or it is damaged.
