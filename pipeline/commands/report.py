@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 
 from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings, log_without_settings
@@ -38,6 +39,12 @@ OPTIONS = (
 )
 
 
+def _configuration(options: Options) -> str:
+    """The file of the configuration in words."""
+    path = options.config or os.environ.get("CONFIG_FILE")
+    return f"the configuration {path}" if path else "the environment"
+
+
 def run(options: Options) -> int:
     """Audit, write the page, and return the status of the audit."""
     from pathlib import Path
@@ -68,7 +75,7 @@ def run(options: Options) -> int:
     page = render_page(
         read_all_facts(performed.targets, performed.audits),
         [*own, *results],
-        place=redact(request.url) if request.url else "the configured eras",
+        place=redact(request.url) if request.url else f"the eras of {_configuration(options)}",
         version=this_producer().version,
     )
     write_page(Path(options.out), page, performed.targets)

@@ -81,5 +81,11 @@ def coverage_cells(
 
 
 def coverage_rows(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """The cells in rows of at most 100."""
-    return [list(cells[at : at + _ROW]) for at in range(0, len(cells), _ROW)]
+    """The cells in rows of at most 100; one that stands for many partitions has a row of its own."""
+    rows: list[list[Cell]] = []
+    for cell in cells:
+        if rows and len(rows[-1]) < _ROW and cell.partitions == rows[-1][-1].partitions == 1:
+            rows[-1].append(cell)
+        else:
+            rows.append([cell])
+    return rows

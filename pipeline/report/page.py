@@ -17,10 +17,10 @@ from bronze.redact import printable
 from pipeline.report.charts import Chart, area_path
 from pipeline.report.coverage import CellKind, coverage_cells, coverage_rows
 from pipeline.report.facts import EraFacts
-from pipeline.report.results import ShownResult
+from pipeline.report.results import ShownFinding, ShownResult
 
 #: What is listed of each kind before the rest is only counted: the page has to stay small.
-_LIMITS = {"max_findings": 100, "max_gaps": 50, "max_signers": 50, "max_producers": 10}
+_LIMITS = {"max_findings": 50, "max_gaps": 20, "max_signers": 50, "max_producers": 10}
 #: Maps with more cells have smaller ones.
 _DENSE = 600
 #: Maps with no more cells than this have larger ones.
@@ -131,12 +131,32 @@ def _era(facts: EraFacts, results: Sequence[ShownResult]) -> dict[str, Any]:
         "only_date": _date(dates.pop()) if len(dates) == 1 else "",
         "protocols": facts.protocols,
         "protocol_files": facts.protocol_files,
-        "chains": [result for result in results if result.events is not None],
-        "results": results,
+        "chains": _chains(results),
+        "results": _without_repetition(results),
         "signers": signers,
         "attested": attested,
         "producers": Counter(f"{one.producer.name} {one.producer.version}" for one in facts.manifests).most_common(),
     }
+
+
+def _chains(results: Sequence[ShownResult]) -> list[dict[str, Any]]:
+    """What is known of the chain of events: one entry for all results that say the same."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for result in results:
+        if result.events is not None:
+            found.setdefault((result.events, result.head), []).append(result.source)
+    return [{"events": events, "head": head, "sources": sources} for (events, head), sources in found.items()]
+
+
+def _without_repetition(results: Sequence[ShownResult]) -> list[dict[str, Any]]:
+    """The results, each with those of its findings that none before it has."""
+    seen = set[ShownFinding]()
+    shown = []
+    for result in results:
+        new = [finding for finding in result.findings if finding not in seen]
+        seen.update(new)
+        shown.append({"result": result, "findings": new, "repeated": len(result.findings) - len(new)})
+    return shown
 
 
 def _asked(facts: EraFacts) -> str:
@@ -181,6 +201,7 @@ def _charts(manifests: Sequence[Manifest]) -> list[Chart]:
     ]
     dated = _dated(manifests)
     if len({when for when, _ in dated}) > 1:
+        spread = dated[0][0], dated[-1][0]
         for title, values, show in (
             ("Ledgers published, by date", [one.row_count for _, one in dated], lambda total: f"{total:,}"),
             ("Size published, by date", [one.byte_size for _, one in dated], _size),
@@ -190,8 +211,8 @@ def _charts(manifests: Sequence[Manifest]) -> list[Chart]:
                 Chart(
                     title=title,
                     top=show(totals[-1]),
-                    left=_date(dated[0][0]),
-                    right=_date(dated[-1][0]),
+                    left=_date(dated[0][0], *spread),
+                    right=_date(dated[-1][0], *spread),
                     path=area_path([(when, total) for (when, _), total in zip(dated, totals, strict=True)]),
                 )
             )
@@ -204,8 +225,9 @@ def _dated(manifests: Sequence[Manifest]) -> list[tuple[float, Manifest]]:
     return sorted(((when, one) for when, one in found if when is not None), key=lambda pair: pair[0])
 
 
-def _date(when: float) -> str:
-    return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M}"
+def _date(when: float, first: float = 0.0, last: float = 3600.0) -> str:
+    """The time; with seconds where less than an hour lies between `first` and `last`."""
+    return f"{datetime.fromtimestamp(when, UTC):{'%Y-%m-%d %H:%M:%S' if last - first < 3600 else '%Y-%m-%d %H:%M'}}"
 
 
 def _time(text: str) -> float | None:

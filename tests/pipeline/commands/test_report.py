@@ -22,7 +22,14 @@ def test_configured_report_shows_chain(copy: Copier, tmp_path: Path) -> None:
     assert ran.status == 0, ran
     page = (tmp_path / "report.html").read_text()
     head = copy.events()[-1]["chain"]["event_hash"]
-    for words in (head, "3 events were checked", "exists: 3", "at the level <b>manifests</b>", "the checkpoint"):
+    for words in (
+        head,
+        f"the configuration {copy.config}",
+        "3 events were checked",
+        "exists: 3",
+        "at the level <b>manifests</b>",
+        "the checkpoint",
+    ):
         assert words in page
     assert tree(copy.root) == before
     assert [path.name for path in tmp_path.glob("*report*")] == ["report.html"]

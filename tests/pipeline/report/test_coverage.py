@@ -32,3 +32,9 @@ def test_gap_of_incomplete_partition_has_cell() -> None:
 def test_rows_have_at_most_100_cells() -> None:
     rows = coverage_rows(coverage_cells(grid(250), [], (), (), 10))
     assert [len(row) for row in rows] == [100, 100, 50]
+
+
+def test_wide_gap_has_its_own_row() -> None:
+    parts = [Partition(start, start + 9) for start in (*range(0, 50, 10), *range(10_000, 10_050, 10))]
+    cells = coverage_cells(parts, [Partition(50, 9_999)], (), (), 10)
+    assert [(row[0].first, len(row)) for row in coverage_rows(cells)] == [(0, 5), (50, 1), (10_000, 5)]

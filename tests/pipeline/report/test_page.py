@@ -175,6 +175,35 @@ def test_empty_destination_says_so() -> None:
     text = rendered([])
     assert "NOTHING TO VERIFY" in text
     assert re.search(r"0 eras, 0 partitions", text)
+    assert "No partition was found there." in text
+
+
+def test_repeated_findings_are_listed_once() -> None:
+    facts = example()
+    own = result_of(facts.audit, "checked while this page was made")
+    facts.audit.findings.append(finding("62-71", "has another row", level="rows"))
+    later = result_of(facts.audit, "verify.json, a file")
+    text = render_page([facts], [own, later], place="s3://bucket/bronze", version="v2.0.0")
+    assert text.count("has the checksum sha256:0") == text.count("has another row") == 1
+    assert "4 of its findings are listed above already; the others:" in text
+    assert text.count("Head: <code") == 1
+    assert "(checked while this page was made; verify.json, a file)" in text
+
+
+def test_broken_chain_names_no_head() -> None:
+    facts = example()
+    facts.audit.head = ""
+    text = rendered([facts])
+    assert "They do not make a whole chain" in text
+    assert "Head: <code" not in text
+
+
+def test_overview_colours_what_fails(show: Show) -> None:
+    page = show(rendered([example(), made_facts(grid(3), chain="pubnet/e2/v1")]))
+    colour = "getComputedStyle(document.querySelectorAll('td span')[{}]).color"
+    body = page.evaluate("getComputedStyle(document.body).color")
+    failing, holding = (page.evaluate(colour.format(at)) for at in (0, 1))
+    assert len({body, failing, holding}) == 3
 
 
 def test_one_date_makes_no_date_chart(show: Show) -> None:
