@@ -20,6 +20,7 @@ def read_ledger(file: BinaryReader, ledger: int) -> bytes | None:
 
     Raises:
         ValueError: it is not a parquet file with these columns, or it is damaged.
+        OSError, StoreError: it cannot be read.
     """
     try:
         with pq.ParquetFile(file, pre_buffer=True) as parquet:
@@ -37,5 +38,7 @@ def read_ledger(file: BinaryReader, ledger: int) -> bytes | None:
                         found: bytes = rows.column(_RAW)[at].as_py()
                         return found
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the parquet reader's own errors have no number
         raise ValueError(str(error)) from error
     return None

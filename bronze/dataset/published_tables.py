@@ -53,6 +53,7 @@ class PublishedTable:
         Raises:
             ObjectNotFoundError: no partition holds it, or its file is missing.
             StateError: the file is damaged, or has no row of the ledger though its name says so.
+            OSError, StoreError: it cannot be read.
         """
         from bronze.dataset.ledger_reader import read_ledger  # pyarrow loads slowly
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bronze.errors import ConfigError
+from bronze.errors import ConfigError, StoreError
 from pipeline.commands.configured import CONFIG_OPTIONS, load_settings
-from pipeline.commands.options import JSON, Options, argument, option
-from pipeline.exit_status import DONE, UNDONE
+from pipeline.commands.options import JSON, Options, argument, flag, option
+from pipeline.exit_status import DONE, UNCHECKED, UNDONE
 
 if TYPE_CHECKING:
     from bronze.dataset.published_tables import PublishedTable
@@ -30,8 +30,11 @@ EXAMPLES = """\
 EXIT_STATUS = """\
   0  found, and its hashes hold
   1  it is not there, is damaged, or a hash or the signature under --passphrase does not hold
-  2  the configuration or the command line is wrong
+  2  the configuration or the command line is wrong, or nothing that is published holds the ledger
+  3  it could not be read (unreachable, denied)
 """
+#: Version of the JSON document: keys are only added.
+SCHEMA = "bronze-copier/inspect/1"
 
 
 OPTIONS: tuple[click.Parameter, ...] = (
@@ -39,13 +42,29 @@ OPTIONS: tuple[click.Parameter, ...] = (
     argument("url", metavar="[URL]", required=False, default=""),
     *CONFIG_OPTIONS,
     option("--passphrase", default="", metavar="TEXT", help="of the network, to check the signature with"),
+    option("--endpoint", metavar="URL", help="of the object store"),
+    option("--region", metavar="NAME", help="of the bucket"),
+    flag("--anonymous", help="send no credentials"),
     option("--xdr", convert=Path, metavar="FILE", help="write the raw bytes of the ledger there"),
     JSON,
 )
 
 
 def run(options: Options) -> int:
-    """Print what was found."""
+    """Print what was found; what cannot be read is status 3."""
+    from bronze.verify.finding import is_unreadable
+    from pipeline.telemetry.logs import report_error
+
+    try:
+        return _inspect(options)
+    except (StoreError, OSError) as error:
+        if isinstance(error, BrokenPipeError) or not is_unreadable(error):
+            raise
+        report_error(error)
+        return UNCHECKED
+
+
+def _inspect(options: Options) -> int:
     from pipeline.launch.inspection import inspect_ledger, inspect_object, inspect_partition
 
     passphrase = options.passphrase or None
@@ -64,13 +83,18 @@ def run(options: Options) -> int:
             raise ConfigError(f"{options.what} is not a partition of {table.era.chain}; {partition} is")
         found = [inspect_partition(table, partition)]
     else:
-        found, raw = inspect_object(options.what, passphrase)
+        found, raw = inspect_object(options.what, passphrase, **_reach(options))
     if options.xdr is not None:
         if len(raw) != 1:
             raise ConfigError(f"--xdr writes one ledger, but {options.what} has {len(raw)}: name the ledger")
         options.xdr.write_bytes(raw[0])
-    _print(found, raw, as_json=options.as_json)
-    return DONE if all(map(_holds, found)) else UNDONE
+    status = DONE if all(map(_holds, found)) else UNDONE
+    _print(found, raw, status, as_json=options.as_json)
+    return status
+
+
+def _reach(options: Options) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in ("endpoint", "region", "anonymous")}
 
 
 def _table(options: Options, first: int, last: int) -> PublishedTable:
@@ -82,8 +106,10 @@ def _table(options: Options, first: int, last: int) -> PublishedTable:
     from pipeline.launch.audit import configured_targets, find_tables_at, location_of
 
     if options.url:
-        tables = find_tables_at(location_of(options.url))
+        tables = find_tables_at(location_of(options.url, **_reach(options)))
     else:
+        if any(_reach(options).values()):
+            raise ConfigError("--endpoint, --region and --anonymous are of URL; the configuration has its own settings")
         settings = load_settings(options, needs_lake=False)
         targets, _ = configured_targets(settings, [], needs_lake=False, chain=None)
         chains = {target.era.chain for target in targets}
@@ -109,11 +135,11 @@ def _holds(entry: dict[str, Any]) -> bool:
     return bool(entry["hashes"] == "hold" and entry["signature"] != "does not hold for the given passphrase")
 
 
-def _print(found: list[dict[str, Any]], raw: list[bytes], *, as_json: bool) -> None:
+def _print(found: list[dict[str, Any]], raw: list[bytes], status: int, *, as_json: bool) -> None:
     from pipeline.commands.output import print_lines
 
     if as_json:
-        document = [dict(entry) for entry in found]
+        document = [{"schema": SCHEMA, "exit_status": status, **entry} for entry in found]
         if raw:
             from stellar_sdk import xdr as stellar_xdr
 

@@ -174,6 +174,8 @@ def _targets(
         events = location_of(request.chain, **(reach if is_same else {})) if request.chain else None
         targets = find_targets(place, request.eras, events=events)
     else:
+        if request.endpoint or request.region or request.anonymous:
+            raise ConfigError("--endpoint, --region and --anonymous are of URL; the configuration has its own settings")
         settings = load(level is Level.SOURCE and lake is None)
         headers_only = settings.source.verify == "header"
         passphrase = passphrase or settings.source.network_passphrase

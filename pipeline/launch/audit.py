@@ -86,6 +86,8 @@ def location_of(
         ConfigError: it is no location, or an option does not fit it.
     """
     if "://" not in url:
+        if endpoint or region or anonymous:
+            raise ConfigError(f"{url!r} is a path: --endpoint, --region and --anonymous are for object stores")
         path = Path(url).expanduser().absolute()
         if not path.is_dir():
             raise ConfigError(f"{url!r} is not a directory")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 from contextlib import closing
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from bronze.authenticity.findings import node_name
@@ -18,12 +18,19 @@ from bronze.ledger.close_meta import CloseMeta, VerifyLevel, read_close_meta, re
 from bronze.ledger.hashes import check_hashes
 from bronze.partitioning.partition import Partition
 from bronze.stellar import PASSPHRASES
-from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
+from pipeline.launch.audit import location_of
 
 #: Most bytes that a lake object may decode to.
 _MAX_OBJECT = 1 << 30
 _FIRST_CAPACITY = 1 << 20
+_UINT32 = struct.Struct(">I")
+#: What follows the StellarValue: txSetResultHash, then bucketListHash, ledgerSeq, totalCoins, feePool, then
+#: inflationSeq, idPool, baseFee, baseReserve, maxTxSetSize.
+_REST_OF_HEADER = struct.Struct(">32x32s4x8x8xIQIII")
+#: Of the extension of a StellarValue: its kind with an empty transaction set, the bytes of what was proposed instead,
+#: and those of the node's key in front of the signature.
+_EMPTY_TX_SET, _PROPOSED, _NODE = 2, 68, 36
 
 
 def inspect_ledger(xdr: bytes | memoryview, where: str, passphrase: str | None = None) -> dict[str, Any]:
@@ -44,9 +51,9 @@ def _ledger(meta: CloseMeta, data: memoryview, where: str, passphrase: str | Non
     xdr = data[meta.start : meta.end]
     try:
         check_hashes(meta, VerifyLevel.FULL)
-        verdict = "hold"
+        summary = "hold"
     except VerificationError as error:
-        verdict = str(error)
+        summary = str(error)
     return {
         "kind": "ledger",
         "where": where,
@@ -62,11 +69,40 @@ def _ledger(meta: CloseMeta, data: memoryview, where: str, passphrase: str | Non
         "operation_count": meta.operation_count,
         "total_coins": meta.total_coins,
         "fee_pool": meta.fee_pool,
+        **_rest_of_header(meta, data),
         "xdr_byte_length": len(xdr),
         "xdr_sha256": sha256(xdr).hexdigest(),
-        "hashes": verdict,
+        "hashes": summary,
+        "verdicts": _verdicts(meta),
         **_signature(meta, data, passphrase),
     }
+
+
+def _verdicts(meta: CloseMeta) -> dict[str, str]:
+    """What a recomputation says of each hash, those that tie ledger, set and results together."""
+    found = {
+        "ledger_hash": (meta.ledger_hash, meta.computed_ledger_hash),
+        "tx_set_hash": (meta.tx_set_hash, bytes(32) if meta.empty_tx_set else meta.computed_tx_set_hash),
+        "tx_set_previous_hash": (meta.tx_set_previous_hash, meta.previous_ledger_hash),
+        "result_hash": (meta.result_hash, meta.computed_result_hash),
+    }
+    return {
+        name: "holds" if stored == computed else f"does not hold: {stored.hex()}, expected {(computed or b'').hex()}"
+        for name, (stored, computed) in found.items()
+    }
+
+
+def _rest_of_header(meta: CloseMeta, data: memoryview) -> dict[str, Any]:
+    """The fields of the header that are no column."""
+    at = meta.value_ext_at
+    (kind,) = _UINT32.unpack_from(data, at)
+    at += 4 + (_PROPOSED if kind == _EMPTY_TX_SET else 0)
+    if kind:
+        (size,) = _UINT32.unpack_from(data, at + _NODE)
+        at += _NODE + 4 + (size + 3) // 4 * 4
+    bucket_list_hash, *numbers = _REST_OF_HEADER.unpack_from(data, at)
+    names = ("inflation_seq", "id_pool", "base_fee", "base_reserve", "max_tx_set_size")
+    return {"bucket_list_hash": bucket_list_hash.hex(), **dict(zip(names, numbers, strict=True))}
 
 
 def _time(seconds: int) -> str:
@@ -123,18 +159,27 @@ def inspect_partition(table: PublishedTable, partition: Partition) -> dict[str, 
     }
 
 
-def inspect_object(url: str, passphrase: str | None = None) -> tuple[list[dict[str, Any]], list[bytes]]:
+def inspect_object(
+    url: str,
+    passphrase: str | None = None,
+    *,
+    endpoint: str | None = None,
+    region: str | None = None,
+    anonymous: bool = False,
+) -> tuple[list[dict[str, Any]], list[bytes]]:
     """What the ledgers of one lake object say, and their close metas.
 
     Args:
         url: a path, ``s3://`` or ``gs://`` URL of the object.
+        endpoint, region, anonymous: how its store is reached.
 
     Raises:
         DataError: it is damaged.
         StoreError: it is not there, or cannot be read.
     """
-    folder, _, name = (url if "://" in url else str(Path(url).absolute())).rpartition("/")
-    store = open_store(StorageLocation(folder))
+    folder, _, name = url.rpartition("/")
+    folder = folder or ("/" if url.startswith("/") else ".")
+    store = open_store(location_of(folder, endpoint=endpoint, region=region, anonymous=anonymous))
     buffer = DecodeBuffer(_FIRST_CAPACITY, _MAX_OBJECT)
     end = buffer.decode(store.read_view(name, _MAX_OBJECT), 0)
     _, metas = read_object(buffer.view, 0, end)

@@ -98,6 +98,15 @@ def test_other_commands_answer_with_documents(command: str, copy: Copier) -> Non
     assert answer(copy, command)["schema"] == f"bronze-copier/{command}/1"
 
 
+def test_audit_and_inspection_answer_with_documents(copy: Copier) -> None:
+    copy.run()
+    assert answer(copy, "verify", "--level", "rows")["result"] == "holds"
+    assert answer(copy, "inspect", "20")["kind"] == "ledger"
+    assert answer(copy, "inspect", "16-23")["kind"] == "partition"
+    (copy.parquet((16, 23)).parent / "_manifest.json").unlink()
+    assert answer(copy, "verify")["result"] == "wrong"
+
+
 def test_undelivered_events_are_in_documents(copy: Copier) -> None:
     copy.run()
     copy.settings["pas"]["endpoint"] = "http://127.0.0.1:9/secret-token"

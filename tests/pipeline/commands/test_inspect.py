@@ -30,6 +30,11 @@ def test_ledger_is_shown_by_url_and_configuration(copy: Copier, tmp_path: Path) 
     assert (found["where"], found["hashes"]) == (str(copy.parquet((16, 23))), "hold")
     assert raw.read_bytes() == row["xdr_bytes"]
     assert list(found["decoded"]) in (["v0"], ["v1"], ["v2"])
+    header = found["decoded"][f"v{found['meta_version']}"]["ledger_header"]["header"]
+    for name in ("bucket_list_hash", "inflation_seq", "base_fee", "base_reserve", "max_tx_set_size"):
+        assert found[name] == header[name], name
+    assert found["id_pool"] == int(header["id_pool"])
+    assert set(found["verdicts"].values()) == {"holds"}
     assert tree(copy.root) == before
 
 
@@ -76,6 +81,8 @@ def test_forged_ledger_exits_1(copy: Copier) -> None:
     ran = call("inspect", "20", bronze(copy))
     assert ran.status == 1
     assert "ledger hash does not hold" in ran.out
+    verdicts = json.loads(call("inspect", "20", bronze(copy), "--json").out)["verdicts"]
+    assert [name for name, words in verdicts.items() if words != "holds"] == ["ledger_hash", "tx_set_previous_hash"]
 
 
 @pytest.mark.parametrize(
@@ -85,3 +92,19 @@ def test_what_is_not_there_exits_2(copy: Copier, what: str, words: str) -> None:
     copy.run()
     ran = call("inspect", what, bronze(copy))
     assert (ran.status, words in ran.err) == (2, True), ran.err
+
+
+def test_unreachable_store_exits_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
+    for arguments in (["20", "gs://bucket/bronze"], ["gs://bucket/lake/FFFFFFEB--20.xdr.zst"]):
+        ran = call("inspect", *arguments)
+        assert (ran.status, ran.out) == (3, ""), ran
+
+
+def test_options_that_do_nothing_exit_2(copy: Copier) -> None:
+    copy.run()
+    for command in (["inspect", "20"], ["verify"]):
+        ran = call(*command, bronze(copy), "--anonymous")
+        assert (ran.status, "are for object stores" in ran.err) == (2, True), ran
+        ran = copy.run(*command, "--region", "x")
+        assert (ran.status, "the configuration has its own" in ran.err) == (2, True), ran
