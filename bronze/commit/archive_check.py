@@ -59,6 +59,8 @@ class ArchiveCheck:
         self._needed = needed
         self._is_loaded = False
         self._warned: set[str] = set()
+        #: By archive, the highest ledger that it confirmed to this object: what is measured trusts no file.
+        self._heard: dict[str, int] = {}
 
     def check(self, summary: PartitionSummary) -> None:
         """Compare a published partition that is to be committed, and record what the archives say.
@@ -78,9 +80,8 @@ class ArchiveCheck:
         answers += ask([(witness, question) for witness in asked], COMMIT_WAIT_SECONDS)
         self._take(answers)
         self._record.save()
-        states = [self._record.of(witness.url) for witness in self._witnesses]
-        highest = [max((ledger for ledger, _ in state.confirmed), default=None) for state in states]
-        through, _ = agreed_through(highest, self._needed)
+        self._heard |= {witness.url: ours[0] for witness in self._witnesses if witness not in asked}
+        through, _ = agreed_through(self._heard.values(), self._needed)
         if through is not None:
             report(LEDGER_ANCHORED, through)
 
@@ -88,6 +89,8 @@ class ArchiveCheck:
         contradiction: ArchiveContradictionError | None = None
         for witness, answer in answers:
             self._record.add(witness.url, answer)
+            if answer.agreement is not None and answer.agreement.ledger is not None:
+                self._heard[witness.url] = max(self._heard.get(witness.url, 0), answer.agreement.ledger)
             if isinstance(answer.error, ArchiveContradictionError):
                 contradiction = answer.error
             elif answer.error is not None and witness.url not in self._warned:

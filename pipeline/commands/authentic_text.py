@@ -106,6 +106,7 @@ def _signature_parts(totals: Totals, chain: str) -> Iterator[str]:
         (found["transaction_proofs"], "transaction proofs"),
         (found["failed_signatures"], "signatures or proofs do not hold"),
         (found["failed_events"], "contract events do not hold"),
+        (found["rewritten_events"], "contract events rewritten (CAP-67)"),
         (found["unproven"], "ledgers without proof"),
     ):
         if count:

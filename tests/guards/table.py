@@ -72,6 +72,12 @@ _AUTHENTICATOR = _in("authenticity/authenticator.py", "authenticity/test_authent
 _ATTESTATION = _in("commit/attestation.py", "commit/test_attestation.py")
 _QUORUM = _in("authenticity/quorum.py", "authenticity/test_quorum.py")
 _VALIDATORS = _in("authenticity/validators_file.py", "authenticity/test_validators_file.py")
+_COMPARISON = _in("archives/comparison.py", "archives/test_comparison.py")
+_HEADERS = _in("archives/ledger_headers.py", "archives/test_ledger_headers.py")
+_WITNESS = _in("archives/witness.py", "archives/test_witness.py")
+_ARCHIVE_STATE = _in("archives/state_file.py", "archives/test_state_file.py")
+_ARCHIVE_CHECK = _in("commit/archive_check.py", "commit/test_archive_check.py")
+_ANCHORING = _in("commit/anchoring.py", "commit/test_anchoring.py")
 _SCP = _in("authenticity/scp.py", "authenticity/test_scp.py")
 _SCP_CHECK = _in("verify/scp_check.py", "verify/test_scp_check.py")
 _VERIFY_EVENT = _in("verify/event_check.py", "verify/test_lies.py", "verify/test_verifier.py")
@@ -232,6 +238,44 @@ _ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
      'or document["quorum"] != self._quorum:', "or False:"),
     ("what the file says must follow from its signers", _ATTESTATION,
      "if through is not None and (through != first - 1 or not self._policy.quorum.is_satisfied_by(signers)):", "if False:"),
+    ("an archive with another hash contradicts", _COMPARISON, "if found != expected:", "if False:"),
+    ("an archive of another network confirms nothing", _COMPARISON,
+     "if self._passphrase is not None and history.passphrase not in (None, self._passphrase):", "if False:"),
+    ("a checkpoint that an archive has not come to is not asked for", _COMPARISON,
+     "if checkpoint_of(ledger) <= reaches]", "if ledger <= reaches]"),
+    ("an archive's stored hash is the computed one", _HEADERS, "if computed != stored:", "if False:"),
+    ("an archive's headers are linked", _HEADERS,
+     "if previous_hash and stated_previous != previous_hash:", "if False:"),
+    ("an archive's file is whole", _HEADERS, "if expected <= checkpoint:", "if False:"),
+    ("an archive's file does not decompress without end", _in("archives/checkpoint_files.py", "archives/test_checkpoint_files.py"),
+     "if len(out) > max_bytes:", "if False:"),
+    ("a server's answer does not grow without end", _in("archives/http_files.py", "archives/test_http_files.py"),
+     "if len(body) > max_bytes:", "if False:"),
+    ("an archive redirects to no other host", _in("archives/http_files.py", "archives/test_http_files.py"),
+     "if not is_same_host(at, target):", "if False:"),
+    ("an audit gives an archive up that is down", _in("archives/archive.py", "archives/test_archive.py"),
+     "if self._give_up_after is not None and self._failures >= self._give_up_after:", "if False:"),
+    ("waits for a slow archive are bounded in all", _WITNESS,
+     "until = started + min(seconds, max(0.0, MAX_LOST_SECONDS - self._lost))", "until = started + seconds"),
+    ("an archive that failed is left alone", _WITNESS,
+     "if self._failure is not None and self._clock() < self._left_alone_until:", "if False:"),
+    ("the state of another chain is not believed", _ARCHIVE_STATE, 'if document["chain"] != self.chain:', "if False:"),
+    ("a contradiction stays while an archive is down", _ARCHIVE_STATE,
+     "if contradicts is not None and not isinstance(error, ArchiveContradictionError):", "if False:"),
+    ("a contradiction stays until that ledger agrees", _ARCHIVE_STATE,
+     "if self.contradicts is None or (ledger is not None and ledger >= self.contradicts):", "if True:"),
+    ("what an archive contradicts is not committed", _ARCHIVE_CHECK, "if contradiction is not None:", "if False:"),
+    ("a contradiction outlives its run", _ARCHIVE_CHECK, "            self._check_contradicted()\n", "            pass\n"),
+    ("only hashes of published partitions are believed", _ANCHORING,
+     "if ledger in of_stretch and hash_of(ledger) == ledger_hash:", "if ledger in of_stretch:"),
+    ("nothing behind a gap stands for what is before", _ANCHORING, "if found != stretch[-1]:", "if False:"),
+    ("enough archives have to agree", _ANCHORING, "ledger = known[needed - 1]", "ledger = known[0]"),
+    ("archives are asked before a commit", ("bronze/commit/sequencer.py", ("tests/e2e/test_archives.py",)),
+     "            self._archives.check(summary)\n", "            pass\n"),
+    ("an archive with another hash is a finding", ("bronze/verify/archive_audit.py", ("tests/pipeline/launch/test_archive_audit.py",)),
+     "elif theirs is not None:", "elif False:"),
+    ("too few archives prove nothing in an audit", ("bronze/verify/archive_audit.py", ("tests/pipeline/launch/test_archive_audit.py",)),
+     "is_proven = said.agreeing >= needed and not said.others", "is_proven = not said.others"),
     ("an older run does not set the file back", _ATTESTATION, "return None if is_further or document == data", "return None if document == data"),
     ("an SCP message is signed", _SCP, "and envelope.holds(network_id):", ":"),
     ("only named validators' messages count", _SCP, "if name in nodes and name not in", "if name not in"),
