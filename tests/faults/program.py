@@ -31,15 +31,22 @@ def environment(copy: Copier, **more: str) -> dict[str, str]:
 
 
 def start(
-    copy: Copier, command: str = "run", *, under: Sequence[str] = (), module: str = "pipeline.main", **environ: str
+    copy: Copier,
+    command: str = "run",
+    *,
+    under: Sequence[str] = (),
+    module: str = "pipeline.main",
+    arguments: Sequence[str] = (),
+    **environ: str,
 ) -> subprocess.Popen[str]:
     """Start the real command line, `under` strace or prlimit when told; in a process group of its own.
 
     Args:
         module: what is run instead of the program.
+        arguments: of the command, behind its configuration.
     """
     return subprocess.Popen(
-        [*under, sys.executable, "-m", module, command, "--config", str(copy.config)],
+        [*under, sys.executable, "-m", module, command, "--config", str(copy.config), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

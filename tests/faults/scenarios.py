@@ -1,4 +1,5 @@
-"""Histories of a copy that a kill may fall into: gaps that are filled, corrections, pruned events, lost directories.
+"""Histories of a copy that a kill may fall into: gaps that are filled, corrections, pruned events, directories that are
+lost or cannot be written to.
 
 Each scenario prepares a copy, is killed in the run that follows, and is then settled. What has to hold at the end is
 stated by `problems_of`: the chain holds, each partition is committed as often as it should be, and the README's query
@@ -14,11 +15,12 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.e2e.conftest import Copier
+from tests.e2e.conftest import Copier, wait_until
 from tests.faults.bed import Bed, Case
-from tests.faults.compare import chain_problems, count_rows, duplicates
-from tests.faults.program import run
+from tests.faults.compare import assert_nothing_half_published, chain_problems, count_rows, duplicates
+from tests.faults.program import finish, run, start
 from tests.faults.steps import FIRST, LAST, PARTITIONS, STEPS, Step
+from tests.support.unwritable import unwritable
 
 #: Steps that a run of any history comes to, and that are found by the path of the file.
 AIMS = [step for step in STEPS.values() if step.path is not None or step.part]
@@ -110,6 +112,37 @@ def _lost(name: str) -> Callable[[Copier], list[str]]:
     return settle
 
 
+def _unwritable(name: str) -> Callable[[Copier], list[str]]:
+    """In the middle of a run, and when the next one begins, nothing can be written there: both fail and say where."""
+
+    def settle(copy: Copier) -> list[str]:
+        place = copy.folder() if name == "data" else copy.root / name
+        events = copy.root / "pas"
+
+        def committed() -> int:
+            return len(list(events.glob("standalone_*.json")))
+
+        before = committed()
+        going = start(copy)
+        wait_until(
+            lambda: going.poll() is not None or (place.is_dir() and committed() > before), f"a commit and {place}"
+        )
+        with unwritable(place):
+            runs = [finish(going), run(copy)]
+        assert_nothing_half_published(copy)
+        is_complete = copy.committed() == PARTITIONS
+        problems = []
+        for ran in runs:
+            says = ran.out + ran.err
+            if ran.status == 0 and not is_complete:
+                problems.append(f"a run that could not write to {place} ends with 0: {says}")
+            if ran.status not in (0, 1, 2) or (ran.status and str(place) not in says) or "Traceback" in says:
+                problems.append(f"a run ends with {ran.status} and does not say that {place} is unwritable: {says}")
+        return problems
+
+    return settle
+
+
 def _state_lost(copy: Copier) -> list[str]:
     shutil.rmtree(copy.root / "state", ignore_errors=True)
     return []
@@ -124,6 +157,9 @@ SCENARIOS = {
         Scenario("events lost", _half, _lost("pas")),
         Scenario("data lost", _half, _lost("data")),
         Scenario("state lost", _half, _state_lost),
+        Scenario("data unwritable", lambda bed: bed.copy(), _unwritable("data")),
+        Scenario("events unwritable", lambda bed: bed.copy(), _unwritable("pas")),
+        Scenario("state unwritable", lambda bed: bed.copy(), _unwritable("state")),
     ]
 }
 

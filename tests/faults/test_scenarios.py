@@ -1,4 +1,4 @@
-"""A kill in a run that fills a gap, corrects, follows pruned events, or is followed by the loss of a directory."""
+"""A kill in a run that fills a gap, corrects, follows pruned events, or before a directory is lost or unwritable."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from tests.faults.scenarios import AIMS, SCENARIOS, play
 from tests.faults.steps import STEPS
 
 CHOSEN = "manifest-link"
+#: Scenarios that take long and are much like another one.
+FULL = ["data unwritable", "state unwritable"]
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name", [name if name not in FULL else pytest.param(name, marks=pytest.mark.full) for name in SCENARIOS]
+)
 @pytest.mark.parametrize(
     "step", [CHOSEN, *(pytest.param(one.name, marks=pytest.mark.full) for one in AIMS if one.name != CHOSEN)]
 )
