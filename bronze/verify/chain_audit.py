@@ -59,6 +59,8 @@ def audit_chain(
     result.checked.append(f"{result.events:,} audit events: hashes, links, order, every field")
     reports = {report.partition: report for report in result.reports}
     latest = {event.partition: event for event in check.events}
+    if check.is_whole:
+        result.event_hashes = {partition: event.event_hash for partition, event in latest.items()}
     for event in check.events:
         report = reports.get(event.partition)
         is_latest = latest[event.partition] is event and selection.in_range(event.partition)

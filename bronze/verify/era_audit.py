@@ -16,7 +16,7 @@ class Verdict(enum.StrEnum):
     HOLDS = "HOLDS"
     """Everything that was checked holds, and nothing that is wanted is missing."""
     INCOMPLETE = "INCOMPLETE"
-    """Everything that is there holds; ledgers that are wanted are missing."""
+    """Everything that is there holds; ledgers, or rows of the catalog, that are wanted are missing."""
     UNCHECKED = "COULD NOT BE CHECKED"
     """Something could not be checked; what could be checked holds."""
     INTERRUPTED = "INTERRUPTED"
@@ -57,6 +57,7 @@ class EraAudit:
         findings: in no order; a gap is one of them too.
         checked, not_checked: what was checked and what was not, a sentence each.
         events: event files that were checked; None when the chain was not asked for.
+        event_hashes: of the last event of each partition, as its file says; empty when they were not looked at.
         head: hash of the last event; empty when there is none.
         is_complete: False when the audit was interrupted.
         scp: what SCP messages of a quorum prove; None when they were not asked for.
@@ -73,6 +74,7 @@ class EraAudit:
     checked: list[str] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
     events: int | None = None
+    event_hashes: dict[Partition, str] = field(default_factory=dict)
     head: str = ""
     is_complete: bool = True
     scp: Proof | None = None

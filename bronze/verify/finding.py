@@ -40,7 +40,7 @@ class Severity(enum.StrEnum):
     WRONG = "wrong"
     """Something does not hold."""
     MISSING = "missing"
-    """Ledgers that are wanted have no partition; what is there may hold."""
+    """Ledgers that are wanted have no partition, or a partition no row in the catalog; what is there may hold."""
     UNCHECKED = "unchecked"
     """Something could not be checked: it cannot be reached or read."""
     NOTE = "note"

@@ -120,7 +120,8 @@ def perform(request: AuditRequest, load: Callable[[bool], Settings]) -> Performe
     """
     from bronze.verify.audit import seam_findings
     from pipeline.launch.archive_audit import add_archives, make_archive_options
-    from pipeline.launch.audit import add_catalog, run_audit
+    from pipeline.launch.audit import run_audit
+    from pipeline.launch.catalog_audit import add_catalog
     from pipeline.launch.scp_audit import add_scp, make_scp_options
 
     targets, options, settings = _targets(request, load)

@@ -10,7 +10,7 @@ from pathlib import Path
 from bronze.audit.event_log import EventLog
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.dataset.published_tables import PublishedTable, find_tables
-from bronze.errors import CatalogError, ConfigError, RunStoppedError, StoreError
+from bronze.errors import ConfigError, RunStoppedError, StoreError
 from bronze.job.audit_spec import AuditLake, AuditSpec
 from bronze.job.stop_signal import StopSignal
 from bronze.lake.opening import LakeOptions, open_lake
@@ -19,15 +19,12 @@ from bronze.partitioning.era import Era
 from bronze.stellar import known_passphrase
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
-from bronze.verify.catalog_audit import LEVEL as CATALOG_LEVEL
-from bronze.verify.catalog_audit import audit_catalog
 from bronze.verify.chain_audit import ExpectedChain
 from bronze.verify.era_audit import EraAudit
 from bronze.verify.finding import Finding, Level, Severity
 from bronze.verify.selection import Selection
 from bronze.verify.verifier import verify_published
 from pipeline.launch.audit_checks import AuditChecks
-from pipeline.launch.prepare import connect_without_lake
 from pipeline.launch.scratch import scratch
 from pipeline.launch.signals import stop_on_signals
 from pipeline.settings.directories import checked_locations
@@ -156,37 +153,6 @@ def configured_targets(
         for era in settings.active(list(era_ids) or None)
     ]
     return targets, locations.lake
-
-
-def add_catalog(audits: Sequence[EraAudit], settings: Settings, selection: Selection) -> None:
-    """Compare the catalog that the settings name with the audits; one that cannot be read is a finding of each.
-
-    Raises:
-        ConfigError: the settings name no catalog.
-    """
-    chains = {audit.chain: audit for audit in audits}
-    with connect_without_lake(settings, writes=False) as connections:
-        catalog = connections.catalog()
-        if catalog is None:
-            raise ConfigError("--catalog: the configuration has no catalog (catalog.postgres_dsn)")
-        for era in connections.job.eras:
-            result = chains.get(era.chain)
-            if result is None:
-                continue
-            try:
-                rows = catalog.recorded(era, settings.bronze.primary_table)
-            except CatalogError as error:
-                result.findings.append(
-                    Finding(
-                        severity=Severity.UNCHECKED,
-                        level=CATALOG_LEVEL,
-                        chain=era.chain,
-                        object="the catalog",
-                        found=f"cannot be read: {error}",
-                    )
-                )
-            else:
-                audit_catalog(result, rows, "the catalog", selection)
 
 
 def run_audit(targets: Iterable[AuditTarget], options: AuditOptions) -> Iterator[EraAudit]:

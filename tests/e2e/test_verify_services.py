@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from bronze.storage.opening import open_store
-from tests.e2e.conftest import Copier, LakeFiles, call
+from tests.e2e.conftest import TABLE, Copier, LakeFiles, call
 from tests.e2e.test_object_stores import Cloud
 from tests.support.gcs_server import gcs_bucket, gcs_server
 from tests.support.postgres_server import database, postgres
@@ -81,17 +81,70 @@ def test_read_only_mount_verifies(copy: Copier, tmp_path: Path) -> None:
         subprocess.run(["umount", str(mounted)], check=True)
 
 
-def test_changed_catalog_row_is_found(copy: Copier, database: str) -> None:
+@pytest.mark.parametrize(
+    ("statement", "partition", "found", "expected"),
+    [
+        ("update _meta_lineage set row_count = 9 where ledger_start = 16", "16-23", "says row_count 9", "8"),
+        (
+            "update _meta_lineage set prev_hash = NULL where ledger_start = 16", "16-23", "says prev_hash nothing",
+            "CHECKSUM",
+        ),
+        (
+            "update _meta_lineage set storage_path = 'x' where ledger_start = 16", "16-23", "says storage_path x",
+            "standalone/e1/v1/ledgers_lcm_raw/range=16-23",
+        ),
+        (
+            "update _meta_lineage set pas_event_hash = 'x' where ledger_start = 24", "24-31", "says pas_event_hash x",
+            "EVENT",
+        ),
+        # the checkpoint says that it is committed
+        (
+            "delete from _meta_lineage where ledger_start = 24", "24-31", "has no row of this partition",
+            "one: it is committed",
+        ),
+        (
+            "update _meta_lineage set ledger_start = 99 where ledger_start = 24", "",
+            "has the ledgers 99 to 31, which is not a range", "",
+        ),
+    ],
+)  # fmt: skip
+def test_changed_catalog_row_is_found(
+    copy: Copier, database: str, statement: str, partition: str, found: str, expected: str
+) -> None:
     copy.settings["catalog"] = {"postgres_dsn": database}
     assert copy.run().status == 0
     assert copy.run("verify", "--level", "manifests", "--catalog").status == 0
     with psycopg2.connect(database) as connection, connection.cursor() as cursor:
-        cursor.execute("update _meta_lineage set row_count = 9 where ledger_start = 16")
+        cursor.execute(statement)
     connection.close()
     ran = copy.run("verify", "--level", "manifests", "--catalog", "--json")
+    findings = json.loads(ran.out)["eras"][0]["findings"]
+    assert ran.status == 1
+    assert {finding["level"] for finding in findings} == {"catalog"}
+    first = next(finding for finding in findings if found in finding["found"])
+    known = {
+        "CHECKSUM": copy.manifests()[8, 15]["tables"][TABLE]["checksum"],
+        "EVENT": copy.heads["standalone/e1/v1"],
+    }
+    assert (first["partition"], first["expected"]) == (partition, known.get(expected, expected))
+    copy.run()
+    if partition:  # else somebody has to remove a row that is of no partition
+        assert copy.run("verify", "--level", "manifests", "--catalog").status == 0
+
+
+def test_row_of_uncommitted_partition_is_no_finding(copy: Copier, database: str) -> None:
+    """As in a run that has published a partition and not yet committed it."""
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    assert copy.run().status == 0
+    with psycopg2.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("delete from _meta_lineage where ledger_start = 24")
+    connection.close()
+    checkpoint = copy.root / "state" / "checkpoint.json"
+    document = json.loads(checkpoint.read_bytes())
+    checkpoint.write_text(json.dumps({**document, "last_committed_ledger": 23}))
+    ran = copy.run("verify", "--level", "manifests", "--catalog", "--json")
     (finding,) = json.loads(ran.out)["eras"][0]["findings"]
-    assert (ran.status, finding["level"], finding["partition"]) == (1, "catalog", "16-23")
-    assert (finding["found"], finding["expected"]) == ("says row_count 9", "8")
+    assert (ran.status, finding["severity"], finding["partition"]) == (0, "note", "24-31")
 
 
 def test_unreachable_catalog_exits_3(copy: Copier) -> None:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,102 +24,26 @@ import pyarrow.parquet as pq
 
 from bronze.audit.event import hash_document, parse_event
 from bronze.audit.event_log import HEADS, EventLog, in_link_order
-from bronze.dataset.dataset import Dataset
-from bronze.ingest.lake_ledgers import LakeLedgers
 from bronze.partitioning.partition import Partition
 from bronze.storage.local import LocalStore
-from bronze.verify.audit import audit_era, seam_findings
-from bronze.verify.chain_audit import ExpectedChain, audit_chain
-from bronze.verify.era_audit import EraAudit
-from bronze.verify.finding import Finding, Level, Severity
-from bronze.verify.partition_check import PartitionCheck
-from bronze.verify.selection import Selection
-from pipeline.sample import write_sample_lake
-from tests.bronze.conftest import GRID, OPTIONS, Workspace, copy, workspace_at
+from bronze.verify.finding import Finding
+from tests.bronze.conftest import GRID, Workspace
+from tests.faults.catalog_tampering import CATALOG_KINDS
+from tests.faults.tampered_place import (
+    CATALOG,
+    CHAIN,
+    HEAD,
+    Place,
+    Tampering,
+    audit,
+    is_found,
+    known_chains,
+    make_place,
+)
+from tests.support.postgres_server import running_server
 
-#: An audit at this level is what claims to find a tampering; ``chain`` and ``head`` need the event files, and ``head``
-#: what is known of the chain from elsewhere as well.
-CHAIN, HEAD = "chain", "head"
 #: Keys of a manifest that nothing covers (docs/verifying.md).
 _UNCOVERED = ("created_at", "producer", "authenticity")
-
-
-@dataclass(frozen=True)
-class Place:
-    """A destination of two eras that follow each other, with three partitions each."""
-
-    root: Path
-    lake: Path
-
-    def era(self, number: int) -> Workspace:
-        base = workspace_at(self.root, self.lake, chain={"single_era": False})
-        first = base.of(era_id="e1", ledger_end=GRID[2].end)
-        return first if number == 0 else base.of(era_id="e2", ledger_start=GRID[3].start, ledger_end=GRID[5].end)
-
-    def of(self, partition: Partition) -> Workspace:
-        return self.era(GRID.index(partition) // 3)
-
-
-@dataclass(frozen=True)
-class Tampering:
-    """What was done.
-
-    Attributes:
-        claim: the level that claims to find it; empty: none does, as docs/verifying.md says.
-        where: what a finding's object, partition or text must name.
-        ledger: the ledger that one of the findings must name; None: any.
-    """
-
-    what: str
-    claim: str
-    where: str
-    ledger: int | None = None
-
-
-def make_place(root: Path) -> Place:
-    """A good destination."""
-    place = Place(root / "good", write_sample_lake(root / "lake", OPTIONS).root)
-    for number in (0, 1):
-        copy(place.era(number), GRID[3 * number : 3 * number + 3])
-    return place
-
-
-def audit(place: Place, claim: str, known: dict[str, ExpectedChain]) -> list[Finding]:
-    """The findings of an audit at the level that `claim` says, but for notes."""
-    level = Level.MANIFESTS if claim in (CHAIN, HEAD) else Level(claim)
-    audits: list[EraAudit] = []
-    for at in (place.era(0), place.era(1)):
-        check = PartitionCheck(
-            dataset=Dataset(LocalStore(at.data), "bronze", "ledgers_lcm_raw"),
-            era=at.era,
-            level=level,
-            passphrase=OPTIONS.passphrase,
-            source=lambda _, at=at: LakeLedgers(at.lake, max_object=1 << 26).read,
-        )
-        found = audit_era(check, Selection(), lambda check, partitions: map(check.check, partitions))
-        if claim in (CHAIN, HEAD):
-            expected = known[at.era.chain] if claim == HEAD else ExpectedChain()
-            audit_chain(found, at.era, check.dataset, at.log, Selection(), expected)
-        audits.append(found)
-    findings = [finding for one in audits for finding in one.findings] + list(seam_findings(audits))
-    return [finding for finding in findings if finding.severity is not Severity.NOTE]
-
-
-def known_chains(place: Place) -> dict[str, ExpectedChain]:
-    """What an outsider wrote down while the destination was good."""
-    return {
-        at.era.chain: ExpectedChain(head=at.log.head() or "", events=len(at.log.load()))
-        for at in (place.era(0), place.era(1))
-    }
-
-
-def is_found(tampering: Tampering, findings: list[Finding]) -> bool:
-    """Whether one of `findings` names the right place."""
-    return any(
-        tampering.where in f"{finding.object} {finding.partition} {finding.found} {finding.expected}"
-        and tampering.ledger in (None, finding.ledger)
-        for finding in findings
-    )
 
 
 def flip(path: Path, rng: random.Random) -> int:
@@ -366,11 +290,29 @@ def removed_event(place: Place, one: Partition, rng: random.Random) -> Tampering
 
 
 def exchanged_eras(place: Place, one: Partition, rng: random.Random) -> Tampering:
-    first, second, spare = (place.root / "data/bronze/standalone" / name for name in ("e1", "e2", "spare"))
+    """Also with manifests that say the era that their directory is of."""
+    bronze, covered = place.root / "data/bronze/standalone", rng.random() < 0.5
+    first, second, spare = (bronze / name for name in ("e1", "e2", "spare"))
     first.rename(spare)
     second.rename(first)
     spare.rename(second)
-    return Tampering("directories of two eras exchanged", "manifests", "e1/v1")
+    for manifest in bronze.rglob("_manifest.json") if covered else ():
+        edit(manifest, lambda document, name=manifest.parts[-5]: document["partition"].update(era_id=name))
+    what = "directories of two eras exchanged" + (", their manifests made to fit" if covered else "")
+    return Tampering(what, "manifests", "e1/v1")
+
+
+def exchanged_chains(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    """The event files of two eras get each other's names, and the chain heads each other's hashes."""
+    first, second = place.era(0), place.era(1)
+    for mine, other in zip(GRID[:3], GRID[3:], strict=True):
+        names = [first.events / first.log.key(mine), first.events / second.log.key(other)]
+        data = [name.read_bytes() for name in names]
+        names[0].write_bytes(data[1])
+        names[1].write_bytes(data[0])
+    chains = first.era.chain, second.era.chain
+    edit(first.events / HEADS, lambda heads: heads.update({chains[0]: heads[chains[1]], chains[1]: heads[chains[0]]}))
+    return Tampering("event files and heads of two eras exchanged", CHAIN, first.log.key(GRID[0]))
 
 
 def foreign_file(place: Place, one: Partition, rng: random.Random) -> Tampering:
@@ -395,7 +337,8 @@ def removed_links(place: Place, one: Partition, rng: random.Random) -> Tampering
 KINDS: tuple[Callable[[Place, Partition, random.Random], Tampering], ...] = (
     flipped_data, truncated_data, flipped_manifest, flipped_event, forged_column, forged_xdr, removed_row, swapped_rows,
     swapped_files, swapped_partitions, removed_partition, removed_manifest, edited_event, rebuilt_chain,
-    shortened_chain, removed_event, exchanged_eras, foreign_file, forged_links, removed_links,
+    shortened_chain, removed_event, exchanged_eras, exchanged_chains, foreign_file, forged_links, removed_links,
+    *CATALOG_KINDS,
 )  # fmt: skip
 
 
@@ -405,16 +348,24 @@ def tamper(
     """Tamper with a copy of `good` below `root`; what was done, and what the audit found."""
     known = known_chains(good)
     shutil.copytree(good.root, root)
-    place = Place(root, good.lake)
-    done = kind(place, rng.choice(GRID), rng)
-    return done, audit(place, done.claim or "source", known)
+    place = replace(good, root=root)
+    if kind not in CATALOG_KINDS:
+        done = kind(place, rng.choice(GRID), rng)
+        return done, audit(place, done.claim or "source", known)
+    place = replace(place, database="tampered")
+    good.postgres.execute(f'CREATE DATABASE "{place.database}" TEMPLATE "{good.database}"')
+    try:
+        done = kind(place, rng.choice(GRID), rng)
+        return done, audit(place, done.claim or CATALOG, known)
+    finally:
+        good.postgres.execute(f'DROP DATABASE "{place.database}"')
 
 
 def campaign(count: int, seed: int) -> Iterator[str]:
     """Tamper `count` times; a line for each that was not found as it is claimed."""
     tally: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory(prefix="tampering-") as folder:
-        good = make_place(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="tampering-") as folder, running_server() as postgres:
+        good = make_place(Path(folder), postgres)
         for number in range(count):
             kind = KINDS[number % len(KINDS)]
             rng = random.Random(f"{seed} {number}")

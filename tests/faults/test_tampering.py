@@ -8,26 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.tampering import (
+from tests.faults.tampered_place import (
+    CATALOG,
     CHAIN,
     HEAD,
-    KINDS,
     Place,
     Tampering,
     audit,
     is_found,
     known_chains,
     make_place,
-    tamper,
 )
+from tests.faults.tampering import KINDS, tamper
+from tests.support.postgres_server import PostgresServer, postgres
+
+__all__ = ["postgres"]
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return make_place(tmp_path_factory.mktemp("tampering"))
+def good(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Place:
+    return make_place(tmp_path_factory.mktemp("tampering"), postgres)
 
 
-@pytest.mark.parametrize("level", ["manifests", "files", "rows", "source", CHAIN, HEAD])
+@pytest.mark.parametrize("level", ["manifests", "files", "rows", "source", CHAIN, HEAD, CATALOG])
 def test_good_destination_has_no_finding(good: Place, level: str) -> None:
     assert audit(good, level, known_chains(good)) == []
 
