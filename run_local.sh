@@ -97,11 +97,14 @@ run_tests() {
   command -v chromium >/dev/null || command -v google-chrome >/dev/null || debian_packages chromium fonts-dejavu-core ||
     echo "no Chromium: the tests of the report in a browser are skipped (apt-get install chromium)"
   .venv/bin/python -m tests.support.s3_server # builds it once where Go is installed, which takes some minutes
+  .venv/bin/python -m tests.support.readers & # DuckDB, Polars, Spark and others, once, 2 GB; during the checks
+  local readers=$!
   .venv/bin/python -m tests.support.archivist # likewise where cargo is installed
   say "Checks: ruff, mypy"
   .venv/bin/ruff check .
   .venv/bin/ruff format --check .
   .venv/bin/mypy
+  wait "$readers" || echo "the engines of docs/reading.md could not be installed: their tests are skipped"
   say "Tests"
   .venv/bin/python -m pytest "$@"
 }
