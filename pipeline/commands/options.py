@@ -41,7 +41,9 @@ def option(
     """
     kind = _Choice(choices) if choices else _Converted(convert) if convert else None
     declarations = [*spellings, *([name] if name else [])]
-    return click.Option(declarations, metavar=metavar, default=default, type=kind, help=help, **more)
+    if default is not None:  # to click, a default of None is a value, which an option that is required then has
+        more["default"] = default
+    return click.Option(declarations, metavar=metavar, type=kind, help=help, **more)
 
 
 def argument(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Protocol, cast
 
@@ -19,7 +19,9 @@ from click.shell_completion import shell_complete
 
 from bronze.errors import BronzeError, ConfigError
 from bronze.redact import printable
+from pipeline.commands.help_text import help_columns, help_lines, option_rows
 from pipeline.commands.options import Options
+from pipeline.commands.output import terminal_columns
 from pipeline.exit_status import USAGE, status_of
 from pipeline.telemetry.logs import report_error
 
@@ -46,11 +48,8 @@ COMMANDS = {
 _DESCRIPTION = """\
 Copies raw Stellar ledgers from a Galexie lake into verified, immutable parquet partitions and keeps a
 hash-chained audit stream of what it copied.
-
-commands (anywhere in the line; bronze-copier COMMAND --help says more):
-{commands}
 """
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "terminal_width": 110}
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
 class _Module(Protocol):
@@ -72,28 +71,34 @@ class _Module(Protocol):
 class _Command(click.Command):
     """A command with its own layout of the help text."""
 
-    def __init__(self, name: str, module: _Module, *, description: str, usage: str, run: Callable[..., int]) -> None:
-        super().__init__(name, params=list(module.OPTIONS), callback=run, context_settings=_CONTEXT)
+    def __init__(self, name: str, module: _Module, *, named: bool) -> None:
+        super().__init__(name, params=list(module.OPTIONS), callback=module.run, context_settings=_CONTEXT)
         self._module = module
-        self._description = description
-        self._usage = usage
+        self._is_named = named
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The option ``--help``."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = "print this and end"
+        return option
+
+    def get_help(self, ctx: click.Context) -> str:
         """Usage, description, options, examples, exit statuses."""
-        words = " ".join(self.collect_usage_pieces(ctx)[1:])
-        formatter.write(f"usage: {' '.join(filter(None, [self._usage, '[options]', words]))}")
-        formatter.write(f"{' [-- BEAM_OPTIONS]' if self._module_is_run else ''}\n\n{self._description}\n")
-        options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
-        rows = [record for option in options if (record := option.get_help_record(ctx))]
-        formatter.write("options:\n")
-        formatter.indent()
-        formatter.write_dl(rows, col_max=26)
-        formatter.dedent()
-        formatter.write(f"\nexamples:\n{self._module.EXAMPLES}\nexit status:\n{self._module.EXIT_STATUS}")
-
-    @property
-    def _module_is_run(self) -> bool:
-        return self.name == _DEFAULT_COMMAND
+        words = [PROGRAM, str(self.name) if self._is_named else "[COMMAND]", "[options]"]
+        words += self.collect_usage_pieces(ctx)[1:]
+        if self.name == _DEFAULT_COMMAND:
+            words.append("[-- BEAM_OPTIONS]")
+        lines = help_lines(
+            usage=" ".join(words),
+            description=self._module.DESCRIPTION if self._is_named else _DESCRIPTION,
+            commands={} if self._is_named else COMMANDS,
+            options=option_rows(self, ctx),
+            examples=self._module.EXAMPLES,
+            exit_status=self._module.EXIT_STATUS,
+            columns=help_columns(terminal_columns()),
+        )
+        return "\n".join(lines)
 
 
 class _Completions(click.Group):
@@ -172,16 +177,15 @@ def _load(name: str) -> _Module:
 
 
 def _make(name: str, *, named: bool) -> _Command:
-    module = _load(name)
-    description, usage = module.DESCRIPTION, f"{PROGRAM} {name}"
-    if not named:
-        rows = "\n".join(f"  {other:8} {summary}" for other, summary in COMMANDS.items())
-        description, usage = _DESCRIPTION.format(commands=rows), f"{PROGRAM} [{'|'.join(COMMANDS)}]"
-    return _Command(name, module, description=description, usage=usage, run=module.run)
+    return _Command(name, _load(name), named=named)
 
 
 def _print_usage_error(error: click.ClickException, named: str | None) -> None:
     message = error.format_message()
+    if isinstance(error, click.NoSuchOption):
+        # Old spellings, with one dash, are not what to suggest.
+        near = [one for one in error.possibilities or () if one.startswith("--")]
+        message = f"there is no option {error.option_name!r}" + (f": did you mean {near[0]}?" if near else "")
     if isinstance(error, click.UsageError) and message.startswith("Got unexpected extra argument"):
         words = message[message.index("(") + 1 : message.rindex(")")].split()
         message = f"there is no command {words[0]!r}" if named is None else f"unexpected argument {words[0]!r}"

@@ -9,14 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from bronze.errors import ConfigError, RunStoppedError, StoreError, is_unreachable
 from bronze.partitioning.partition import Partition
-from bronze.producer import pyarrow_version, this_producer
-from bronze.xdr.table import STELLAR_SDK
 from pipeline.commands.configured import CONFIG_OPTIONS, PUBLISH_PARTIAL, WAIT, chosen_eras, load_settings, verbosity
 from pipeline.commands.options import JSON, Options, flag, option
+from pipeline.commands.version import VERSION
 from pipeline.exit_status import DONE, GAP, OUTSTANDING, UNDONE
 
 if TYPE_CHECKING:
@@ -64,30 +61,11 @@ EXIT_STATUS = """\
 """
 
 
-def version_text() -> str:
-    """What ``--version`` prints: version, commit, and the versions that decide the bytes of the output."""
-    producer = this_producer()
-    return "\n".join(
-        [
-            f"bronze-copier {producer.version} ({producer.git_sha})",
-            f"pyarrow {pyarrow_version()}",
-            f"reader table of stellar-sdk {STELLAR_SDK}",
-            "verification full, unless configured otherwise",
-        ]
-    )
-
-
 def _partition(text: str) -> Partition:
     first, _, last = text.partition("-")
     if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
         raise ValueError(f"{text!r} is not a partition such as 2-10001")
     return Partition(int(first), int(last))
-
-
-def _print_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        print(version_text())
-        context.exit()
 
 
 OPTIONS = (
@@ -118,14 +96,7 @@ OPTIONS = (
         help="without a terminal too: begin a new chain in directories that are relative to the working directory",
     ),
     flag("-validate", "--validate", help="check the settings and end"),
-    flag(
-        "-version",
-        "--version",
-        help="print the version and end",
-        is_eager=True,
-        expose_value=False,
-        callback=_print_version,
-    ),
+    VERSION,
 )
 
 
@@ -256,6 +227,7 @@ def _check_combination(options: Options, settings: Settings) -> None:
 def _follow(
     settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options, totals: Totals
 ) -> tuple[Finished, Round]:
+    telemetry.state.start_workers()
     from pipeline.launch.follow import follow  # Beam takes seconds to import
     from pipeline.launch.runner import choose_runner
 
@@ -333,6 +305,7 @@ def _validate(settings: Settings, era_ids: Sequence[str], *, as_json: bool) -> i
 
 def _copy(settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options, totals: Totals) -> Finished:
     if any(plan.partitions for plan in prepared.plans):
+        telemetry.state.start_workers()
         from pipeline.launch.run import run_copy  # Beam takes seconds to import
         from pipeline.launch.runner import choose_runner
 

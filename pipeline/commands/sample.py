@@ -23,6 +23,7 @@ from pipeline.sample.chain import STANDALONE_PASSPHRASE
 from pipeline.sample.config_file import sample_configuration, validators_file, write_configuration
 from pipeline.sample.lake_writer import SampleLake, write_sample_lake
 from pipeline.sample.options import SampleOptions
+from pipeline.telemetry.sizes import number_of
 
 DESCRIPTION = """\
 Makes a Galexie lake of generated ledgers in the directory OUT, new or empty, to try the copier on. Every hash and
@@ -165,7 +166,8 @@ def summary(lake: SampleLake) -> str:
     """What `lake` holds, in three lines."""
     state = "already there, identical" if lake.existed else "written"
     mean = lake.xdr_bytes / lake.count / 1024
-    layout = f"{lake.ledgers_per_file} ledgers per file, {lake.files_per_directory} files per directory"
+    layout = f"{number_of(lake.ledgers_per_file, 'ledger')} per file"
+    layout += f", {number_of(lake.files_per_directory, 'file')} per directory"
     return "\n".join(
         [
             f"sample lake {lake.root}: {state}",

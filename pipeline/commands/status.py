@@ -12,8 +12,9 @@ import click
 from bronze.commit.anchoring import Standing
 from pipeline.commands.authentic_text import anchoring_document, anchoring_words, attestation_words
 from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
-from pipeline.commands.options import JSON, Options, option, whole_number
+from pipeline.commands.options import JSON, Options, option, seconds, whole_number
 from pipeline.exit_status import DONE, UNCHECKED, UNDONE
+from pipeline.telemetry.sizes import number_of
 
 if TYPE_CHECKING:
     from pipeline.launch.status import EraStatus
@@ -41,7 +42,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
     *CONFIG_OPTIONS,
     JSON,
     option(
-        "--max-age", convert=float, metavar="SECONDS", help="exit 1 when the last commit is older, or there was none"
+        "--max-age", convert=seconds, metavar="SECONDS", help="exit 1 when the last commit is older, or there was none"
     ),
     option(
         "--max-lag",
@@ -96,7 +97,7 @@ def status_lines(status: EraStatus, unmet: Sequence[str]) -> Iterator[str]:
     """The status of one era for people."""
     yield f"era {status.chain} (ledgers {status.ledger_start}-{status.ledger_end or ''})"
     reach = f", ledgers {status.first}-{status.last}" if status.partitions else ""
-    yield f"  published    {status.partitions:,} partitions{reach}"
+    yield f"  published    {number_of(status.partitions, 'partition')}{reach}"
     for gap in status.gaps:
         yield (
             f"  gap          ledgers {gap}: set last_committed_ledger of the checkpoint to {max(gap.start - 1, 0)}, and"
@@ -108,14 +109,14 @@ def status_lines(status: EraStatus, unmet: Sequence[str]) -> Iterator[str]:
         age = "" if status.age_s is None else f", {status.age_s:,.0f} s ago ({status.updated_at})"
         yield f"  committed    up to ledger {status.committed}{age}"
     if status.head:
-        count = "" if status.events is None else f"{status.events:,} events, "
+        count = "" if status.events is None else f"{number_of(status.events, 'event')}, "
         yield f"  chain        {count}head {status.head}"
     if status.undelivered is not None:
-        yield f"  undelivered  {status.undelivered:,} events" + (
+        yield f"  undelivered  {number_of(status.undelivered, 'event')}" + (
             ": `bronze-copier deliver` sends them" if status.undelivered else ""
         )
     if status.unrecorded is not None:
-        yield f"  unrecorded   {status.unrecorded:,} partitions" + (
+        yield f"  unrecorded   {number_of(status.unrecorded, 'partition')}" + (
             ": the next run records them in the catalog" if status.unrecorded else ""
         )
     if status.signed_through is not None:

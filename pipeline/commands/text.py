@@ -17,7 +17,7 @@ from bronze.partitioning.plan import EraPlan
 from pipeline.commands.authentic_text import authentic_lines
 from pipeline.launch.places import find_places
 from pipeline.launch.prepare import Prepared
-from pipeline.telemetry.sizes import format_size
+from pipeline.telemetry.sizes import format_size, number_of
 from pipeline.telemetry.totals import Totals
 
 #: Failures, pending partitions and gaps that are listed one by one; the rest is counted.
@@ -107,7 +107,8 @@ def _end_words(plan: EraPlan) -> str:
 def _layout(prepared: Prepared) -> str:
     layout = prepared.lake.layout
     return (
-        f"{layout.ledgers_per_file} ledgers per file, {layout.files_per_directory} files per directory,"
+        f"{number_of(layout.ledgers_per_file, 'ledger')} per file,"
+        f" {number_of(layout.files_per_directory, 'file')} per directory,"
         f" .xdr.{layout.extension}{' and the other extension' if layout.is_mixed else ''}"
     )
 

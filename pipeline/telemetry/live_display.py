@@ -17,7 +17,7 @@ from pipeline.telemetry.run_progress import ChainProgress
 from pipeline.telemetry.run_state import Snapshot
 
 #: Columns below which only what matters most is shown.
-_NARROW = 60
+_NARROW = 80
 #: Partitions in flight that are listed, at most.
 _LISTED = 8
 
@@ -115,7 +115,8 @@ def _bar(chain: ChainProgress, found: Snapshot, *, is_narrow: bool) -> list[Rend
         Text(f"{int(100 * done / total):3d} %"),
     ]
     if not is_narrow:
-        cells.append(Text(f"{chain.done:,}/{chain.planned:,}  committed {chain.committed or '-'}"))
+        committed = f"committed up to {chain.committed}" if chain.committed else "nothing committed yet"
+        cells.append(Text(f"{chain.done:,} of {chain.planned:,} partitions, {committed}"))
     return cells
 
 

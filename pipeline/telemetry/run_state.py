@@ -21,6 +21,8 @@ _RATE_WINDOW_S = 30.0
 _RATE_STEP_S = 1.0
 #: Partitions in a row that fail until the run is said to be failing.
 _FAILING_AFTER = 3
+#: What a run does until its workers begin, in words.
+_STARTING = "starting the workers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,15 @@ class RunState:
         """Workers that tell nothing here are known to be at work."""
         with self._lock:
             self._progress_at = self.clock()
+            self._work_begins()
+
+    def start_workers(self) -> None:
+        """The workers are being started; the run copies from the first sign of one on."""
+        self.enter(_STARTING)
+
+    def _work_begins(self) -> None:
+        if self._phase == _STARTING:
+            self._phase = ""
 
     def wait_for(self, what: str, *, lake_latest: int | None) -> None:
         """The lake was looked at, and the run waits for `what`: not stalled as long as the lake answers."""
@@ -190,6 +201,7 @@ class RunState:
         name, value, fields = measurement
         progress, key = self._progress, (chain, fields["ledger_start"], fields["ledger_end"])
         if name == m.PARTITION_STARTED:
+            self._work_begins()
             progress.start(*key, str(fields.get("worker", "")))
         elif name == m.LEDGER_READ:
             progress.read(*key, int(value), fields["raw_bytes"])

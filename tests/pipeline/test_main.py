@@ -111,17 +111,17 @@ def test_commands_without_copying_load_no_beam(arguments: list[str], copy: Copie
     [
         pytest.param(["--config", "nowhere.yaml"], "nowhere.yaml", id="no configuration"),
         pytest.param(["--eras", "e2"], "there is no era 'e2': configured are e1", id="unknown era"),
-        pytest.param(["--no-such-option"], "No such option '--no-such-option'", id="unknown option"),
-        pytest.param(["--dry"], "No such option '--dry'", id="options are not abbreviated"),
+        pytest.param(["--no-such-option"], "there is no option '--no-such-option'", id="unknown option"),
+        pytest.param(["--dry"], "there is no option '--dry'", id="options are not abbreviated"),
         pytest.param(["copy"], "there is no command 'copy'", id="unknown command"),
-        pytest.param(["plan", "--dry-run"], "No such option '--dry-run'", id="an option of another command"),
+        pytest.param(["plan", "--dry-run"], "there is no option '--dry-run'", id="an option of another command"),
         pytest.param(["plan", "--", "--runner=X"], "plan takes no Beam options", id="Beam options for plan"),
         pytest.param(
-            ["--", "--runner=DataflowRunner"],
-            "--runner=DataflowRunner: this version runs on this machine",
-            id="a runner on other machines",
+            ["--", "--runner=SparkRunner"],
+            "--runner=SparkRunner: there is no such runner here",
+            id="a runner that there is not",
         ),
-        pytest.param(["--", "--runner", "FlinkRunner"], "allowed are DirectRunner and FnApiRunner", id="in two words"),
+        pytest.param(["--", "--runner", "PrismRunner"], "allowed are DirectRunner and FnApiRunner", id="in two words"),
     ],
 )
 def test_wrong_usage_exits_2_and_writes_nothing(arguments: list[str], says: str, copy: Copier) -> None:
@@ -178,7 +178,7 @@ def test_command_may_stand_anywhere(at: int, copy: Copier) -> None:
     [
         (["verfy"], "there is no command 'verfy': did you mean verify?"),
         (["--config", "x", "pln"], "there is no command 'pln': did you mean plan?"),
-        (["--dryrun"], "Did you mean '--dry-run'?"),
+        (["--dryrun"], "did you mean --dry-run?"),
         (["plan", "x"], "unexpected argument 'x'"),
         (["run", "--partition", "9-3", "--again"], "'9-3' is not a partition such as 2-10001"),
     ],

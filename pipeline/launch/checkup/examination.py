@@ -25,6 +25,7 @@ from pipeline.launch.checkup.space import check_space
 from pipeline.launch.prepare import Prepared, prepare
 from pipeline.settings.locations import checkpoint_location, dataset_location, events_location
 from pipeline.settings.model import Settings
+from pipeline.telemetry.sizes import number_of
 
 #: Longest wait for one check: the clients of the stores retry for some minutes.
 LIMIT_S = 120.0
@@ -113,7 +114,8 @@ def _planned(
 def _check_plan(prepared: Prepared) -> Check:
     plans, found = prepared.plans, prepared.existence
     partitions, ledgers = sum(len(plan.partitions) for plan in plans), sum(plan.ledger_count for plan in plans)
-    words = f"{partitions:,} partitions, {ledgers:,} ledgers to copy" if partitions else "nothing to do"
+    what = f"{number_of(partitions, 'partition')}, {number_of(ledgers, 'ledger')} to copy"
+    words = what if partitions else "nothing to do"
     problems = [f"{one}: {what}" for each in found for one, what in {**each.problems, **each.uncorrected}.items()]
     if problems:
         rest = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
@@ -121,7 +123,8 @@ def _check_plan(prepared: Prepared) -> Check:
     missing = sum(len(each.missing) + len(each.unfinished) for each in found)
     if missing:
         remedy = "`bronze-copier run` makes them again; `bronze-copier plan` lists them"
-        return warning("plan", f"{words}; {missing} published partitions are not there as a whole", remedy)
+        lost = number_of(missing, "published partition")
+        return warning("plan", f"{words}; not there as a whole: {lost}", remedy)
     return holds("plan", words)
 
 

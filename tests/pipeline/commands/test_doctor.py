@@ -209,7 +209,7 @@ def test_lost_partition_is_warned_of(copy: Copier) -> None:
     shutil.rmtree(copy.parquet((16, 23)).parent)
     status, found = checks(copy)
     assert (status, verdicts(found)) == (1, {"plan": "warning"})
-    assert "1 published partitions are not there" in found["plan"]["found"]
+    assert "not there as a whole: 1 published partition" in found["plan"]["found"]
 
 
 def test_silent_endpoint_ends_after_limit(copy: Copier) -> None:

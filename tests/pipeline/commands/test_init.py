@@ -57,6 +57,12 @@ def test_existing_file_is_kept_without_force(lake: Path, tmp_path: Path) -> None
     assert [path.name for path in tmp_path.glob(".config*")] == []
 
 
+def test_lake_must_be_named() -> None:
+    ran = call("init")
+    assert (ran.status, ran.out) == (2, "")
+    assert "Missing option '--lake'" in ran.err
+
+
 def test_small_lake_is_told_in_the_file(lake: Path, tmp_path: Path) -> None:
     init(lake, tmp_path, "--network", "standalone", "--era", "e7", "--destination", "s3://bucket/some/place")
     text = (tmp_path / "config.yaml").read_text()

@@ -15,7 +15,7 @@ def test_plan_describes_a_run_and_writes_nothing(copy: Copier) -> None:
     ran = copy.run("plan")
 
     assert (ran.status, ran.err) == (0, "")
-    for says in (f"lake         {copy.lake} (1 ledgers per file", "era e1 (standalone/e1/v1)", "ledgers     8-31: 24"):
+    for says in (f"lake         {copy.lake} (1 ledger per file", "era e1 (standalone/e1/v1)", "ledgers     8-31: 24"):
         assert says in ran.out
     assert "partitions  3 of up to 10 ledgers" in ran.out
     assert "files       24" in ran.out

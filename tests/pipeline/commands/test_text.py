@@ -86,7 +86,7 @@ def lines_of(totals: Totals, position: ChainPosition, **keys: Any) -> list[str]:
 
 def test_plan_lists_locations_eras_partitions_files() -> None:
     assert list(plan_lines(prepared(tail=501))) == [
-        "lake         /lake (4 ledgers per file, 64000 files per directory, .xdr.zst)",
+        "lake         /lake (4 ledgers per file, 64,000 files per directory, .xdr.zst)",
         "newest       ledger 2500 (x/y.xdr.zst)",
         "destination  /out/data/bronze",
         "events       /out/pas",

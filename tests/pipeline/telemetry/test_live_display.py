@@ -38,7 +38,7 @@ def test_display_fits_width_of_terminal(width: int, state: RunState) -> None:
     assert max(map(len, lines)) <= width
     assert len(lines) <= 14
     assert "1 failed" in captured.get() or width < 40
-    assert ("at ledger 14" in captured.get()) == (width >= 60)
+    assert ("at ledger 14" in captured.get()) == (width >= 80)
     assert "and 2 more partitions" in captured.get() or width < 40
 
 

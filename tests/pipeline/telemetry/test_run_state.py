@@ -56,6 +56,19 @@ def test_wait_is_healthy_while_the_lake_answers(state: RunState, clock: Clock) -
     assert (status, document["status"], document["doing"]) == (503, "stalled", found.phase)
 
 
+def test_workers_start_until_one_begins(state: RunState) -> None:
+    state.start_workers()
+    assert state.snapshot().phase == "starting the workers"
+    tell(state, m.PARTITION_STARTED, 0)
+    assert state.snapshot().phase == ""
+    state.start_workers()
+    state.keep_alive()
+    assert state.snapshot().phase == ""
+    state.enter("ending the run")
+    state.keep_alive()
+    assert state.snapshot().phase == "ending the run"
+
+
 def test_next_round_adds_to_the_plan(state: RunState) -> None:
     for start in (0, 10, 20):
         done(state, start)

@@ -1,10 +1,10 @@
-"""Numbers of bytes for people."""
+"""Numbers for people."""
 
 from __future__ import annotations
 
 import pytest
 
-from pipeline.telemetry.sizes import format_size
+from pipeline.telemetry.sizes import format_size, number_of
 
 
 @pytest.mark.parametrize(
@@ -13,3 +13,7 @@ from pipeline.telemetry.sizes import format_size
 )
 def test_size_has_a_decimal_unit(count: float, text: str) -> None:
     assert format_size(count) == text
+
+
+def test_one_of_a_kind_is_singular() -> None:
+    assert [number_of(count, "ledger") for count in (0, 1, 1200)] == ["0 ledgers", "1 ledger", "1,200 ledgers"]
