@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from pipeline.settings.model import Settings
 ROOT = Path(__file__).resolve().parents[1]
 UNITS = sorted((ROOT / "templates" / "systemd").iterdir())
 MANIFESTS = sorted((ROOT / "templates" / "kubernetes").glob("*.yaml"))
+FLINK = ROOT / "templates" / "flink"
 _ROW = re.compile(r"\| `([\w.]+)` \| `([^`]*)` \|")
 
 
@@ -87,3 +89,23 @@ def test_kubernetes_manifest_is_safe(manifest: Path) -> None:
         assert (document["spec"]["replicas"], document["spec"]["strategy"]) == (1, {"type": "Recreate"})
         assert container["livenessProbe"]["httpGet"]["path"] == "/health"
         assert container["startupProbe"]["httpGet"]["path"] == "/ready"
+
+
+def test_flink_examples_are_what_the_launcher_accepts() -> None:
+    """The cluster checks of a run, applied to the configuration of the scripts and of the Kubernetes example."""
+    script = yaml.safe_load(re.sub(r"@\w+@", "1", (FLINK / "config.yaml").read_text(encoding="utf-8")))
+    deployment, policy = yaml.safe_load_all((FLINK / "kubernetes.yaml").read_text(encoding="utf-8"))
+    assert (deployment["kind"], policy["kind"]) == ("FlinkDeployment", "NetworkPolicy")
+    for settings in (script, deployment["spec"]["flinkConfiguration"]):
+        assert settings["restart-strategy.type"] in ("fixed-delay", "exponential-delay")
+        assert settings["taskmanager.load-balance.mode"] == "SLOTS"
+        assert not any(key.startswith("execution.checkpointing") for key in settings)
+    (container,) = deployment["spec"]["taskManager"]["podTemplate"]["spec"]["containers"]
+    assert container["envFrom"] == [{"secretRef": {"name": "bronze-copier-workers"}}]  # never in the options
+
+
+@pytest.mark.parametrize("script", sorted(FLINK.glob("*.sh")), ids=lambda path: path.name)
+def test_flink_script_is_well_formed(script: Path) -> None:
+    shell = script.read_text(encoding="utf-8").splitlines()[0].rpartition("/")[2].split()[-1]
+    ran = subprocess.run([shell, "-n", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stderr, os.access(script, os.X_OK)) == (0, "", True)

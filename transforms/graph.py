@@ -20,6 +20,7 @@ from bronze.lake.layout import LakeLayout
 from bronze.outcomes import PartitionSummary
 from transforms.elements import PartitionKey
 from transforms.encode import FAILED, EncodePartition
+from transforms.growth import Growth
 from transforms.hand_out import HAND_OUT_TYPE, HandOutPartitions
 from transforms.key_by_partition import KeyByPartition, batch_files
 from transforms.outcome_files import OutcomeFiles, WriteOutcomes
@@ -33,6 +34,7 @@ class CopyPartitions(beam.PTransform):
         keys: the partitions, in ledger order.
         outcomes: where the outcome of each is written.
         look_ahead: None in batch; in a streaming job the partitions that are handed out and not done yet, at most.
+        growth: what a streaming job copies behind `keys`, as the lake completes it; None: nothing.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class CopyPartitions(beam.PTransform):
         keys: Sequence[PartitionKey],
         outcomes: OutcomeFiles,
         look_ahead: int | None = None,
+        growth: Growth | None = None,
     ) -> None:
         super().__init__()
+        self._growth = growth
         self._look_ahead = look_ahead
         self._job = job
         self._keys = keys
@@ -54,7 +58,7 @@ class CopyPartitions(beam.PTransform):
         if source is None:
             raise ValueError("a job without a lake copies nothing")
         layout = source.layout
-        keyed = self._handed_out(begin, layout) if self._look_ahead else self._all_at_once(begin, layout)
+        keyed = self._handed_out(begin) if self._look_ahead else self._all_at_once(begin, layout)
         encoded = keyed | "EncodeAndPublish" >> beam.ParDo(EncodePartition(job)).with_outputs(FAILED, main="published")
         outcomes = [encoded.published | "Summaries" >> beam.Values(), encoded[FAILED]]
         if not job.run.dry_run:
@@ -76,12 +80,13 @@ class CopyPartitions(beam.PTransform):
             | "GroupByPartition" >> beam.GroupByKey()
         )
 
-    def _handed_out(self, begin: beam.pvalue.PBegin, layout: LakeLayout) -> beam.PCollection:
+    def _handed_out(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         assert self._look_ahead is not None
-        source = HandOutPartitions(self._keys, layout, self._outcomes, self._job.run.stop, self._look_ahead)
+        source = HandOutPartitions(self._job, self._keys, self._outcomes, self._look_ahead, self._growth)
+        most = max(len(self._keys), self._growth.limit if self._growth else 0)
         return (
             begin
-            | "CountPartitions" >> beam.Create([len(self._keys)], reshuffle=False)
+            | "CountPartitions" >> beam.Create([most], reshuffle=False)
             | "HandOut" >> beam.ParDo(source).with_output_types(HAND_OUT_TYPE)
             | "OneAtATime" >> beam.WindowInto(FixedWindows(1))
             | "GroupByPartition" >> beam.GroupByKey()

@@ -77,12 +77,17 @@ class OutcomeFiles:
 
 
 class SeenOutcomes:
-    """Follows outcome files while they are written; reads each once."""
+    """Follows outcome files while they are written; reads each once.
+
+    Attributes:
+        has_failed: whether a partition failed, or was refused by its chain.
+    """
 
     def __init__(self, files: OutcomeFiles) -> None:
         self._files = files
         self._read: set[str] = set()
         self._partitions: set[tuple[str, Partition]] = set()
+        self.has_failed = False
 
     def new(self) -> list[Report]:
         """The outcomes of the files that were written since the last call."""
@@ -91,6 +96,7 @@ class SeenOutcomes:
             if key not in self._read:
                 found += self._files.read_one(key)
                 self._read.add(key)
+        self.has_failed = self.has_failed or any(isinstance(one, PartitionFailure) for one in found)
         return found
 
     def count(self) -> int:

@@ -17,6 +17,7 @@ _LOG = logging.getLogger(__name__)
 _LOOK_S = 2.0
 #: Seconds after which a cluster that does not answer, or does not know the job any more, is given up.
 _LOST_S = 60.0
+_ENDED = ("FINISHED", "FAILED", "CANCELED")
 
 
 class JobWatch:
@@ -46,6 +47,7 @@ class JobWatch:
         self._look_s = look_s
         self._lost_s = lost_s
         self._job_id = ""
+        self._last_answer = ""
 
     def wait(self, submit: Callable[[], Any]) -> str:
         """Submit the job and wait for its end; its last state.
@@ -78,8 +80,8 @@ class JobWatch:
             elif self._job_id and time.monotonic() - heard_at > self._lost_s and thread.is_alive():
                 assert self._cluster is not None
                 raise RunnerError(
-                    f"Flink at {self._cluster.address} has told nothing of the job {self._name} for {self._lost_s:.0f}"
-                    " s: was its JobManager started anew? run again to resume"
+                    f"Flink at {self._cluster.address} lost the job {self._name}: {self._last_answer} for"
+                    f" {self._lost_s:.0f} s, and the job server tells no end of it; run again to resume"
                 )
         if errors:
             raise errors[0]
@@ -97,11 +99,16 @@ class JobWatch:
     def _is_heard_of(self) -> bool:
         if self._cluster is None:
             return True
-        with suppress(BronzeError):
+        try:
             found = self._cluster.job_state(self._name)
-            if found is not None:
-                if found[0] != self._job_id:
-                    self._job_id = found[0]
-                    _LOG.info("Flink runs the job %s (%s)", self._name, found[0])
-                return True
-        return False
+        except BronzeError as error:
+            self._last_answer = str(error)
+            return False
+        if found is None:
+            self._last_answer = "it is not known there, as after a new start of the JobManager,"
+            return False
+        if found[0] != self._job_id:
+            self._job_id = found[0]
+            _LOG.info("Flink runs the job %s (%s)", self._name, found[0])
+        self._last_answer = f"it is {found[1]} there"
+        return found[1] not in _ENDED

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
@@ -89,6 +90,8 @@ class FlinkRunner:
             RunnerError: the job failed, was cancelled, or could not be submitted.
         """
         self._jobs += 1
+        # It warns of each option that only the job server knows.
+        logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
         name = f"bronze-copier-{self.connections.job.run.run_id}-{self._jobs}"
         directory = scratch_directory() / f"job-{self._jobs}"
         with self._endpoint(directory) as endpoint:
@@ -101,7 +104,8 @@ class FlinkRunner:
                 watch.cancel()
                 if isinstance(error, BronzeError) or not isinstance(error, Exception):
                     raise
-                text = " ".join(str(error).split())  # Beam raises what it got: gRPC errors and texts of the job
+                # Beam raises what it got: errors of gRPC, and texts of the job.
+                text = error.details() if isinstance(error, grpc.Call) else " ".join(str(error).split())
                 raise RunnerError(f"the job {name} on Flink did not end well: {text}; run again to resume") from error
             if state != "DONE":
                 raise RunnerError(

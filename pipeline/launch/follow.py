@@ -46,6 +46,8 @@ def follow(
 ) -> tuple[Finished, Round]:
     """Copy what `prepared` planned, and then what the lake gets, round after round.
 
+    Where the runner streams, a round goes on with what the lake completes, until a partition fails.
+
     Ends when a signal or a failure asks for it, when every era has an end and all is copied, or, with
     `until_caught_up`, when the lake has no complete partition that was not tried.
 
@@ -56,7 +58,7 @@ def follow(
         ConfigError: the runner's workers could not reach what the job names.
         DataError, StoreError: what a round found makes every further one useless.
     """
-    with begin_copy(settings, prepared, runner, totals, telemetry.state) as copy:
+    with begin_copy(settings, prepared, runner, totals, telemetry.state, grows=not until_caught_up) as copy:
         waits = 0
         while True:
             ended = _round(copy, prepared, telemetry.state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from bronze import measurements as m
@@ -12,6 +12,7 @@ from bronze.log_fields import partition_fields
 from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, Report
 from bronze.partitioning.partition import Partition
 from pipeline.telemetry.run_state import RunState
+from transforms.elements import PartitionKey
 from transforms.outcome_files import OutcomeFiles, SeenOutcomes
 
 #: Seconds between two looks at the files.
@@ -19,8 +20,9 @@ _LOOK_S = 2.0
 
 
 @contextmanager
-def told_of(outcomes: OutcomeFiles, state: RunState) -> Iterator[None]:
-    """Tell `state` of each outcome once, until the block ends."""
+def told_of(outcomes: OutcomeFiles, state: RunState, planned: Collection[PartitionKey]) -> Iterator[None]:
+    """Tell `state` of each outcome once, until the block ends, and of partitions that were not `planned` beforehand."""
+    known = set(planned)
     ended, seen = threading.Event(), SeenOutcomes(outcomes)
     told: set[tuple[str, str, Partition]] = set()
 
@@ -30,6 +32,11 @@ def told_of(outcomes: OutcomeFiles, state: RunState) -> Iterator[None]:
                 identity = (type(outcome).__name__, outcome.chain, outcome.partition)
                 if identity not in told:
                     told.add(identity)
+                    key = PartitionKey(outcome.chain, outcome.partition)
+                    if key not in known:
+                        known.add(key)
+                        network, era_id, version_label = key.chain.split("/")
+                        state.grow((network, era_id, version_label), len(key.partition))
                     _tell(state, outcome)
 
     def watch() -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from bronze.errors import BronzeError, OutageError, RunnerError, RunStoppedError
 from bronze.job.build import this_build
+from bronze.job.lease import renewed
 from bronze.job.outage import stores_out_of_reach
 from bronze.job.spec import CopyJob
 from bronze.job.stop_signal import StopSignal
 from bronze.log_fields import log_fields, partition_fields
 from bronze.outcomes import PartitionFailure, PartitionSummary
+from bronze.partitioning.plan import EraPlan
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
 from pipeline.launch.existence import remove_superfluous
@@ -27,12 +30,13 @@ from pipeline.launch.second_attempts import with_second_attempts
 from pipeline.launch.session import ChainSession
 from pipeline.launch.shared_places import refuse_local_locations
 from pipeline.launch.signals import SignalWatch, stop_on_signals
-from pipeline.launch.waves import cut_waves
+from pipeline.launch.waves import MAX_PARTITIONS, cut_waves
 from pipeline.settings.model import Settings
 from pipeline.telemetry.run_state import RunState
 from pipeline.telemetry.totals import Finished, Totals
 from transforms.elements import PartitionKey
 from transforms.graph import CopyPartitions
+from transforms.growth import Growth
 from transforms.outcome_files import OutcomeFiles
 
 _LOG = logging.getLogger(__name__)
@@ -69,11 +73,14 @@ def begin_copy(
     runner: Runner,
     totals: Totals | None = None,
     state: RunState | None = None,
+    *,
+    grows: bool = False,
 ) -> Iterator[CopyRun]:
     """A run on `runner` that takes the signals of this process until the block ends.
 
     Args:
         totals, state: see `run_copy`.
+        grows: see `CopyRun`.
 
     Raises:
         ConfigError: the runner's workers could not reach what the job names.
@@ -89,7 +96,7 @@ def begin_copy(
         control = runner.control_location(folder)
         with stop_on_signals(StopSignal(control)) as signals:
             try:
-                yield CopyRun(settings, runner, control, signals, totals or Totals(), state)
+                yield CopyRun(settings, runner, control, signals, totals or Totals(), state, grows=grows)
             except RunStoppedError as error:
                 error.exit_status = signals.status
                 raise
@@ -105,6 +112,7 @@ class CopyRun:
         control: where launcher and workers exchange the request to stop and the outcomes.
         signals: whether a signal has asked the run to stop.
         state: is told how far workers are that run elsewhere.
+        grows: whether a streaming job is to go on with what the lake gets, until it is stopped or a partition fails.
 
     Attributes:
         totals: of all rounds; what was left undone is that of the last one.
@@ -118,12 +126,15 @@ class CopyRun:
         signals: SignalWatch,
         totals: Totals,
         state: RunState | None = None,
+        *,
+        grows: bool = False,
     ) -> None:
         self._settings = settings
         self._runner = runner
         self._control = control
         self._signals = signals
         self._state = state if runner.has_own_workers else None
+        self._grows = grows and runner.look_ahead is not None
         self._started = time.monotonic()
         self._waves = 0
         self.totals = totals
@@ -148,12 +159,15 @@ class CopyRun:
         job, totals = prepared.job, self.totals
         planned = totals.reported + sum(len(plan.partitions) for plan in prepared.plans)
         existing = _existing(prepared)
-        waves = cut_waves(
-            prepared.plans,
-            existing,
-            wave_partitions=self._settings.perf.wave_partitions,
-            default_partitions=self._runner.default_wave(is_remote=prepared.connections.dataset().is_remote),
+        planned_waves = list(
+            cut_waves(
+                prepared.plans,
+                existing,
+                wave_partitions=self._settings.perf.wave_partitions,
+                default_partitions=self._runner.default_wave(is_remote=prepared.connections.dataset().is_remote),
+            )
         )
+        waves = iter(planned_waves)
         session = ChainSession(prepared.connections, prepared.positions, prepared.listings)
         run = replace(
             job.run,
@@ -169,15 +183,20 @@ class CopyRun:
         if not job.run.dry_run:
             remove_superfluous(prepared)
         for wave in with_second_attempts(waves, totals, pause_s=job.run.retry.backoff_ms / 1000):
+            growth = _growth(prepared, self._settings) if self._grows and wave is planned_waves[-1] else None
             _log_planned(job, wave)
             outcomes = OutcomeFiles(self._control, f"wave-{self._waves}")
             self._waves += 1
             if not job.run.dry_run:
                 prepared.listings.forget()
-            with told_of(outcomes, self._state) if self._state else nullcontext():
-                self._runner.run(CopyPartitions(job, wave, outcomes, self._runner.look_ahead))
+            with ExitStack() as watching:
+                if self._state is not None:
+                    watching.enter_context(told_of(outcomes, self._state, wave))
+                if growth is not None:
+                    watching.enter_context(renewed(self._control))
+                self._runner.run(CopyPartitions(job, wave, outcomes, self._runner.look_ahead, growth))
             failures = len(totals.failures)
-            _add_wave(totals, wave, outcomes, is_stopped=self._signals.status is not None)
+            planned += _add_wave(totals, wave, outcomes, growth, is_stopped=self._signals.status is not None)
             outcomes.remove()
             session.record_failures(totals.failures[failures:])
             _log_wave(totals, planned, wave[-1], time.monotonic() - self._started)
@@ -224,10 +243,25 @@ def _log_planned(job: CopyJob, wave: list[PartitionKey]) -> None:
             _LOG.debug("partition %s: planned", key)
 
 
-def _add_wave(totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles, *, is_stopped: bool) -> None:
+def _growth(prepared: Prepared, settings: Settings) -> Growth:
+    """What the lake completes behind the planned partitions."""
+
+    def planned_end(plan: EraPlan) -> int:
+        return max([plan.start - 1, plan.end, *(partition.end for partition in plan.partitions)])
+
+    eras = tuple((plan.era, planned_end(plan) + 1) for plan in prepared.plans)
+    return Growth(eras=eras, limit=MAX_PARTITIONS, poll_s=settings.source.poll_seconds)
+
+
+def _add_wave(
+    totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles, growth: Growth | None, *, is_stopped: bool
+) -> int:
     """Count the outcomes of a wave; a partition without one would be lost silently, so it is an error.
 
     A run that was asked to stop may leave partitions without one: they were not begun.
+
+    Returns:
+        How many partitions have one that are of the growth.
     """
     reported, known = 0, set[PartitionKey]()
     for outcome in outcomes.read():
@@ -239,11 +273,14 @@ def _add_wave(totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles, 
         not_begun = [key for key in wave if key not in known]
         _add_not_begun(totals, not_begun)
         reported += len(not_begun)
-    if reported != len(wave):
+    grown = known.difference(wave)
+    expected = {*wave, *islice(growth.keys() if growth else (), len(grown))}
+    if reported != len(expected) or not known <= expected:
         raise RunnerError(
-            f"the runner reported {reported} of {len(wave)} partitions of a wave: nothing is known of the others; run"
-            " again, what is published is found"
+            f"the runner reported {reported} of {len(expected)} partitions of a wave: nothing is known of the others;"
+            " run again, what is published is found"
         )
+    return len(grown)
 
 
 def _raise_outage(totals: Totals) -> None:

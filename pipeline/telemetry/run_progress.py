@@ -79,6 +79,11 @@ class RunProgress:
         self.chains = {chain.chain: chain for chain in chains}
         self._ended = dict.fromkeys(self.chains, (0, 0))
 
+    def grow(self, chain: Chain, ledgers: int) -> None:
+        """A partition is copied that was not planned."""
+        one = self.chains[chain]
+        self.chains[chain] = replace(one, planned=one.planned + 1, planned_ledgers=one.planned_ledgers + ledgers)
+
     def plan_more(self, chains: Iterable[ChainProgress]) -> None:
         """The run has planned further partitions of its chains; what had failed is among them."""
         for new in chains:

@@ -140,6 +140,11 @@ class RunState:
             self._progress.plan_more(chains)
             self._phase, self._is_waiting, self._progress_at = "", False, self.clock()
 
+    def grow(self, chain: Chain, ledgers: int) -> None:
+        """A partition is copied that was not planned."""
+        with self._lock:
+            self._progress.grow(chain, ledgers)
+
     def enter(self, phase: str) -> None:
         """The run does something else than copying now; empty: it copies."""
         with self._lock:

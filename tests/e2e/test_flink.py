@@ -7,16 +7,24 @@ three processes, kills and restarts take some minutes: ``pytest -m full tests/e2
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import REPOSITORY, Copier, LakeFiles, RunResult
-from tests.support.flink import TEMPLATES, Network, Packages, network, packages
+from bronze.job.secrets import DSN_VARIABLE
+from pipeline.sample import SampleOptions, write_sample_lake
+from tests.e2e.conftest import REPOSITORY, TABLE, Copier, LakeFiles, RunResult, new_copier
+from tests.support.flink import TEMPLATES, Cluster, Network, Packages, network, packages, running_cluster
+from tests.support.growing_lake import GrowingLake
+from tests.support.postgres_server import PostgresServer, postgres
 
-__all__ = ["network", "packages"]
+__all__ = ["network", "packages", "postgres"]
 
 #: A run of the program on Flink may take so long, in seconds.
 LIMIT_S = 240.0
@@ -75,13 +83,22 @@ def expected(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) ->
     return local
 
 
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    """Poll until `holds`, for as long as a run may take."""
+    ends_at = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < ends_at, f"waited {LIMIT_S} s for {what}"
+        time.sleep(0.02)
+
+
 def same(flink: Copier, local: Copier) -> bool:
     """Whether two copies have the same files and the same chain, but for times."""
     assert flink.published() == local.published()
     assert flink.documents() == local.documents()
     assert flink.committed() == local.committed()
     assert flink.checkpoint() == local.checkpoint()
-    return flink.leftovers() == [] and flink.verified()
+    assert flink.leftovers() == []
+    return flink.verified()
 
 
 def test_embedded_flink_equals_local_copy(
@@ -92,3 +109,241 @@ def test_embedded_flink_equals_local_copy(
     assert ran.status == 0, ran.log
     assert ran.lines("partitions") == ["24 written, 0 skipped, 0 failed"]
     assert same(copy, expected)
+
+
+# ------------------------------------------------------------------------- one JobManager and two TaskManagers
+
+#: 240 partitions: some seconds of work, so that there is a middle.
+LEDGERS = {"ledger_start": 8, "ledger_end": 487, "partition_size": 2}
+SAMPLE = SampleOptions(first=8, ledgers=480)
+DATABASE = "flink"
+#: As it stands in the connection string; no server asks for it.
+PASSWORD = "hunter2hunter2"
+MODES = [pytest.param((), id="batch"), pytest.param(("--streaming",), id="streaming")]
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Copier:
+    """What the local runner makes of the lake, without a catalog."""
+    folder = tmp_path_factory.mktemp("big")
+    write_sample_lake(folder / "lake", SAMPLE)
+    local = new_copier(folder / "local", folder / "lake", **LEDGERS)
+    assert local.run().status == 0
+    return local
+
+
+@pytest.fixture(scope="module")
+def catalog(postgres: PostgresServer) -> str:
+    """Connection string of the catalog, for programs in the namespace."""
+    postgres.new_database(DATABASE)
+    return postgres.socket_dsn(DATABASE).replace("postgres@", f"postgres:{PASSWORD}@")
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, packages: Packages, network: Network, catalog: str
+) -> Iterator[Cluster]:
+    """The cluster; workers find the catalog's secret in its environment."""
+    with running_cluster(tmp_path_factory.mktemp("cluster"), packages, network, {DSN_VARIABLE: catalog}) as running:
+        yield running
+
+
+@pytest.fixture
+def flink(
+    tmp_path: Path, big: Copier, packages: Packages, network: Network, cluster: Cluster, catalog: str,
+    postgres: PostgresServer,
+) -> FlinkCopier:  # fmt: skip
+    """A copy of the same lake on the cluster, with an empty catalog."""
+    postgres.execute("DROP SCHEMA public CASCADE", DATABASE)
+    postgres.execute("CREATE SCHEMA public", DATABASE)
+    copy = new_copier(tmp_path / "flink", big.lake, **LEDGERS)
+    copy.settings["catalog"] = {"postgres_dsn": catalog}
+    return FlinkCopier(copy, packages, network, "127.0.0.1:8081")
+
+
+def recorded(postgres: PostgresServer) -> list[tuple[object, ...]]:
+    """What the catalog says of each partition, once for each row."""
+    query = "SELECT ledger_start, ledger_end, row_count, checksum FROM _meta_lineage ORDER BY ledger_start"
+    return postgres.execute(query, DATABASE)
+
+
+def expected_rows(local: Copier) -> list[tuple[object, ...]]:
+    """What it has to say."""
+    tables = {part: found["tables"][TABLE] for part, found in local.manifests().items()}
+    return [(*part, table["row_count"], table["checksum"]) for part, table in tables.items()]
+
+
+def is_as_copied_locally(flink: FlinkCopier, big: Copier, postgres: PostgresServer) -> bool:
+    """Whether bytes, chain and catalog are those of the local copy."""
+    assert recorded(postgres) == expected_rows(big)
+    del flink.copier.settings["catalog"]  # for what runs outside of the namespace
+    # What a killed worker left unfinished goes with the next run.
+    assert flink.copier.run("--allow-relative").lines("partitions") == ["0 written, 0 skipped, 0 failed"]
+    return same(flink.copier, big)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("mode", MODES)
+def test_cluster_equals_local_copy(
+    mode: tuple[str, ...], flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer
+) -> None:
+    ran = flink.run(options=mode)
+    assert ran.status == 0, ran.log
+    assert ran.lines("partitions") == ["240 written, 0 skipped, 0 failed"]
+    assert "Flink 1.19.3 at 127.0.0.1:8081, parallelism 2" in ran.log
+    assert is_as_copied_locally(flink, big, postgres)
+    assert all(PASSWORD not in text for text in (ran.log, ran.out, cluster.logs()))
+    committed_late = _published_after_commit(flink.copier)
+    assert (committed_late >= 200) if mode else (committed_late == 0)
+
+
+def _published_after_commit(copier: Copier) -> int:
+    """How many partitions were published after the first one was committed."""
+    first = min(path.stat().st_mtime for path in (copier.root / "pas").glob("*_e1_v1_*.json"))
+    manifests = copier.folder().glob("range=*/_manifest.json")
+    return sum(path.stat().st_mtime > first for path in manifests)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("mode", MODES)
+def test_killed_taskmanager_changes_nothing(
+    mode: tuple[str, ...], flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer
+) -> None:
+    """Its workers outlive it for a while: what they do then is done twice."""
+    program = flink.start(options=mode)
+    _wait_for_progress(program, flink.copier)
+    cluster.kill("taskmanager-1")
+    assert len(flink.copier.committed()) < 240
+    cluster.start_taskmanager(1)
+    ran = ended(program)
+    assert ran.status == 0, ran.log
+    assert is_as_copied_locally(flink, big, postgres)
+
+
+def _wait_for_progress(program: subprocess.Popen[str], copier: Copier) -> None:
+    """Wait until 30 partitions are published."""
+    eventually(lambda: len(copier.partitions()) >= 30 or program.poll() is not None, "partitions")
+    assert program.poll() is None, program.communicate()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_restart_of_the_cluster_is_resumed(
+    flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer
+) -> None:
+    program = flink.start(options=("--streaming",))
+    _wait_for_progress(program, flink.copier)
+    cluster.restart()
+    ran = ended(program)
+    assert (ran.status, "run again to resume" in ran.log) == (1, True), ran.log
+    again = flink.run(options=("--streaming",))
+    assert again.status == 0, again.log
+    assert is_as_copied_locally(flink, big, postgres)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_cancelled_job_is_resumed(flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer) -> None:
+    program = flink.start(options=("--streaming",))
+    _wait_for_progress(program, flink.copier)
+    (job,) = cluster.jobs("RUNNING")
+    cluster.ask(f"/jobs/{job}?mode=cancel", "PATCH")
+    ran = ended(program)
+    assert (ran.status, "run again to resume" in ran.log) == (1, True), ran.log
+    again = flink.run(options=("--streaming",))
+    assert again.status == 0, again.log
+    assert is_as_copied_locally(flink, big, postgres)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_stop_leaves_no_job_behind(flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer) -> None:
+    program = flink.start(options=("--streaming",))
+    _wait_for_progress(program, flink.copier)
+    program.send_signal(signal.SIGTERM)
+    ran = ended(program)
+    assert ran.status == 143, ran.log
+    assert cluster.jobs("RUNNING") == []
+    again = flink.run(options=("--streaming",))
+    assert again.status == 0, again.log
+    assert is_as_copied_locally(flink, big, postgres)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_job_without_launcher_harms_no_successor(
+    flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer
+) -> None:
+    """It goes on while the next run copies the same: no lock keeps them apart."""
+    program = flink.start(options=("--streaming",))
+    _wait_for_progress(program, flink.copier)
+    program.kill()
+    program.communicate()
+    assert len(cluster.jobs("RUNNING")) == 1
+    again = flink.run(options=("--streaming",))
+    assert again.status == 0, again.log
+    eventually(lambda: cluster.jobs("RUNNING") == [], "the end of the abandoned job")
+    assert is_as_copied_locally(flink, big, postgres)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_growing_lake_is_followed(
+    flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """One job commits what the lake completes; a TaskManager is killed, the job cancelled, the rest comes at once."""
+    copy, options = flink.copier, ("--streaming",)
+    lake = growing_lake(big, tmp_path / "growing")
+    copy.settings["source"] |= {"local_path": str(lake.root), "poll_seconds": 1}
+    lake.add(*range(8, 18))
+    program = flink.start("--follow", options=options)
+    eventually(lambda: copy.checkpoint() >= 17 or program.poll() is not None, "the backfill")
+    assert program.poll() is None, program.communicate()
+
+    delays = [_delay(copy, lake, last) for last in range(19, 40, 2)]
+    assert max(delays) < 30, delays
+    cluster.kill("taskmanager-2")
+    cluster.start_taskmanager(2)
+    delays = [_delay(copy, lake, last) for last in range(41, 50, 2)]
+    (job,) = cluster.jobs("RUNNING")
+    cluster.ask(f"/jobs/{job}?mode=cancel", "PATCH")
+    ran = ended(program)
+    assert (ran.status, "run again to resume" in ran.log) == (1, True), ran.log
+
+    program = flink.start("--follow", options=options)
+    lake.add(*range(50, 488))
+    ran = ended(program)  # by itself, where the era ends
+    assert ran.status == 0, ran.log
+    assert is_as_copied_locally(flink, big, postgres)
+    print(f"seconds from a partition's last object to its commit: {delays}")
+
+
+def growing_lake(big: Copier, root: Path) -> GrowingLake:
+    """A lake that has nothing yet of the big one."""
+    root.mkdir()
+    shutil.copy(big.lake / ".config.json", root)
+    return GrowingLake(LakeFiles(big.lake, SAMPLE.layout), root)
+
+
+def _delay(copy: Copier, lake: GrowingLake, last: int) -> float:
+    """Seconds from the last object of the partition that ends at `last` to its commit."""
+    lake.add(last - 1, last)
+    started = time.monotonic()
+    eventually(lambda: copy.checkpoint() >= last, f"the commit of {last}")
+    return time.monotonic() - started
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_stop_ends_a_following_job(flink: FlinkCopier, big: Copier, cluster: Cluster, tmp_path: Path) -> None:
+    lake = growing_lake(big, tmp_path / "growing")
+    flink.copier.settings["source"] |= {"local_path": str(lake.root), "poll_seconds": 1}
+    lake.add(*range(8, 18))
+    program = flink.start("--follow", options=("--streaming",))
+    eventually(lambda: flink.copier.checkpoint() >= 17 or program.poll() is not None, "the backfill")
+    program.send_signal(signal.SIGTERM)
+    ran = ended(program)
+    assert (ran.status, cluster.jobs("RUNNING")) == (143, []), ran.log
+    assert flink.copier.committed()[-1] == (16, 17)

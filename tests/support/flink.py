@@ -140,6 +140,12 @@ class Cluster:
         """Start one again."""
         self._script("taskmanager", str(number))
 
+    def restart(self) -> None:
+        """Kill it whole, and start it again."""
+        for name in ("taskmanager-1", "taskmanager-2", "jobmanager"):
+            self.kill(name)
+        self.start()
+
     def ask(self, path: str, method: str = "GET") -> Any:
         """What Flink's REST service answers."""
 

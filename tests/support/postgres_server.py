@@ -81,6 +81,10 @@ class PostgresServer:
         secret = f":{password}" if password else ""
         return f"postgresql://{user}{secret}@127.0.0.1:{self.port}/{database}"
 
+    def socket_dsn(self, database: str) -> str:
+        """A connection URL of its Unix socket, which reaches it from another network namespace too."""
+        return f"postgresql://postgres@:{self.port}/{database}?host={self._folder}"
+
     @property
     def pid(self) -> int:
         """The server's first process."""

@@ -14,6 +14,7 @@ from apache_beam.transforms.window import GlobalWindow
 
 from bronze.errors import FrameError, StoreError, is_transient
 from bronze.ingest.copier import PartitionCopier
+from bronze.job.build import this_build
 from bronze.job.spec import CopyJob
 from bronze.outcomes import Outcome, PartitionFailure, PartitionSummary
 from bronze.partitioning.era import Era
@@ -21,6 +22,7 @@ from bronze.partitioning.partition import Partition
 from bronze.retry import RetryPolicy
 from bronze.storage.location import StorageLocation
 from pipeline.sample import SampleOptions, write_sample_lake
+from tests.bronze.conftest import changed
 from tests.support.gcs_server import gcs_bucket, gcs_server
 from tests.transforms.conftest import connect, make_job
 from transforms.elements import BatchFiles, PartitionKey
@@ -271,3 +273,12 @@ def test_failed_bundle_leaves_nothing_to_next(remote: RemoteStage) -> None:
     assert (again.partition.start, last.value[1].partition.start) == (8, 12)
     assert again.outcome in (Outcome.SKIPPED, Outcome.UNCHANGED)
     assert remote.published(8)
+
+
+def test_worker_of_another_build_writes_nothing(job: CopyJob, tmp_path: Path) -> None:
+    """On another machine: the partition fails and names both builds; an exception would start the worker again."""
+    launched = changed(job, run={"build": "bronze-copier v9.9.9"})
+    (failed,) = publish(launched, 8, 15, BatchFiles(8, 12, 4))
+    assert (failed.tag, failed.value.error_type) == (FAILED, "ConfigError")
+    assert all(build in failed.value.message for build in ("bronze-copier v9.9.9", this_build()))
+    assert not (tmp_path / "data").exists()

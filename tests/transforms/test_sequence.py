@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 
 from bronze.commit.sequencer import Sequencer
 from bronze.errors import StoreError
+from bronze.job.build import this_build
 from bronze.job.spec import CopyJob
 from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, PendingPartition
 from bronze.partitioning.partition import Partition
 from bronze.retry import RetryPolicy
+from tests.bronze.conftest import changed
 from tests.support.stage_state import Timer, new_states, pending_states
 from tests.transforms.conftest import ERA, OTHER, connect, make_job, publish, run, summary
 from transforms.sequence import NEAR, PENDING, REFUSED, SequencePartitions
@@ -295,3 +297,26 @@ def test_job_without_events_and_checkpoint_is_sequenced(tmp_path: Path) -> None:
     out = Key(job).bundle([publish(job, summary(ERA, start)) for start in (110, 100, 120)])
     assert starts(out) == [100, 110, 120]
     assert {one.event_hash for one in out} == {""}
+
+
+def test_zombie_bundle_commits_nothing_twice(job: CopyJob, published: Published) -> None:
+    """The runner took its worker for dead, and had another one do it all again; it lives, and goes on."""
+    job = changed(job, run={"build": this_build(), "is_exclusive": False})
+    arrivals = published(ERA, *range(100, 160, 10))
+    zombie, successor = Key(job), Key(job)
+    zombie.bundle(arrivals[:2])
+    again = successor.bundle(arrivals[:4])
+
+    late = zombie.bundle(arrivals[2:])
+    last = successor.bundle(arrivals[4:])
+
+    assert committed(job) == [100, 110, 120, 130, 140, 150]
+    assert [one.is_new for one in (*again, *late)] == [False, False, True, True, False, False, True, True]
+    assert [one.is_new for one in last] == [False, False]
+
+
+def test_sequencer_of_another_build_writes_nothing(job: CopyJob, published: Published) -> None:
+    arrivals = published(ERA, 100)
+    (refused,) = Key(changed(job, run={"build": "bronze-copier v9.9.9"})).bundle(arrivals)
+    assert (refused.tag, refused.value.error_type, refused.value.published) == (REFUSED, "ConfigError", True)
+    assert not events_of(job).exists()

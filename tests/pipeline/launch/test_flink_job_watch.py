@@ -80,8 +80,19 @@ def test_failure_of_the_job_is_raised(watch: Callable[..., JobWatch]) -> None:
 def test_forgotten_job_is_given_up(watch: Callable[..., JobWatch], jobs: list[dict[str, Any]]) -> None:
     """As after a new start of a JobManager."""
     end = threading.Event()
-    with pytest.raises(RunnerError, match="has told nothing of the job mine"):
+    with pytest.raises(RunnerError, match="lost the job mine: it is not known there"):
         watch(jobs.clear).wait(lambda: Result(end))
+    end.set()
+
+
+def test_missed_end_of_the_job_is_an_error(watch: Callable[..., JobWatch], jobs: list[dict[str, Any]]) -> None:
+    end = threading.Event()
+
+    def finish() -> None:
+        jobs[0] = {**RUNNING, "state": "FINISHED"}
+
+    with pytest.raises(RunnerError, match="lost the job mine: it is FINISHED there for 0 s"):
+        watch(finish).wait(lambda: Result(end))
     end.set()
 
 
