@@ -162,6 +162,16 @@ def table(fleet: Fleet) -> list[str]:
     return [lines[0].replace("|  |", "| |"), "|---" * len(rows[0]) + "|", *lines[1:]]
 
 
+def cost_lines(fleet: Fleet) -> list[str]:
+    """The rows of the table in docs/dataflow.md: a million ledgers from four of them on."""
+    made = [
+        (first, estimate(first, first + 999_999, fleet)) for first in (10_000_000, 30_000_000, 46_000_000, 63_000_000)
+    ]
+    return [
+        f"| {first:,} | {one.stored / 1e9:.3g} GB | ${one.compute:.2f} | ${one.requests:.2f} |" for first, one in made
+    ]
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pubnet", description=__doc__.split("\n\n")[0])

@@ -36,6 +36,7 @@ GROUND = {
 #: Who may import whom, from the top downwards: a row names rooms of later rows only. A room is a package with all
 #: that lies below it, or a module that stands beside the rooms. A room may always import itself and GROUND.
 ALLOWED: dict[str, set[str]] = {
+    "pipeline.flex_template": {"pipeline.main", "pipeline.exit_status", "pipeline.settings", "bronze.storage"},
     "pipeline.main": {"pipeline.commands", "pipeline.early_signals"},
     "pipeline.commands": {
         "pipeline.early_signals", "pipeline.exit_status", "pipeline.launch", "pipeline.report", "pipeline.sample",

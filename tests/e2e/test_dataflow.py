@@ -13,6 +13,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
+from pipeline import flex_template
 from pipeline.launch import dataflow_runner
 from tests.e2e.conftest import Copier, LakeFiles
 from tests.support.dataflow_service import DataflowService, dataflow
@@ -136,6 +137,28 @@ def test_template_is_written_and_not_submitted(cloud: Cloud) -> None:
     assert cloud.service.jobs == []
     store = open_store(StorageLocation(f"gs://{cloud.bucket}/template"))
     assert json.loads(store.read("job_object"))["name"] == "bronze"
+
+
+def test_template_launcher_submits_same_job(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Google's launcher calls: the parameters state what the configuration of the other run does."""
+    assert "submitted the job" in cloud.submit().out
+    monkeypatch.setenv("LOG_FORMAT", "text")
+    bucket = cloud.bucket
+    parameters = {
+        "lake": f"gs://{bucket}/lake", "output": f"gs://{bucket}/data", "state": f"gs://{bucket}/state",
+        "pas_events": f"gs://{bucket}/pas", "pas_enabled": "true", "perf_retry_attempts": "1",
+        **{f"era_{name}": str(value) for name, value in cloud.copy.settings["era"].items()},
+    }  # fmt: skip
+    options = {
+        f"authenticity_{name}": str(value) for name, value in cloud.copy.settings.get("authenticity", {}).items()
+    }
+    given = [f"--{name}={value}" for name, value in (parameters | options).items()]
+    assert flex_template.main([*given, *cloud.arguments()]) == 0
+    first, second = cloud.service.jobs
+    assert second["environment"]["workerPools"] == first["environment"]["workerPools"]
+    differing = {"staging_location", "temp_location", "pipelineProtoHash", "pipelineUrl", "pipeline_url"}
+    for one, other in ((options_of(first), options_of(second)), (options_of(second), options_of(first))):
+        assert {name for name in one if one[name] != other.get(name)} <= differing
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,18 @@
-"""The wheel: with the compiled reader, and built without a C compiler; the installed program runs.
+"""The wheel: with the compiled reader, and built without a C compiler; the installed program runs; so does the image.
 
-Both are built from a copy of the tree, as ``pip wheel .`` builds them.
+Both are built from a copy of the tree, as ``pip wheel .`` builds them; the compiled one by the script that the image of
+templates/dataflow is built with.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,17 @@ def build(folder: Path, **environment: str) -> Path:
     return wheel
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel with the compiled reader."""
+    folder = tmp_path_factory.mktemp("compiled")
+    shutil.copytree(ROOT, folder / "tree", ignore=_LEFT_OUT)
+    script = [folder / "tree" / "templates" / "dataflow" / "build_wheel.sh", folder / "tree", folder, sys.executable]
+    subprocess.run(["sh", *script], check=True, capture_output=True)
+    (wheel,) = folder.glob("bronze_copier-*.whl")
+    return wheel
+
+
 def copy_lake(wheel: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """Install the wheel into a folder and copy a small lake with the installed program."""
     site = folder / "site"
@@ -50,8 +64,8 @@ def copy_lake(wheel: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_wheel_contains_compiled_reader(tmp_path: Path) -> None:
-    wheel = build(tmp_path)
+def test_wheel_contains_compiled_reader(compiled: Path, tmp_path: Path) -> None:
+    wheel = compiled
     names = zipfile.ZipFile(wheel).namelist()
     assert [name for name in names if name.startswith("bronze/xdr/walker.") and name.endswith(".so")]
     assert "bronze/catalog/schema.sql" in names
@@ -75,3 +89,39 @@ def test_wheel_without_compiler_warns_once(tmp_path: Path) -> None:
     (warning,) = [line for line in ran.stderr.splitlines() if "interpreted" in line]
     assert "WARN" in warning
     assert "60 times as long" in warning
+
+
+def environment_beside(folder: Path) -> Path:
+    """A virtual environment that finds the packages of this one, but not the program; its Python."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=120)
+    (site,) = folder.glob("lib/python*/site-packages")
+    packages = folder / "packages"
+    packages.mkdir()
+    for path in {Path(str(one.locate_file(""))): None for one in metadata.distributions()}:
+        for found in path.iterdir() if path.name == "site-packages" else ():
+            if not re.match(r"__editable__|bronze_copier", found.name) and not (packages / found.name).exists():
+                (packages / found.name).symlink_to(found)
+    (site / "found.pth").write_text(f"{packages}\n")
+    return folder / "bin" / "python"
+
+
+def test_image_steps_install_launcher_and_program(compiled: Path, tmp_path: Path) -> None:
+    """What the Dockerfile of templates/dataflow runs, on a bare tree; the packages are there: none is downloaded."""
+    image = ROOT / "templates" / "dataflow"
+    python = environment_beside(tmp_path / "env")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "BRONZE_"))}
+
+    def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+        environment = kept | {"PIP_NO_INDEX": "1"}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    requirements = tmp_path / "requirements.txt"
+    shutil.copy(ROOT / "requirements.txt", requirements)
+    ran = run("sh", image / "install.sh", compiled.parent, requirements, image / "launch.py", tmp_path, python)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "Requirement already satisfied: apache-beam==" in ran.stdout
+    launch = tmp_path / "template" / "launch.py"
+    ran = run(python, launch, "--lake=/data", "--output=gs://out/x", "--state=gs://out/s", "--project=p")
+    assert ran.returncode == 2
+    assert "lake is '/data'" in ran.stderr
+    assert run(tmp_path / "env" / "bin" / "bronze-copier", "--version").stdout.startswith("bronze-copier v2")

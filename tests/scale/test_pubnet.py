@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pubnet import SIZES, Estimate, Fleet, cpu_ms, estimate, table
+from benchmarks.pubnet import SIZES, Estimate, Fleet, cost_lines, cpu_ms, estimate, table
 
 ROOT = Path(__file__).parents[2]
 FLEET = Fleet()
@@ -14,6 +14,10 @@ FLEET = Fleet()
 
 def test_page_holds_table_as_computed() -> None:
     assert "\n".join(table(FLEET)) in (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+
+
+def test_page_of_dataflow_holds_costs_as_computed() -> None:
+    assert "\n".join(cost_lines(FLEET)) in (ROOT / "docs" / "dataflow.md").read_text(encoding="utf-8")
 
 
 def test_ranges_add_up_to_whole() -> None:
