@@ -228,7 +228,10 @@ def _follow(
     settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options, totals: Totals
 ) -> tuple[Finished, Round]:
     telemetry.state.start_workers()
-    from pipeline.launch.follow import follow  # Beam takes seconds to import
+    from pipeline.launch.beam_import import import_beam  # Beam takes a second to import
+
+    import_beam(options.beam_options)
+    from pipeline.launch.follow import follow
     from pipeline.launch.runner import choose_runner
 
     runner = choose_runner(settings, prepared.connections, options.beam_options, telemetry.state.keep_alive)
@@ -306,7 +309,10 @@ def _validate(settings: Settings, era_ids: Sequence[str], *, as_json: bool) -> i
 def _copy(settings: Settings, prepared: Prepared, telemetry: Telemetry, options: Options, totals: Totals) -> Finished:
     if any(plan.partitions for plan in prepared.plans):
         telemetry.state.start_workers()
-        from pipeline.launch.run import run_copy  # Beam takes seconds to import
+        from pipeline.launch.beam_import import import_beam  # Beam takes a second to import
+
+        import_beam(options.beam_options)
+        from pipeline.launch.run import run_copy
         from pipeline.launch.runner import choose_runner
 
         runner = choose_runner(settings, prepared.connections, options.beam_options, telemetry.state.keep_alive)

@@ -82,6 +82,9 @@ class AuditChecks:
 
     def _in_graph(self, partitions: Sequence[Partition]) -> Iterator[PartitionReport]:
         # Loading Beam takes seconds, which an audit by one worker need not spend.
+        from pipeline.launch.beam_import import import_beam
+
+        import_beam()
         from pipeline.launch.local_runner import LocalRunner
         from transforms.verify import ReportFiles, VerifyPartitions
 
