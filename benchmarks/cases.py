@@ -100,6 +100,9 @@ def loop(spec: dict[str, Any]) -> Callable[[], int]:
 
 def program(spec: dict[str, Any]) -> Callable[[], int]:
     """The whole program."""
+    from pipeline.launch.beam_import import import_beam
+
+    import_beam()
     from pipeline.launch.progress import begin_progress
     from pipeline.launch.run import run_copy
     from pipeline.launch.runner import choose_runner
