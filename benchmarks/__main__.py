@@ -78,7 +78,7 @@ def _lakes(options: argparse.Namespace, work: Path) -> Iterator[BenchLake]:
     names = [name for name in options.lakes.split(",") if name] or (["2024", "2026"] if SHARED.exists() else ["sample"])
     for name in names:
         # One wave far away, whose end takes a second or so that nothing hides, of partitions that are not too small.
-        scale = options.scale * (15 if options.remote else 4 if options.verify else 1)
+        scale = options.scale * (15 if options.remote else 8 if options.verify else 1)
         if name == "2024":
             yield real_lake(work, "53312000", int(2000 * scale))
         elif name == "2026":

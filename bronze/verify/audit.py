@@ -7,10 +7,12 @@ runs wherever it wants to (`check_all`).
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from bronze.dataset.listing import list_dataset
 from bronze.dataset.manifest import parquet_file_name
+from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.partition import Partition, uncovered_ranges
 from bronze.storage.store import join
 from bronze.verify.era_audit import EraAudit
@@ -156,6 +158,7 @@ def _add_gaps(
     start = max(era.ledger_start, selection.first or 0)
     if not has_end and selection.first is None and chosen:
         start = chosen[0].start
+    committed = reached
     reached = max([reached, *(one.end for one in chosen)])
     end = max(reached, start - 1)
     if has_end and era.ledger_end:
@@ -164,7 +167,7 @@ def _add_gaps(
         end = selection.last
     result.gaps = uncovered_ranges(chosen, start, end)
     for gap in result.gaps:
-        is_behind = reached < gap.start
+        is_behind = gap.start > (committed or reached)
         found.add(
             f"ledgers {gap} are not published yet" if is_behind else f"gap: ledgers {gap} have no partition",
             severity=Severity.MISSING,
@@ -201,6 +204,10 @@ def _add_not_checked(result: EraAudit, check: PartitionCheck, selection: Selecti
         result.not_checked.append("the rows: whether they are what their hashes say (--level rows)")
     if not level.includes(Level.SOURCE):
         result.not_checked.append("whether the lake has the same bytes (--level source)")
+    if level.includes(Level.ROWS) and check.verify is VerifyLevel.HEADER:
+        result.not_checked.append("hashes of transaction sets and results, and contract events (source.verify: header)")
+    counts = Counter(what for report in result.reports for what in report.left_out)
+    result.not_checked += [f"in {count:,} partitions: {what}" for what, count in counts.items()]
     older = sum(report.links is None for report in result.reports)
     if older and not level.includes(Level.FILES):
         result.not_checked.append(

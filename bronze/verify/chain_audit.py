@@ -8,6 +8,7 @@ from bronze.audit.event import Event
 from bronze.audit.event_log import EventLog
 from bronze.commit.checkpoint import Checkpoint
 from bronze.dataset.dataset import Dataset
+from bronze.errors import StateError
 from bronze.partitioning.era import Era
 from bronze.stellar import MAX_LEDGER
 from bronze.verify.era_audit import EraAudit
@@ -51,9 +52,11 @@ def audit_chain(
         StoreError: the event files cannot be listed.
     """
     findings = FindingCollector(result.findings, era.chain, LEVEL, log.where)
+    # The head is read first: a run in progress may append while the events are read.
+    head, has_head = _read_head(log, findings)
     check = read_events(log, findings)
-    if check.is_whole:
-        check_head(era, log, check.events, checkpoint, findings)
+    if check.is_whole and has_head:
+        check_head(era, log, check.events, head, checkpoint, findings)
     result.events = len(check.events)
     result.head = check.events[-1].event_hash if check.events and check.is_whole else ""
     result.checked.append(f"{result.events:,} audit events: hashes, links, order, every field")
@@ -65,8 +68,17 @@ def audit_chain(
         report = reports.get(event.partition)
         is_latest = latest[event.partition] is event and selection.in_range(event.partition)
         usable = report if is_latest and report is not None and report.checksum else None
+        if usable is not None and usable.checksum != event.checksum and _is_changing(dataset, era, event):
+            findings.add(
+                "is of other content than its partition, which a run is replacing, or replaced while it was audited",
+                where=f"{log.where}/{log.key(event.partition)}",
+                partition=event.partition,
+                severity=Severity.UNCHECKED,
+                remedy="verify it again when no run replaces it; if one was killed: bronze-copier run",
+            )
+            usable = None
         check_event(era, dataset, log, event, usable, findings)
-        if is_latest and report is None and result.is_complete:
+        if is_latest and report is None and result.is_complete and not _is_published(dataset, era, event):
             findings.add(
                 "its partition is not published",
                 where=f"{log.where}/{log.key(event.partition)}",
@@ -110,6 +122,31 @@ def _check_coverage(
             )
     if unknown:
         result.not_checked.append(f"the events of {unknown:,} partitions, whose files were pruned")
+
+
+def _read_head(log: EventLog, findings: FindingCollector) -> tuple[str | None, bool]:
+    """The stated head, and whether it could be read."""
+    try:
+        return log.head(), True
+    except SINGLE_FILE_ERRORS as error:
+        findings.add_failure(error, f"{log.where}/the chain heads")
+        return None, False
+
+
+def _is_published(dataset: Dataset, era: Era, event: Event) -> bool:
+    """Whether the partition of an event is there now: a run in progress may have published it after the listing."""
+    return dataset.store.size(dataset.manifest_key(era, event.partition)) is not None
+
+
+def _is_changing(dataset: Dataset, era: Era, event: Event) -> bool:
+    """Whether the partition of an event is being replaced, or has the event's content by now."""
+    if dataset.store.size(dataset.replacing_key(era, event.partition)) is not None:
+        return True
+    try:
+        manifest = dataset.find_manifest(era, event.partition, check_file=False)
+    except StateError:
+        return False
+    return manifest is not None and manifest.checksum == event.checksum
 
 
 def _states_head(log: EventLog) -> bool:

@@ -78,15 +78,15 @@ def check_head(
     era: Era,
     log: EventLog,
     events: Sequence[Event],
+    head: str | None,
     checkpoint: Checkpoint | None,
     findings: FindingCollector,
 ) -> None:
-    """Check the stated head, and that the events are those that the checkpoint knows of.
+    """Check the stated head, and that the events are those that the checkpoint knows of; both were read before.
 
     A head that lags behind is what a run in progress or a killed one leaves: the next run sets it.
     """
     try:
-        head = log.head()
         check_chain_end(era, checkpoint, events, head, log.where)
     except SINGLE_FILE_ERRORS as error:
         findings.add_failure(error, f"{log.where}/the chain heads")

@@ -12,8 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from bronze.authenticity.authenticator import Authenticator
-from bronze.authenticity.findings import PartitionAuthenticity
-from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.manifest import LedgerLinks, Manifest, parse_ledger_links
 from bronze.errors import AccessDeniedError, DataError, StateError, StoreError
@@ -22,10 +20,14 @@ from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.verify.file_check import check_footer
 from bronze.verify.finding import Finding, FindingCollector, Level, Severity, is_unreadable, remake
+from bronze.verify.proofs import compare_signatures, left_out_proofs, proof_policy
 from bronze.verify.row_check import MAX_PROBLEMS, LedgerSource, RowCheck
 
 #: What says that something cannot be read, not that it is wrong.
 UNREADABLE = (AccessDeniedError, OSError, StoreError)
+#: Checks of a partition that is replaced each time while it is checked.
+_ATTEMPTS = 3
+_OPERATION_COUNT = "operation_count: of the older copier, where it means something else"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class PartitionReport:
         checksum: of the parquet file, as the manifest says; from the level ``files`` on it was compared with the file.
         checked_rows, checked_bytes: rows that were recomputed, and the raw bytes in them.
         links: what links it to its neighbours: by its rows where they were read, else by its manifest.
+        left_out: what the level asks for and this partition does not allow to check, a sentence each.
     """
 
     chain: str
@@ -49,6 +52,7 @@ class PartitionReport:
     checked_rows: int = 0
     checked_bytes: int = 0
     links: LedgerLinks | None = None
+    left_out: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     def to_json(self) -> str:
@@ -66,6 +70,7 @@ class PartitionReport:
         entry["partition"] = Partition(*entry["partition"])
         entry["level"] = Level(entry["level"])
         entry["links"] = parse_ledger_links(entry["links"]) if entry["links"] else None
+        entry["left_out"] = tuple(entry["left_out"])
         entry["findings"] = tuple(map(Finding.from_json, entry["findings"]))
         return cls(**entry)
 
@@ -140,6 +145,15 @@ class PartitionCheck:
         Raises:
             RunStoppedError: the process was asked to stop.
         """
+        for _ in range(_ATTEMPTS):
+            report, manifest = self._check_once(partition)
+            if manifest is None or not any(one.severity is Severity.WRONG for one in report.findings):
+                break
+            if self._manifest(partition, PartitionFindings(self.dataset, self.era, partition)) == manifest:
+                break  # nobody replaced the partition meanwhile
+        return report
+
+    def _check_once(self, partition: Partition) -> tuple[PartitionReport, Manifest | None]:
         findings = PartitionFindings(self.dataset, self.era, partition)
         manifest = self._manifest(partition, findings)
         report = PartitionReport(chain=self.era.chain, partition=partition, level=self.level)
@@ -157,7 +171,7 @@ class PartitionCheck:
                 report = self._file(report, manifest, findings)
             if size and self.level.includes(Level.ROWS):
                 report = self._rows(report, manifest, findings)
-        return dataclasses.replace(report, findings=tuple(findings.found))
+        return dataclasses.replace(report, findings=tuple(findings.found)), manifest
 
     def _manifest(self, partition: Partition, findings: PartitionFindings) -> Manifest | None:
         key = self.dataset.manifest_key(self.era, partition)
@@ -170,7 +184,11 @@ class PartitionCheck:
             findings.add_failure(Level.MANIFESTS, key, error)
             return None
         if manifest is None:
-            findings.add(Level.MANIFESTS, key, "is missing", expected="a manifest")
+            if self.dataset.store.size(self.dataset.replacing_key(self.era, partition)) is not None:
+                found = "is gone: the partition is being replaced"
+                findings.add(Level.MANIFESTS, key, found, severity=Severity.NOTE)
+            else:
+                findings.add(Level.MANIFESTS, key, "is missing", expected="a manifest")
             return None
         links = manifest.ledgers
         if links is not None and (links.first, links.last) != (partition.first_ledger, partition.end):
@@ -221,9 +239,9 @@ class PartitionCheck:
         partition = manifest.partition
         key = self.dataset.parquet_key(self.era, partition)
         source = self.source(partition) if self.source and self.level.includes(Level.SOURCE) else None
-        check = RowCheck(
-            self.era, partition, verify=self.verify, authenticator=self._authenticator(manifest), source=source
-        )
+        policy = proof_policy(manifest, self.passphrase, self.verify)
+        authenticator = Authenticator(policy) if policy is not None else None
+        check = RowCheck(self.era, partition, verify=self.verify, authenticator=authenticator, source=source)
         count = 0
         try:
             with closing(self.dataset.store.open_read(key)) as file:
@@ -251,7 +269,11 @@ class PartitionCheck:
                 severity=Severity.NOTE,
             )
         if not count and check.proven is not None:
-            self._compare_signatures(manifest, check.proven, findings)
+            collector = findings.of_file(Level.ROWS, self.dataset.manifest_key(self.era, partition))
+            compare_signatures(manifest, check.proven, self.verify, collector)
+        left_out = () if self.passphrase is None else left_out_proofs(policy, self.verify)
+        if check.is_of_older_copier:
+            left_out += (_OPERATION_COUNT,)
         links = check.links
         if not count and links is not None and manifest.ledgers is not None and links != manifest.ledgers:
             findings.add(
@@ -261,45 +283,9 @@ class PartitionCheck:
                 expected=f"{links.as_json()}, as its rows do",
             )
         return dataclasses.replace(
-            report, checked_rows=check.rows, checked_bytes=check.raw_bytes, links=links or report.links
+            report,
+            checked_rows=check.rows,
+            checked_bytes=check.raw_bytes,
+            links=links or report.links,
+            left_out=left_out,
         )
-
-    def _compare_signatures(
-        self, manifest: Manifest, proven: PartitionAuthenticity, findings: PartitionFindings
-    ) -> None:
-        """Who is said to have signed decides how far a chain is attested, so it must be what the rows show."""
-        stated = manifest.authenticity
-        if stated is None or not stated.has_checked_signatures:
-            return
-        said, found = stated.signature_findings(), proven.signature_findings()
-        # Sets that were not verified name no signers: then an audit in full finds more, not something else.
-        if not stated.signers or self.verify is not VerifyLevel.FULL:
-            said["signers"] = found["signers"] = {}
-        differing = [name for name in said if said[name] != found[name]]
-        if differing:
-            claims, facts = ({name: of[name] for name in differing} for of in (said, found))
-            findings.add(
-                Level.ROWS,
-                self.dataset.manifest_key(self.era, manifest.partition),
-                f"says of its signatures {claims}",
-                expected=f"{facts}, as its rows show",
-            )
-
-    def _authenticator(self, manifest: Manifest) -> Authenticator | None:
-        """What checks signatures and contract events; None where nothing is known to compare with.
-
-        Where the manifest says that some failed, or that none were checked, the ledgers of the partition are known not
-        to be proven: only those are required that were proven when it was made.
-        """
-        stated = manifest.authenticity
-        if self.passphrase is None or stated is None:
-            return None
-        full = self.verify is VerifyLevel.FULL
-        policy = AuthenticityPolicy(
-            network=self.era.network,
-            passphrase=self.passphrase,
-            signatures=CheckMode.REPORT if stated.failed_signatures or not stated.network_id else CheckMode.REQUIRE,
-            events=CheckMode.REQUIRE if full and not stated.failed_events else CheckMode.OFF,
-            sets_are_verified=full,
-        )
-        return Authenticator(policy)

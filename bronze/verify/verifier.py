@@ -18,7 +18,7 @@ from bronze.verify.chain_audit import LEVEL as CHAIN
 from bronze.verify.chain_audit import ExpectedChain, audit_chain
 from bronze.verify.era_audit import EraAudit
 from bronze.verify.event_check import SINGLE_FILE_ERRORS
-from bronze.verify.finding import FindingCollector, Level
+from bronze.verify.finding import FindingCollector, Level, Severity
 from bronze.verify.partition_check import PartitionCheck, PartitionReport
 from bronze.verify.selection import Selection
 
@@ -92,7 +92,7 @@ def verify_published(
         if unusable is not None:
             findings.add_failure(unusable, name)
         elif known is not None:
-            _check_checkpoint(result, known, selection, findings)
+            _check_checkpoint(result, check, checkpoint, known, selection, findings)
     if log is None:
         result.not_checked.append("the audit events: whether what is here is what was announced (--chain)")
     elif result.is_complete:
@@ -111,7 +111,12 @@ def verify_published(
 
 
 def _check_checkpoint(
-    result: EraAudit, checkpoint: Checkpoint, selection: Selection, findings: FindingCollector
+    result: EraAudit,
+    check: PartitionCheck,
+    file: CheckpointFile,
+    checkpoint: Checkpoint,
+    selection: Selection,
+    findings: FindingCollector,
 ) -> None:
     """Check that the partition that the checkpoint names is published, with the checksum that it states."""
     result.checked.append(f"the checkpoint, at ledger {checkpoint.last_ledger}")
@@ -126,8 +131,25 @@ def _check_checkpoint(
             expected="a partition that is published",
         )
     elif report.checksum and checkpoint.checksum not in ("", report.checksum):
+        is_replaced = check.dataset.store.size(check.dataset.replacing_key(check.era, last)) is not None
+        if is_replaced or _has_changed(file, checkpoint):
+            findings.add(
+                f"the checkpoint of {result.chain} names {last}, which a run is replacing, or replaced meanwhile",
+                partition=last,
+                severity=Severity.UNCHECKED,
+                remedy="verify again when no run replaces it; if one was killed: bronze-copier run",
+            )
+            return
         findings.add(
             f"the checkpoint of {result.chain} says that {last} has the checksum {checkpoint.checksum}",
             partition=last,
             expected=f"{report.checksum}, as its manifest says",
         )
+
+
+def _has_changed(file: CheckpointFile, checkpoint: Checkpoint) -> bool:
+    """Whether the file says something else than when it was first read."""
+    try:
+        return file.load() != checkpoint
+    except (*SINGLE_FILE_ERRORS, StoreError):
+        return True

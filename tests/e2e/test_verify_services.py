@@ -10,10 +10,12 @@ from typing import Any
 
 import psycopg2
 import pytest
+import yaml
 
 from bronze.storage.opening import open_store
 from tests.e2e.conftest import TABLE, Copier, LakeFiles, call
 from tests.e2e.test_object_stores import Cloud
+from tests.support.fault_proxy import FaultProxy
 from tests.support.gcs_server import gcs_bucket, gcs_server
 from tests.support.postgres_server import database, postgres
 from tests.support.s3_server import REGION, S3Server, s3_bucket, s3_server
@@ -77,8 +79,38 @@ def test_read_only_mount_verifies(copy: Copier, tmp_path: Path) -> None:
             (mounted / "data" / "new").write_bytes(b"")
         assert call("verify", url, "--level", "rows", "--chain", str(mounted / "pas"), "--workers", "2").status == 0
         assert call("inspect", "20", url).status == 0
+        assert call("report", url, "--chain", str(mounted / "pas"), "--out", tmp_path / "report.html").status == 0
+        for section, key in (("storage", "local_dir"), ("pas", "backup_dir"), ("checkpoint", "dir")):
+            copy.settings[section][key] = copy.settings[section][key].replace(str(copy.root), str(mounted))
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(copy.settings))
+        for command in (["status"], ["verify"], ["report", "--out", tmp_path / "configured.html"]):
+            ran = call(*command, "--config", tmp_path / "config.yaml")
+            assert ran.status == 0, ran
     finally:
         subprocess.run(["umount", str(mounted)], check=True)
+
+
+def test_bucket_is_only_read(copy: Copier, s3_bucket: str, s3_server: S3Server, tmp_path: Path) -> None:
+    """So credentials that only read are enough."""
+    Cloud("s3", s3_bucket, s3_server.url).write_to(copy)
+    assert copy.run().status == 0
+    with FaultProxy(int(s3_server.url.rpartition(":")[2])) as proxy:
+        Cloud("s3", s3_bucket, proxy.url).write_to(copy)
+        for command in (
+            ["verify", "--level", "rows"],
+            ["status"],
+            ["inspect", "16-23"],
+            ["report", "--out", str(tmp_path / "report.html")],
+            ["inspect", "20"],
+        ):
+            before = len(proxy.log)
+            ran = copy.run(*command)
+            assert ran.status == 0, (command, ran)
+            requests = [request for request, _ in proxy.log[before:]]
+            assert requests, command
+            assert {request.partition(" ")[0] for request in requests} <= {"GET", "HEAD"}, command
+    # The last one looked at one ledger: size, footer and one row group.
+    assert len([request for request in requests if "part-16-23.parquet" in request]) <= 5
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ def rewrite_event(document: dict) -> None:
     document["chain"]["event_hash"] = hash_document(document)
 
 
+def replace_without_event(at: Workspace, partition: Partition) -> None:
+    """What a run that was killed leaves of a replacement: other content, and the mark."""
+    at.of(allow_overwrite=True, protocol_max=99).but(target={"compression": "none"}).publish(partition)
+
+
 @pytest.mark.parametrize(
     ("spoil", "messages"),
     [
@@ -70,8 +75,10 @@ def rewrite_event(document: dict) -> None:
         (lambda at: edit(at.manifest(SECOND), lambda one: one["ledgers"].update(last_hash=hex_hash("x"))),
          ["range=12-21/_manifest.json: says last_hash", hex_hash("x"), "as its rows have"]),
         # data and manifest together, but not the event
-        (lambda at: at.of(allow_overwrite=True, protocol_max=99).but(target={"compression": "none"}).publish(SECOND),
-         ["standalone_e1_v1_12-21.json: says checksum sha256:", "expected sha256:"]),
+        (lambda at: replace_without_event(at, SECOND),
+         ["unchecked: ", "12-21.json: is of other content than its partition, which a run is replacing"]),
+        (lambda at: (replace_without_event(at, SECOND), at.parquet(SECOND).with_name("_replacing.json").unlink()),
+         ["wrong: ", "standalone_e1_v1_12-21.json: says checksum sha256:", "expected sha256:"]),
         # the events
         (lambda at: event_path(at, SECOND).unlink(), ["is broken: 2-11 follows nothing, 22-31 follows sha256:"]),
         (lambda at: event_path(at, LAST).unlink(),
