@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ _PER_WAVE = 1_000
 _AHEAD = 3
 #: Seconds between two looks at the state of a job.
 LOOK_S = 15.0
+#: Seconds after which a job is given up that nothing is heard of.
+LOST_S = 600.0
 
 
 @dataclass
@@ -84,12 +87,22 @@ class DataflowRunner:
         result, job_id = self._submit(graph)
         if job_id is None:
             raise RunnerError("this job was written to a file and not submitted: use `run --submit` for that")
-        state = self._state(result, job_id)
+        state, heard_at = PipelineState.PENDING, time.monotonic()
         while not PipelineState.is_terminal(state):
-            self.alive()
             if not pause(LOOK_S):
-                return  # asked to stop, as its workers are
-            state = self._state(result, job_id)
+                # The workers were asked to stop, too: their job ends soon. What tells them must stay until then; this
+                # process is ended before, when that takes long.
+                time.sleep(min(LOOK_S, 1.0))
+            try:
+                state, heard_at = str(result.state), time.monotonic()
+                self.alive()
+            except Exception as error:  # of HTTP clients, of Google's
+                if time.monotonic() - heard_at > LOST_S:
+                    raise RunnerError(
+                        f"Dataflow has not said for {LOST_S:.0f} s how the job {job_id} is ({type(error).__name__}):"
+                        " cancel it if it still runs, since nobody waits for it any more, and run again to resume"
+                    ) from error
+                _LOG.warning("Dataflow does not say how the job %s is: %s", job_id, type(error).__name__)
         if state != PipelineState.DONE:
             raise RunnerError(f"the job {job_id} on Dataflow ended as {state}: see its log; run again to resume")
 
@@ -118,11 +131,3 @@ class DataflowRunner:
         if job_id:
             _LOG.info("job %s on Dataflow", job_id)
         return result, job_id
-
-    def _state(self, result: Any, job_id: str) -> str:
-        try:
-            return str(result.state)
-        except Exception as error:
-            raise RunnerError(
-                f"Dataflow does not say how the job {job_id} is ({type(error).__name__}); it goes on, run again later"
-            ) from error

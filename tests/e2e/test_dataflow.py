@@ -13,6 +13,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
+from bronze.waiting import stop_waits_when
 from pipeline import flex_template
 from pipeline.launch import dataflow_runner
 from tests.e2e.conftest import Copier, LakeFiles
@@ -175,6 +176,28 @@ def test_waiting_run_tells_how_job_ended(
     assert ran.status == 1
     assert message in ran.err
     assert len(cloud.service.jobs) == 1
+
+
+def test_stopped_run_waits_for_job_to_end(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tells the workers to stop is removed when the run ends, and so not before its job has ended."""
+    monkeypatch.setattr(dataflow_runner, "LOOK_S", 0.01)
+    cloud.service.next_states = ["JOB_STATE_RUNNING", "JOB_STATE_RUNNING", "JOB_STATE_RUNNING"]
+    cloud.service.state = "JOB_STATE_DONE"
+    with stop_waits_when(lambda: bool(cloud.service.jobs)):
+        ran = cloud.copy.run("run", "--", *cloud.arguments())
+    assert cloud.service.asked >= 4
+    assert ran.status == 1, ran  # nothing was copied
+
+
+def test_job_that_nothing_is_heard_of_is_named(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataflow_runner, "LOOK_S", 0.01)
+    monkeypatch.setattr(dataflow_runner, "LOST_S", 0.0)
+    cloud.service.next_states = ["JOB_STATE_RUNNING"]
+    cloud.service.state = ""
+    ran = cloud.copy.run("run", "--", *cloud.arguments())
+    assert ran.status == 1, ran
+    assert "how the job 2026-11-25_00_00_00-1 is" in ran.err
+    assert "cancel it if it still runs" in ran.err
 
 
 def test_refused_submission_is_an_error(cloud: Cloud) -> None:

@@ -25,6 +25,7 @@ class DataflowService(Server):
     Attributes:
         jobs: the requests that submitted jobs, as they came.
         state: of every job from now on.
+        next_states: before that, one for each time that it is asked for; empty: the service refuses to answer.
         asked: how often the state of a job was asked for.
     """
 
@@ -33,6 +34,7 @@ class DataflowService(Server):
         self.jobs: list[dict[str, Any]] = []
         self.raw: list[bytes] = []
         self.state = "JOB_STATE_RUNNING"
+        self.next_states: list[str] = []
         self.refuses = False
         self.asked = 0
 
@@ -61,7 +63,10 @@ class _Handler(RequestHandler):
         if match[4]:
             return self._reply(200, {})
         self.server.asked += 1
-        return self._reply(200, {**job, "currentState": self.server.state})
+        state = self.server.next_states.pop(0) if self.server.next_states else self.server.state
+        if not state:
+            return self._reply(403, {"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}})
+        return self._reply(200, {**job, "currentState": state})
 
     def _reply(self, status: int, answer: dict[str, Any]) -> None:
         data = json.dumps(answer).encode()
