@@ -53,6 +53,16 @@ def test_parquet_file_without_manifest_is_not_published(published: Workspace) ->
     assert FIRST in published.dataset.list_partitions(published.era)
 
 
+def test_orphan_is_removed_unless_it_has_manifest(published: Workspace) -> None:
+    """Another copier may have published it since it was listed."""
+    data = published.parquet(FIRST).read_bytes()
+    assert not published.dataset.remove_orphan(published.era, FIRST)
+    assert published.parquet(FIRST).read_bytes() == data
+    published.manifest(FIRST).unlink()
+    assert published.dataset.remove_orphan(published.era, FIRST)
+    assert not published.parquet(FIRST).exists()
+
+
 def test_only_partition_directories_are_listed(published: Workspace) -> None:
     table = published.manifest(FIRST).parents[1]
     for name in (

@@ -295,6 +295,22 @@ def test_bad_input_error_names_object_and_values(
     assert bytes_of(lake, Partition(12, 21)) == bytes_of(lake_at(lake_of()), Partition(12, 21))
 
 
+def test_file_shorter_than_its_name_is_named(
+    tmp_path: Path, lake_of: Callable[..., Path], chain: list[SampleLedger]
+) -> None:
+    """A well-formed batch, of fewer ledgers than the name says: inside a partition, at its end."""
+    root = shutil.copytree(lake_of(4), tmp_path / "lake")
+    lake = lake_at(root, 4)
+    (root / lake.key(8)).write_bytes(packed(*(one.xdr for one in chain[6:9]), start=8))
+    for partition in (Partition(2, 21), Partition(2, 11)):
+        with pytest.raises(LakeError) as caught:
+            bytes_of(lake, partition)
+        assert f"{root}/{lake.key(8)}: holds ledgers 8-10, but its name says that it also holds ledger 11" in str(
+            caught.value
+        )
+    assert bytes_of(lake, Partition(2, 10)) == bytes_of(lake_at(lake_of()), Partition(2, 10))
+
+
 def test_broken_link_names_both_hashes(
     tmp_path: Path, lake_of: Callable[..., Path], chain: list[SampleLedger], other_chain: list[SampleLedger]
 ) -> None:
