@@ -155,7 +155,12 @@ def race(bed: Bed, kind: Kind, seed: str) -> Raced:
         done.ran = [finish(process) for process in processes]
         done.problems += [problem for ran in done.ran for problem in untold(ran)]
         if kind.mixes_sizes and not kind.locks:
-            done.problems += settle_sizes(copy, [ran.status for ran in done.ran], lambda: run(copy))
+            done.problems += settle_sizes(
+                copy,
+                [ran.status for ran in done.ran],
+                lambda: run(copy),
+                lambda part: shutil.rmtree(copy.parquet(part).parent),
+            )
         done.problems += duplicates(copy)
         if any(ran.status for ran in done.ran):
             for one in [copy] if kind.mixes_sizes else [copy, *rivals]:
@@ -179,13 +184,19 @@ def untold(ran: RunResult) -> list[str]:
     return problems
 
 
-def settle_sizes(copy: Copier, statuses: list[int], follow: Callable[[], RunResult]) -> list[str]:
+def settle_sizes(
+    copy: Copier,
+    statuses: list[int],
+    follow: Callable[[], RunResult],
+    remove_partition: Callable[[tuple[int, int]], object],
+) -> list[str]:
     """Do with ledgers that are published twice what the runs say, and check that they say it.
 
     Args:
         copy: what lies in its directories was published.
         statuses: of the copiers that raced.
         follow: a run that follows.
+        remove_partition: removes the directory of a partition.
     """
     committed = sorted(copy.committed())
     problems = [
@@ -199,7 +210,7 @@ def settle_sizes(copy: Copier, statuses: list[int], follow: Callable[[], RunResu
     if again.status != 1 or not any(word in again.err + again.out for word in ("overlaps", "holds ledgers of")):
         problems.append(f"ledgers are published twice, and the run that follows does not say so: {again}")
     for part in superfluous_partitions(copy):
-        shutil.rmtree(copy.parquet(part).parent)
+        remove_partition(part)
     return problems
 
 
