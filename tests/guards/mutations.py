@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -88,6 +89,8 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="WORD")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
     options = parser.parse_args()
+    # A shell starts what it runs in the background with this signal ignored, and some tests send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = [one for one in MUTATIONS if options.only in f"{one.file} {one.protects}"]
     found: dict[str, int] = {}
     with ThreadPoolExecutor(options.jobs) as pool:
