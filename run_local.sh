@@ -87,7 +87,7 @@ need() { # need PROGRAM_PATTERN PACKAGE: a program that the tests use
 }
 
 run_tests() {
-  set_up requirements.txt requirements-dev.txt
+  set_up requirements-dev.txt
   need '/usr/lib/postgresql/*/bin/postgres' postgresql
   need strace strace
   [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || debian_packages pgbouncer ||

@@ -67,9 +67,21 @@ def test_undeclared_import_is_found() -> None:
     assert undeclared({"a.py": source}, {"pyyaml"}) == {("a.py", "nacl")}
 
 
+def locked(name: str) -> dict[str, str]:
+    """The version of each package in a lock."""
+    lines = (ROOT / name).read_text().splitlines()
+    return dict(line.partition(" ")[0].split("==") for line in lines if line and not line.startswith("#"))
+
+
 def test_lock_has_every_pinned_version() -> None:
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    locked = dict(line.partition(" ")[0].split("==") for line in lines if line and not line.startswith("#"))
+    run = locked("requirements.txt")
     pinned = {name: condition[2:] for name, condition in declared().items() if condition.startswith("==")}
     assert pinned.keys() >= {"pyarrow", "pynacl"}  # what decides bytes, and which signatures hold
-    assert {name: locked[name] for name in pinned} == pinned
+    assert {name: run[name] for name in pinned} == pinned
+
+
+def test_lock_has_no_packages_of_tests() -> None:
+    run, tested = locked("requirements.txt"), locked("requirements-dev.txt")
+    assert run.keys() & {"pytest", "hypothesis", "moto", "duckdb", "ruff", "mypy"} == set()
+    assert {"pytest", "hypothesis", "moto", "duckdb", "ruff", "mypy"} <= tested.keys()
+    assert {name: tested.get(name) for name in run} == run

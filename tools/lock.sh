@@ -13,7 +13,7 @@ compile() { # compile OUT HEADER ARGUMENTS...
   mv "$out.new" "$out"
 }
 
-compile requirements.txt '# The complete lock of what bronze-copier runs and is tested with. Made by tools/lock.sh from setup.py; do not edit.
+compile requirements.txt '# The complete lock of what bronze-copier runs with. Made by tools/lock.sh from setup.py; do not edit.
 #
 # Pins that matter beyond being a lock:
 #   pyarrow      its writer decides the bytes of every partition: another version gives other checksums, so it is
@@ -23,6 +23,6 @@ compile requirements.txt '# The complete lock of what bronze-copier runs and is 
 #   apache-beam  the local runner is built from internals that later versions may move (pipeline/launch/local_runner.py)
 #   stellar-sdk  the XDR table is compiled from its docstrings (tools/compile_xdr_table.py)
 #   obstore      the conditions and retries that it sends decide what a lost response can do' \
-  --extra test setup.py
-compile requirements-dev.txt '# What the checks (ruff, mypy) need, with everything of requirements.txt. Made by tools/lock.sh from setup.py; do not edit.' \
+  setup.py
+compile requirements-dev.txt '# What tests and checks need, with everything of requirements.txt. Made by tools/lock.sh from setup.py; do not edit.' \
   --extra test --extra check --constraint requirements.txt setup.py
