@@ -51,7 +51,7 @@ set_up() { # set_up LOCK...: installs again only when an input of the environmen
   file=.venv/stamp-$(printf '%s_' "$@") # one for each set of locks: one set does not undo the other
   stamp=$(cat setup.py pyproject.toml bronze/xdr/walker.py "$@" | sha256sum)
   [ -f "$file" ] && [ "$(cat "$file")" = "$stamp" ] && return
-  say "Setting up .venv from $* (once; one to five minutes, 1.2 GB)"
+  say "Setting up .venv from $* (once; one to five minutes, about 1 GB)"
   command -v cc >/dev/null || debian_packages gcc libc6-dev ||
     echo "no C compiler: the XDR reader will be interpreted, which works but is slow"
   [ -x .venv/bin/python ] || make_venv

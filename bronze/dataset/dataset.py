@@ -188,6 +188,22 @@ class Dataset:
             )
         return links
 
+    def compression(self, era: Era, partition: Partition) -> str:
+        """The compression of a published parquet file, as the settings call it, or else as Parquet does.
+
+        Raises:
+            StateError: the parquet file cannot be read.
+        """
+        from bronze.dataset.parquet import read_compression  # pyarrow loads slowly
+
+        key = self.parquet_key(era, partition)
+        try:
+            with closing(self.store.open_read(key)) as file:
+                found = read_compression(file)
+        except (ObjectNotFoundError, OSError, ValueError) as error:
+            raise StateError(f"{self.object_url(key)} cannot be read: {error}: {again_command(partition)}") from error
+        return "none" if found == "uncompressed" else found
+
     def ensure_durable(self, era: Era, partition: Partition) -> None:
         """Make a partition that was found published durable: its writer may have crashed before that was certain."""
         self.store.ensure_durable(self.manifest_key(era, partition))

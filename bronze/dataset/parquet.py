@@ -234,6 +234,23 @@ def read_footer(source: BinaryReader) -> Footer:
     return Footer(rows=rows, schema_differences=tuple(differences))
 
 
+def read_compression(source: BinaryReader) -> str:
+    """The compression of a parquet file's first column, in lower case as Parquet calls it (``uncompressed``: none).
+
+    Args:
+        source: the parquet file; stays open.
+
+    Raises:
+        ValueError: it is not a parquet file, or has no rows.
+        OSError: reading failed, or the file is damaged.
+    """
+    try:
+        with pq.ParquetFile(source) as file:
+            return str(file.metadata.row_group(0).column(0).compression).lower()
+    except (pa.ArrowException, IndexError, RuntimeError) as error:
+        raise ValueError(str(error)) from error
+
+
 def read_ledger_links(source: BinaryReader) -> LedgerLinks:
     """Read what links a partition to its neighbours from the first and last row of its parquet file.
 

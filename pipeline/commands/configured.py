@@ -62,6 +62,7 @@ def load_settings(options: Options, *, needs_lake: bool) -> Settings:
     """
     from pipeline.settings.load import load, log_format
     from pipeline.settings.model import LAKE_SECTIONS
+    from pipeline.settings.no_effect import keys_without_effect
     from pipeline.telemetry import logs
 
     try:
@@ -71,6 +72,6 @@ def load_settings(options: Options, *, needs_lake: bool) -> Settings:
         raise
     level = {-1: "warn", 0: settings.logging.level, 1: "debug"}[verbosity(options)]
     logs.configure(settings.logging.format, level, secrets=settings.secrets(os.environ))
-    for warning in settings.warnings:
-        _LOG.warning("%s", warning)
+    for sentence in keys_without_effect(settings, needs_lake=needs_lake):
+        _LOG.warning("%s", sentence)
     return settings

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from bronze.commit.position import ChainPosition
+from bronze.dataset.dataset import Dataset
 from bronze.dataset.listing import DatasetListing
 from bronze.errors import ConfigError
 from bronze.partitioning.era import Era
@@ -43,12 +44,36 @@ def changes(era: Era, published: Sequence[Partition], next_ledger: int) -> Itera
             f" at {next_ledger}: ledgers {era.ledger_start}-{first.start - 1} are not copied unless the checkpoint is"
             f" set back to {max(era.ledger_start - 1, 0)}"
         )
+    if first.start < era.ledger_start <= last.end:
+        ends = (
+            "" if (era.ledger_start - first.start) % era.partition_size == 0 else ", and new partitions end elsewhere"
+        )
+        yield (
+            f"ledger_start is {era.ledger_start}, but its partitions are published from ledger {first.start} on: they"
+            f" stay there{ends}. Set it back to {first.start}, or give the era another version_label"
+        )
     ((length, count),) = Counter(map(len, published)).most_common(1)
     if length != era.partition_size and count > 1 and count > len(published) / 2:
         yield (
             f"partition_size is {era.partition_size}, but {count} of {len(published)} published partitions have"
             f" {length} ledgers: they stay as they are, and new ones have up to {era.partition_size}"
         )
+
+
+def warn_of_compression(dataset: Dataset, era: Era, last: Partition, compression: str) -> None:
+    """Log a warning when the `last` published partition has another compression than the settings say.
+
+    Raises:
+        StateError: its parquet file cannot be read.
+    """
+    found = dataset.compression(era, last)
+    if found != compression:
+        _LOG.warning(
+            "era %s: bronze.compression is %s, but the last published partition, %s, is compressed with %s: it stays as"
+            " it is, and new ones have other checksums than the old setting would give. Set it back, or give the era"
+            " another version_label",
+            era.chain, compression, last, found,
+        )  # fmt: skip
 
 
 def check_no_other_era(published: Mapping[Era, Collection[Partition]], era: Era, new: Sequence[Partition]) -> None:

@@ -47,7 +47,7 @@ class LocalRunner:
         beam_arguments: further Beam options, which win over the others.
 
     Raises:
-        ConfigError: the Beam options would have the runner open ports.
+        ConfigError: the Beam options would have the runner open ports, or are none of Beam's.
     """
 
     is_distributed = False
@@ -69,6 +69,7 @@ class LocalRunner:
         self._compiled = is_compiled()
         arguments = [f"--direct_num_workers={workers}", f"--direct_running_mode={_MODE}", *beam_arguments]
         self.options = PipelineOptions(arguments)
+        _refuse_unknown(self.options, beam_arguments)
         _refuse_ports(self.options)
         several = self.options.view_as(DirectOptions).direct_num_workers != 1
         self.copies_in_processes = several and (not self._compiled if processes is None else processes)
@@ -118,6 +119,21 @@ def _quiet_beam() -> Iterator[None]:
 def _concerns_this_run(record: logging.LogRecord) -> bool:
     """False for the warning that several embedded workers would not run in parallel."""
     return "If direct_num_workers is not equal to 1" not in record.getMessage()
+
+
+def _refuse_unknown(options: PipelineOptions, arguments: Sequence[str]) -> None:
+    """Refuse options that Beam does not know; it would only warn, and go on without them.
+
+    Raises:
+        ConfigError: there is one, or a word that is no option's value.
+    """
+    every = options.get_all_options(retain_unknown_options=True)
+    unknown = [f"--{name}" for name in sorted(every.keys() - options.get_all_options().keys())]
+    for before, word in zip(("", *arguments), arguments, strict=False):
+        if not word.startswith("-") and ("=" in before or not before.startswith("--")):
+            unknown.append(word)
+    if unknown:
+        raise ConfigError(f"{', '.join(unknown)}: Beam knows no such option; leave it out, or correct it")
 
 
 def _refuse_ports(options: PipelineOptions) -> None:

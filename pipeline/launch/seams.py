@@ -9,7 +9,7 @@ from bronze.job.connections import Connections
 from bronze.lake.lake import Lake
 from bronze.partitioning.era import Era
 from bronze.partitioning.plan import EraPlan
-from pipeline.launch.era_changes import check_no_other_era
+from pipeline.launch.era_changes import check_no_other_era, warn_of_compression
 from pipeline.settings.model import Settings
 
 
@@ -27,6 +27,7 @@ def check_seams(
 
     Raises:
         ConfigError: another era has published some of the ledgers.
+        StateError: the last published file cannot be read.
         VerificationError: the lake is of another history.
     """
     published = {found.era: set(found.published) for found in listings}
@@ -46,6 +47,8 @@ def check_seams(
     seams = Seams(lake, connections.dataset(), published, max_object=connections.source().max_file_bytes)
     for era, partitions in new.items():
         seams.check(era, partitions)
+        if partitions and published[era]:
+            warn_of_compression(connections.dataset(), era, max(published[era]), settings.bronze.compression)
 
 
 def _beside(settings: Settings, eras: Sequence[Era]) -> list[Era]:

@@ -300,14 +300,6 @@ class Settings(Section):
         wanted = self.perf.workers or cores
         return min(wanted, self.perf.max_in_flight_partitions or wanted)
 
-    @property
-    def warnings(self) -> list[str]:
-        """Sentences about settings that are valid but have no effect."""
-        found = []
-        if self.eras and self.model_fields_set >= {"era", "eras"}:
-            found.append("the settings give both `eras` and `era`: `era` is not used")
-        return found
-
     def secrets(self, environ: Mapping[str, str] | None = None) -> frozenset[str]:
         """Strings that must never be shown: from the settings, and from `SECRET_VARIABLES` in `environ`."""
         dsn = self.catalog.postgres_dsn.get_secret_value()

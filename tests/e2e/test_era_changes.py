@@ -51,9 +51,14 @@ def test_cut_behind_what_is_published_works(sample: Callable[..., LakeFiles], co
     [
         ({"ledger_end": 31}, "is published up to ledger 47, behind its ledger_end 31"),
         ({"ledger_start": 8}, "ledgers 8-15 are not copied unless the checkpoint is set back to 7"),
+        (
+            {"ledger_start": 24},
+            "ledger_start is 24, but its partitions are published from ledger 16 on: they stay there.",
+        ),
+        ({"ledger_start": 28}, "they stay there, and new partitions end elsewhere. Set it back to 16"),
         ({"partition_size": 4}, "partition_size is 4, but 4 of 4 published partitions have 8 ledgers"),
     ],
-    ids=["end", "start", "size"],
+    ids=["end", "earlier", "later", "off the grid", "size"],
 )
 def test_changed_setting_is_told(changes: dict[str, int], says: str, copied: Copier) -> None:
     copied.settings["era"] |= changes
@@ -61,6 +66,18 @@ def test_changed_setting_is_told(changes: dict[str, int], says: str, copied: Cop
     for command in ("plan", "run"):
         assert says in copied.run(command).err
     assert tree(copied.root / "data") == before
+
+
+def test_changed_compression_is_told(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:
+    copy = copier(sample(first=8, ledgers=24).root, ledger_start=8, ledger_end=23, partition_size=8)
+    assert copy.run().status == 0
+    copy.settings["bronze"] = {"compression": "snappy"}
+    copy.settings["era"]["ledger_end"] = 31
+    for command in ("plan", "run"):
+        ran = copy.run(command)
+        says = "bronze.compression is snappy, but the last published partition, 16-23, is compressed with zstd"
+        assert (ran.status, says in ran.err) == (0, True), ran
+    assert copy.run().err == "", "nothing new: nothing is told"
 
 
 @pytest.mark.parametrize("commands", [["run"], ["repair", "run"], ["plan", "run"]])

@@ -49,6 +49,19 @@ def test_beam_options_override_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
+        (["--direct_num_worker=2"], "--direct_num_worker"),
+        (["--direct_num_workers", "2", "word"], "word"),
+        (["--nonsense", "1", "--other=2"], "--nonsense, --other"),
+    ],
+)
+def test_options_unknown_to_beam_are_refused(arguments: list[str], named: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"^{named}: Beam knows no such option"):
+        runner_of(tmp_path, workers=2, beam_arguments=arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
         (["--direct_running_mode=multi_threading"], "--direct_running_mode=multi_threading"),
         (["--direct_running_mode", "multi_processing"], "--direct_running_mode=multi_processing"),
         (["--job_endpoint=localhost:8099"], "--job_endpoint"),

@@ -56,11 +56,9 @@ def test_each_era_has_its_own_keys(load_text: Load) -> None:
     assert (second.allow_overwrite, second.protocol_max) == (True, None)
 
 
-def test_eras_override_era_with_a_warning(load_text: Load) -> None:
+def test_eras_override_era(load_text: Load) -> None:
     settings = load_text(TWO_ERAS + "era: {era_id: x}")
     assert [era.era_id for era in settings.all_eras()] == ["a", "b"]
-    assert settings.warnings == ["the settings give both `eras` and `era`: `era` is not used"]
-    assert load_text(TWO_ERAS).warnings == []
 
 
 @pytest.mark.parametrize(
