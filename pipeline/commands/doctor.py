@@ -79,9 +79,9 @@ def _summary(checks: Sequence[Check]) -> str:
     counts = {
         words: sum(check.verdict == verdict for check in checks)
         for verdict, words in (
-            ("fails", "fails"),
-            ("warning", "works less well than it should"),
-            ("unchecked", "could not be checked"),
+            ("fails", "failed"),
+            ("warning", "gave a warning"),
+            ("unchecked", "could not be made"),
         )
     }
     found = [f"{count} {words}" for words, count in counts.items() if count]

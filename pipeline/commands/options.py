@@ -11,7 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+#: What is, or may be, a path: the shell completes it.
+_PATHS = frozenset({"FILE", "URL", "[URL]", "OUT", "WHAT"})
 #: The values of a command's options; ``beam_options`` are the arguments after ``--``.
 Options = SimpleNamespace
 
@@ -41,6 +44,8 @@ def option(
     """
     kind = _Choice(choices) if choices else _Converted(convert) if convert else None
     declarations = [*spellings, *([name] if name else [])]
+    if metavar in _PATHS:
+        more["shell_complete"] = _complete_path
     if default is not None:  # to click, a default of None is a value, which an option that is required then has
         more["default"] = default
     return click.Option(declarations, metavar=metavar, type=kind, help=help, **more)
@@ -56,8 +61,15 @@ def argument(
 ) -> click.Argument:
     """A word that belongs to no option; `default` when it is not required and not given."""
     kind = _Converted(convert) if convert else None
-    given = {} if default is None else {"default": default}
+    given: dict[str, Any] = {} if default is None else {"default": default}
+    if metavar in _PATHS:
+        given["shell_complete"] = _complete_path
     return click.Argument([name], metavar=metavar, type=kind, required=required, **given)
+
+
+def _complete_path(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete the names of files and directories."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 class _Choice(click.Choice[str]):

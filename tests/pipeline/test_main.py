@@ -240,6 +240,8 @@ def test_output_without_reader_leaves_no_traceback(redirection: str, status: int
         ("bash_complete", "bronze-copier ver", "plain,verify"),
         ("bash_complete", "bronze-copier plan --pub", "plain,--publish-partial"),
         ("bash_complete", "bronze-copier --dry", "plain,--dry-run"),
+        ("bash_complete", "bronze-copier plan --config r", "file,r"),
+        ("bash_complete", "bronze-copier verify r", "file,r"),
     ],
 )
 def test_shell_completion_knows_commands_and_options(instruction: str, words: str, found: str, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_broken_services_fail_with_remedies(copy: Copier, tmp_path: Path) -> Non
     assert failed == ["catalog", "endpoint", "archive", "archive", "trust", "plan"]
     assert "CATALOG_DSN" in ran.out
     assert "'Test SDF Network ; September 2015', the ledgers are of" in ran.out
-    assert lines[-1] == "of 12 checks 6 fails, 1 could not be checked"
+    assert lines[-1] == "of 12 checks 6 failed, 1 could not be made"
     assert "hush" not in ran.out + ran.err
 
 
