@@ -20,11 +20,13 @@ import pytest
 from bronze.job.secrets import DSN_VARIABLE
 from pipeline.sample import SampleOptions, write_sample_lake
 from tests.e2e.conftest import REPOSITORY, TABLE, Copier, LakeFiles, RunResult, new_copier
+from tests.e2e.test_object_stores import Cloud
 from tests.support.flink import TEMPLATES, Cluster, Network, Packages, network, packages, running_cluster
 from tests.support.growing_lake import GrowingLake
 from tests.support.postgres_server import PostgresServer, postgres
+from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, s3_bucket, s3_server
 
-__all__ = ["network", "packages", "postgres"]
+__all__ = ["network", "packages", "postgres", "s3_bucket", "s3_server"]
 
 #: A run of the program on Flink may take so long, in seconds.
 LIMIT_S = 240.0
@@ -119,6 +121,7 @@ SAMPLE = SampleOptions(first=8, ledgers=480)
 DATABASE = "flink"
 #: As it stands in the connection string; no server asks for it.
 PASSWORD = "hunter2hunter2"
+SECRETS = (PASSWORD, SECRET_KEY)
 MODES = [pytest.param((), id="batch"), pytest.param(("--streaming",), id="streaming")]
 
 
@@ -144,7 +147,12 @@ def cluster(
     tmp_path_factory: pytest.TempPathFactory, packages: Packages, network: Network, catalog: str
 ) -> Iterator[Cluster]:
     """The cluster; workers find the catalog's secret in its environment."""
-    with running_cluster(tmp_path_factory.mktemp("cluster"), packages, network, {DSN_VARIABLE: catalog}) as running:
+    environment = {
+        DSN_VARIABLE: catalog,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    }
+    with running_cluster(tmp_path_factory.mktemp("cluster"), packages, network, environment) as running:
         yield running
 
 
@@ -193,7 +201,10 @@ def test_cluster_equals_local_copy(
     assert ran.lines("partitions") == ["240 written, 0 skipped, 0 failed"]
     assert "Flink 1.19.3 at 127.0.0.1:8081, parallelism 2" in ran.log
     assert is_as_copied_locally(flink, big, postgres)
-    assert all(PASSWORD not in text for text in (ran.log, ran.out, cluster.logs()))
+    (job,) = (one["jid"] for one in cluster.ask("/jobs/overview")["jobs"] if one["name"] in ran.log)
+    shown = json.dumps([cluster.ask(f"/jobs/{job}{path}") for path in ("", "/config", "/exceptions")])
+    assert environment_config(sys.executable).replace('"', "") in shown.replace("\\", "").replace('"', "")
+    assert all(secret not in text for secret in SECRETS for text in (ran.log, ran.out, shown, cluster.logs()))
     committed_late = _published_after_commit(flink.copier)
     assert (committed_late >= 200) if mode else (committed_late == 0)
 
@@ -347,3 +358,25 @@ def test_stop_ends_a_following_job(flink: FlinkCopier, big: Copier, cluster: Clu
     ran = ended(program)
     assert (ran.status, cluster.jobs("RUNNING")) == (143, []), ran.log
     assert flink.copier.committed()[-1] == (16, 17)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("mode", MODES)
+def test_copy_between_buckets_equals_local_copy(
+    mode: tuple[str, ...], flink: FlinkCopier, big: Copier, network: Network, s3_server: S3Server, s3_bucket: str
+) -> None:
+    """Nothing but the bucket is shared."""
+    copy, s3 = flink.copier, Cloud("s3", s3_bucket, s3_server.url)
+    s3.fill(big.lake)
+    copy.settings["source"] = s3.source()
+    s3.write_to(copy)
+    copy.settings["perf"]["shared_filesystem"] = False
+    with network.forward(int(s3_server.url.rpartition(":")[2])):
+        ran = flink.run(options=mode)
+    assert ran.status == 0, ran.log
+    assert [key for key in s3.objects() if "_runs/" in key or "_temporary/" in key] == []
+    s3.fetch(copy)
+    assert copy.published() == big.published()
+    assert copy.documents() == big.documents()
+    assert copy.committed() == big.committed()

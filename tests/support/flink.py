@@ -14,7 +14,9 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -79,6 +81,38 @@ class Network:
         """What `ask` returns, called in a thread that is in the namespace; for root."""
         with ThreadPoolExecutor(1, initializer=self._move_thread) as thread:
             return thread.submit(ask).result(timeout=60)
+
+    @contextmanager
+    def forward(self, port: int) -> Iterator[None]:
+        """Let programs in the namespace reach a port of this machine's loopback, by the same address, in the block."""
+        listener = self.within(lambda: socket.create_server(("127.0.0.1", port)))
+
+        def pump(source: socket.socket, target: socket.socket) -> None:
+            with suppress(OSError):
+                while data := source.recv(1 << 16):
+                    target.sendall(data)
+                target.shutdown(socket.SHUT_WR)
+
+        def relay(inside: socket.socket) -> None:
+            with inside, socket.create_connection(("127.0.0.1", port)) as outside:
+                back = threading.Thread(target=pump, args=(outside, inside), daemon=True)
+                back.start()
+                pump(inside, outside)
+                back.join()
+
+        def accept() -> None:
+            with suppress(OSError):  # the listener was closed
+                while True:
+                    threading.Thread(target=relay, args=listener.accept()[:1], daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            listener.close()
 
     def _move_thread(self) -> None:
         with Path(f"/proc/{self._holder.pid}/ns/net").open("rb") as namespace:
