@@ -121,17 +121,17 @@ def _run(options: Options, summary: RunSummary) -> int:
     from pipeline.commands.text import plan_lines, run_lines
     from pipeline.launch.archives import archive_problems, unconfirmed
     from pipeline.launch.attestation import read_attestations
+    from pipeline.launch.beam_options import check_beam_options
     from pipeline.launch.chain_locks import exclusive_chains
     from pipeline.launch.places import check_new_chains
     from pipeline.launch.prepare import prepare
     from pipeline.launch.progress import begin_progress
-    from pipeline.launch.runner_name import check_runner_name
     from pipeline.launch.scratch import remove_dead_scratch
     from pipeline.launch.stores import ready_stores
     from pipeline.telemetry.session import start_telemetry
     from pipeline.telemetry.totals import Totals
 
-    check_runner_name(options.beam_options)
+    check_beam_options(settings, options.beam_options)
     with ExitStack() as locks:
         telemetry = locks.enter_context(start_telemetry(settings, verbosity=verbosity(options)))
 

@@ -67,10 +67,7 @@ class LocalRunner:
         self._run_id = run_id
         self._workers = workers
         self._compiled = is_compiled()
-        arguments = [f"--direct_num_workers={workers}", f"--direct_running_mode={_MODE}", *beam_arguments]
-        self.options = PipelineOptions(arguments)
-        _refuse_unknown(self.options, beam_arguments)
-        _refuse_ports(self.options)
+        self.options = local_options(beam_arguments, workers=workers)
         several = self.options.view_as(DirectOptions).direct_num_workers != 1
         self.copies_in_processes = several and (not self._compiled if processes is None else processes)
         if not self._compiled:
@@ -100,6 +97,18 @@ class LocalRunner:
             pipeline = beam.Pipeline(runner=fn_runner.FnApiRunner(), options=self.options)
             pipeline | graph
             pipeline.run().wait_until_finish()
+
+
+def local_options(beam_arguments: Sequence[str], *, workers: int) -> PipelineOptions:
+    """The options of a local run: Beam's own, which win over the others.
+
+    Raises:
+        ConfigError: they would have the runner open ports, or are none of Beam's.
+    """
+    options = PipelineOptions([f"--direct_num_workers={workers}", f"--direct_running_mode={_MODE}", *beam_arguments])
+    _refuse_unknown(options, beam_arguments)
+    _refuse_ports(options)
+    return options
 
 
 @contextmanager

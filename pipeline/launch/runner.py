@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from bronze.job.connections import Connections
 from bronze.storage.location import StorageLocation
-from pipeline.launch.dataflow_options import parse_dataflow_options
-from pipeline.launch.flink_options import parse_flink_options
+from pipeline.launch.beam_options import parse_distributed_options
+from pipeline.launch.dataflow_options import DataflowOptions
+from pipeline.launch.flink_options import FlinkOptions
 from pipeline.launch.local_runner import LocalRunner
-from pipeline.launch.runner_name import check_runner_name, is_dataflow, is_flink
 from pipeline.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -92,16 +92,15 @@ def choose_runner(
         ConfigError: there is no such runner here, or it cannot run with these options.
         RunnerError: it does not answer.
     """
-    check_runner_name(beam_arguments)
-    workers = settings.workers
-    if is_flink(beam_arguments):
+    options = parse_distributed_options(settings, beam_arguments)
+    if isinstance(options, FlinkOptions):
         from pipeline.launch.flink_runner import FlinkRunner  # its parts of Beam take a while to load
 
-        secrets = settings.secrets(os.environ)
-        return FlinkRunner(connections, parse_flink_options(beam_arguments, workers=workers, secrets=secrets), alive)
-    if is_dataflow(beam_arguments):
+        return FlinkRunner(connections, options, alive)
+    if isinstance(options, DataflowOptions):
         from pipeline.launch.dataflow_runner import DataflowRunner  # its parts of Beam take a while to load
 
-        return DataflowRunner(connections, parse_dataflow_options(beam_arguments, settings.secrets(os.environ)), alive)
+        return DataflowRunner(connections, options, alive)
+    workers = settings.workers
     _LOG.info("%d workers on %d cores", workers, os.cpu_count() or 1)
     return LocalRunner(connections.secrets, connections.job.run.run_id, workers=workers, beam_arguments=beam_arguments)

@@ -122,6 +122,15 @@ def test_commands_without_copying_load_no_beam(arguments: list[str], copy: Copie
             id="a runner that there is not",
         ),
         pytest.param(["--", "--runner", "PrismRunner"], "allowed are DirectRunner and FnApiRunner", id="in two words"),
+        pytest.param(["--", "--runner=FlinkRunner"], "--flink_master is ''", id="Flink without a master"),
+        pytest.param(
+            ["--", "--runner=DataflowRunner"],
+            "a run on Dataflow needs --project, --region, --temp_location, --sdk_container_image",
+            id="Dataflow without a project",
+        ),
+        pytest.param(["--submit", "--", "--runner=DataflowRunner"], "needs --project", id="a job without a project"),
+        pytest.param(["--follow", "--", "--runner=FlinkRunner"], "--flink_master is ''", id="Flink that follows"),
+        pytest.param(["--", "--no_such_option=1"], "Beam knows no such option", id="an option unknown to Beam"),
     ],
 )
 def test_wrong_usage_exits_2_and_writes_nothing(arguments: list[str], says: str, copy: Copier) -> None:
