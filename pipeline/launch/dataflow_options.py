@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bronze.errors import ConfigError
+from pipeline.launch.beam_parser import unknown_to_beam
 
 #: What a job gets that does not say otherwise. docs/dataflow.md explains each.
 DEFAULTS = {
@@ -89,7 +89,8 @@ def parse_dataflow_options(arguments: Sequence[str], secrets: Collection[str] = 
         *(f"--{name}={value}" for name, value in added.items()),
         "--experiments=disable_logging_submission_environment",
     )
-    _check_known(complete)
+    if unknown := unknown_to_beam(complete):
+        raise ConfigError(f"Beam does not know {' '.join(unknown)}: leave it out, or write it as Beam does")
     processes = _MACHINE_VCPUS.search(last["machine_type"])
     return DataflowOptions(
         arguments=complete,
@@ -118,19 +119,3 @@ def _split(arguments: Sequence[str]) -> dict[str, list[str]]:
 
 def _holds(value: str, secrets: Collection[str]) -> bool:
     return any(secret in value for secret in secrets if secret)
-
-
-def _check_known(arguments: Sequence[str]) -> None:
-    """Refuse what Beam does not know: it would only warn, and the job would run without it."""
-    from apache_beam.options.pipeline_options import PipelineOptions  # takes seconds
-
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> None:  # type: ignore[override]
-            raise ConfigError(f"Beam does not take these options: {message}")
-
-    parser = Parser(allow_abbrev=False, add_help=False, conflict_handler="resolve")
-    for kind in {str(kind): kind for kind in PipelineOptions.__subclasses__()}.values():
-        kind._add_argparse_args(parser)
-    _, unknown = parser.parse_known_args(list(arguments))
-    if unknown:
-        raise ConfigError(f"Beam does not know {' '.join(unknown)}: leave it out, or write it as Beam does")

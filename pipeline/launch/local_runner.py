@@ -21,6 +21,7 @@ from bronze.errors import ConfigError
 from bronze.job.secrets import Secrets
 from bronze.storage.location import StorageLocation
 from bronze.xdr import is_compiled
+from pipeline.launch.beam_parser import unknown_to_beam
 
 #: Partitions of a wave for each worker, at least: the runner deals partitions out once and for all.
 PER_WORKER = 4
@@ -105,8 +106,8 @@ def local_options(beam_arguments: Sequence[str], *, workers: int) -> PipelineOpt
     Raises:
         ConfigError: they would have the runner open ports, or are none of Beam's.
     """
+    _refuse_unknown(beam_arguments)
     options = PipelineOptions([f"--direct_num_workers={workers}", f"--direct_running_mode={_MODE}", *beam_arguments])
-    _refuse_unknown(options, beam_arguments)
     _refuse_ports(options)
     return options
 
@@ -130,19 +131,20 @@ def _concerns_this_run(record: logging.LogRecord) -> bool:
     return "If direct_num_workers is not equal to 1" not in record.getMessage()
 
 
-def _refuse_unknown(options: PipelineOptions, arguments: Sequence[str]) -> None:
-    """Refuse options that Beam does not know; it would only warn, and go on without them.
+def _refuse_unknown(arguments: Sequence[str]) -> None:
+    """Refuse options that Beam does not know, or cannot have their values; it would go on without the former.
 
     Raises:
         ConfigError: there is one, or a word that is no option's value.
     """
-    every = options.get_all_options(retain_unknown_options=True)
-    unknown = [f"--{name}" for name in sorted(every.keys() - options.get_all_options().keys())]
-    for before, word in zip(("", *arguments), arguments, strict=False):
-        if not word.startswith("-") and ("=" in before or not before.startswith("--")):
-            unknown.append(word)
-    if unknown:
-        raise ConfigError(f"{', '.join(unknown)}: Beam knows no such option; leave it out, or correct it")
+    unknown = unknown_to_beam(arguments) if arguments else []
+    named = [
+        word.partition("=")[0] if word.startswith("-") else word
+        for before, word in zip(("", *unknown), unknown, strict=False)
+        if word.startswith("-") or "=" in before or not before.startswith("--")
+    ]
+    if named:
+        raise ConfigError(f"{', '.join(named)}: Beam knows no such option; leave it out, or correct it")
 
 
 def _refuse_ports(options: PipelineOptions) -> None:

@@ -130,6 +130,11 @@ def test_commands_without_copying_load_no_beam(arguments: list[str], copy: Copie
         ),
         pytest.param(["--submit", "--", "--runner=DataflowRunner"], "needs --project", id="a job without a project"),
         pytest.param(["--follow", "--", "--runner=FlinkRunner"], "--flink_master is ''", id="Flink that follows"),
+        pytest.param(
+            ["--", "--direct_num_workers=x"],
+            "argument --direct_num_workers: invalid int value",
+            id="a value of no kind",
+        ),
         pytest.param(["--", "--no_such_option=1"], "Beam knows no such option", id="an option unknown to Beam"),
     ],
 )
