@@ -65,7 +65,7 @@ def rate_words(found: Snapshot) -> str:
 
 
 def eta_words(found: Snapshot) -> str:
-    """The time that is left; ``unknown`` where nothing is read."""
+    """The time that is left; ``unknown time`` where nothing is read, or copying has just begun."""
     return "unknown time" if found.eta_s is None else format_duration(found.eta_s)
 
 

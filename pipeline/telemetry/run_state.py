@@ -19,6 +19,8 @@ from pipeline.telemetry.run_progress import Chain, ChainProgress, InFlight, RunP
 _RATE_WINDOW_S = 30.0
 #: Seconds between two points of the rate.
 _RATE_STEP_S = 1.0
+#: Seconds of copying after which the rate tells how much time is left.
+_RATE_SETTLED_S = 3.0
 #: Partitions in a row that fail until the run is said to be failing.
 _FAILING_AFTER = 3
 #: What a run does until its workers begin, in words.
@@ -35,7 +37,7 @@ class Snapshot:
         ledgers, raw_bytes: read by this run, unfinished partitions included.
         ledgers_per_second, bytes_per_second: over the last half minute.
         rates: ledgers a second of each chain.
-        eta_s: seconds until all is done at that rate; None when unknown.
+        eta_s: seconds until all is done at that rate; None when unknown, as in the first seconds of copying.
         idle_s: seconds since anything was read, published or committed, or since the lake had nothing new to copy.
         is_waiting: whether the run waits for the lake to grow.
         unreachable: stores that do not answer, and since when (Unix time); the run waits for them.
@@ -73,14 +75,19 @@ class Snapshot:
 
 
 class _Rates:
-    """Ledgers and bytes a second of each chain, over the last half minute at most."""
+    """Ledgers and bytes a second of each chain since copying began, over the last half minute at most."""
 
     def __init__(self) -> None:
         self._points: deque[tuple[float, dict[Chain, tuple[int, int]]]] = deque()
 
     def begin(self, now: float, read: dict[Chain, tuple[int, int]]) -> None:
-        """What was read when the run begins."""
+        """Copying begins, when `read` has been read."""
+        self._points.clear()
         self._points.append((now, read))
+
+    def are_settled(self, now: float) -> bool:
+        """Whether they are taken over so long a time that they tell how it goes on."""
+        return bool(self._points) and now - self._points[0][0] >= _RATE_SETTLED_S
 
     def at(self, now: float, read: dict[Chain, tuple[int, int]]) -> dict[Chain, tuple[float, float]]:
         """The rates when `read` has been read, ledgers and bytes in all."""
@@ -131,14 +138,14 @@ class RunState:
         with self._lock:
             self._progress.plan(chains)
             self.table, self._lake_latest, self._phase = table, lake_latest, ""
-            self._progress_at = self.clock()
-            self._rates.begin(self._progress_at, self._progress.amounts_read())
+            self._copying_begins()
 
     def plan_more(self, chains: Iterable[ChainProgress]) -> None:
         """The run has planned further partitions of its chains, and copies them; what had failed is among them."""
         with self._lock:
             self._progress.plan_more(chains)
-            self._phase, self._is_waiting, self._progress_at = "", False, self.clock()
+            self._phase, self._is_waiting = "", False
+            self._copying_begins()
 
     def grow(self, chain: Chain, ledgers: int) -> None:
         """A partition is copied that was not planned."""
@@ -163,6 +170,11 @@ class RunState:
     def _work_begins(self) -> None:
         if self._phase == _STARTING:
             self._phase = ""
+            self._copying_begins()
+
+    def _copying_begins(self) -> None:
+        self._progress_at = self.clock()
+        self._rates.begin(self._progress_at, self._progress.amounts_read())
 
     def wait_for(self, what: str, *, lake_latest: int | None) -> None:
         """The lake was looked at, and the run waits for `what`: not stalled as long as the lake answers."""
@@ -243,7 +255,7 @@ class RunState:
                 ledgers_per_second=rate,
                 bytes_per_second=sum(raw for _, raw in rates.values()),
                 rates={chain: ledgers for chain, (ledgers, _) in rates.items()},
-                eta_s=max(0, left) / rate if rate > 0 else None,
+                eta_s=max(0, left) / rate if rate > 0 and self._rates.are_settled(now) else None,
                 idle_s=now - self._progress_at,
                 unreachable=tuple(sorted(self._unreachable.items())),
                 elapsed_s=now - self._started,

@@ -103,6 +103,31 @@ def test_rate_and_time_left_follow_ledgers_read(state: RunState, clock: Clock) -
     assert "0 of 4 partitions (0 %), 1 in flight; 5 ledgers; 1 ledgers/s, 0.0 MB/s; 35 s left" in progress_line(found)
 
 
+def test_time_left_is_unknown_until_measured(state: RunState, clock: Clock) -> None:
+    state.start_workers()
+    clock.time += 20
+    tell(state, m.PARTITION_STARTED, 10)
+    clock.time += 1
+    tell(state, m.LEDGER_READ, 10, 10, raw_bytes=100)
+    assert state.snapshot().eta_s is None
+    assert "; unknown time left" in progress_line(state.snapshot())
+    clock.time += 2
+    tell(state, m.LEDGER_READ, 10, 15, raw_bytes=600)
+    assert (state.snapshot().ledgers_per_second, state.snapshot().eta_s) == (2.0, 17.0)
+
+
+def test_next_round_measures_its_rate_anew(state: RunState, clock: Clock) -> None:
+    state.snapshot()
+    clock.time += 20
+    state.wait_for("ledger 41 of the lake; it has 40", lake_latest=40)
+    state.snapshot()
+    state.plan_more([ChainProgress(chain=CHAIN, planned=4, planned_ledgers=40)])
+    tell(state, m.PARTITION_STARTED, 10)
+    clock.time += 4
+    tell(state, m.LEDGER_READ, 10, 17, raw_bytes=800)
+    assert (state.snapshot().ledgers_per_second, state.snapshot().eta_s) == (2.0, 16.0)
+
+
 def test_partitions_wait_until_their_commit(state: RunState) -> None:
     done(state, 10)
     assert (state.snapshot().chains[0].waiting, state.snapshot().chains[0].committed) == (1, 0)
