@@ -108,7 +108,7 @@ class HandOutPartitions(beam.DoFn):
             if key is None or self._is_to_end(index):
                 tracker.try_claim(restriction.stop)  # ends the range
                 return
-            if index - self._seen.count() >= self._look_ahead or not self._is_there(index, key):
+            if self._is_full(index) or not self._is_there(index, key):
                 time.sleep(_LOOK_S)
                 tracker.defer_remainder(Duration(seconds=_LOOK_S))
                 return
@@ -137,6 +137,10 @@ class HandOutPartitions(beam.DoFn):
             return True
         self._seen.count()
         return self._seen.has_failed or (self._newest is not None and self._newest.is_refused)
+
+    def _is_full(self, index: int) -> bool:
+        """Whether as many are handed out as may be; looks at outcomes only where those that are known do not tell."""
+        return index - self._seen.known >= self._look_ahead and index - self._seen.count() >= self._look_ahead
 
     def _is_there(self, index: int, key: PartitionKey) -> bool:
         """Whether the lake has the whole partition; what was planned counts as there."""

@@ -43,21 +43,8 @@ class OutcomeFiles:
             open_store(self.location).create(key, "\n".join(lines).encode())
 
     def read(self) -> list[Report]:
-        """What became of each partition, in no particular order: of each at most one outcome of each kind.
-
-        A bundle that a runner repeats reports again. Of outcomes that differ the better one counts: written before
-        skipped, published before failed, committed before pending or refused, a new event before one that was there.
-        """
-        found: dict[tuple[str, str, Partition], Report] = {}
-        for key in self.list_files():
-            for outcome in self.read_one(key):
-                identity = (_kind(outcome), outcome.chain, outcome.partition)
-                found[identity] = max(found.get(identity, outcome), outcome, key=_worth)
-        best: dict[tuple[str, str, Partition], Report] = {}
-        for kind, chain, partition in found:
-            if not any((better, chain, partition) in found for better in _REPLACED_BY[kind]):
-                best[kind, chain, partition] = found[kind, chain, partition]
-        return list(best.values())
+        """What became of each partition, see `SeenOutcomes.read`."""
+        return SeenOutcomes(self).read()
 
     def list_files(self) -> list[str]:
         """The keys of the files that are there."""
@@ -86,23 +73,50 @@ class SeenOutcomes:
     def __init__(self, files: OutcomeFiles) -> None:
         self._files = files
         self._read: set[str] = set()
+        self._outcomes: list[Report] = []
+        #: How many of the outcomes were returned by `new`.
+        self._returned = 0
         self._partitions: set[tuple[str, Partition]] = set()
         self.has_failed = False
 
+    @property
+    def known(self) -> int:
+        """How many partitions were published or had failed when the files were looked at last."""
+        return len(self._partitions)
+
     def new(self) -> list[Report]:
         """The outcomes of the files that were written since the last call."""
-        found: list[Report] = []
         for key in self._files.list_files():
             if key not in self._read:
-                found += self._files.read_one(key)
+                self._outcomes += list(self._files.read_one(key))
                 self._read.add(key)
+        found = self._outcomes[self._returned :]
+        self._returned = len(self._outcomes)
+        self._partitions |= {(one.chain, one.partition) for one in found}
         self.has_failed = self.has_failed or any(isinstance(one, PartitionFailure) for one in found)
         return found
 
     def count(self) -> int:
         """How many partitions are published or failed by now."""
-        self._partitions |= {(one.chain, one.partition) for one in self.new()}
-        return len(self._partitions)
+        self.new()
+        return self.known
+
+    def read(self) -> list[Report]:
+        """What became of each partition by now, in no particular order: of each at most one outcome of each kind.
+
+        A bundle that a runner repeats reports again. Of outcomes that differ the better one counts: written before
+        skipped, published before failed, committed before pending or refused, a new event before one that was there.
+        """
+        self.new()
+        found: dict[tuple[str, str, Partition], Report] = {}
+        for outcome in self._outcomes:
+            identity = (_kind(outcome), outcome.chain, outcome.partition)
+            found[identity] = max(found.get(identity, outcome), outcome, key=_worth)
+        best: dict[tuple[str, str, Partition], Report] = {}
+        for kind, chain, partition in found:
+            if not any((better, chain, partition) in found for better in _REPLACED_BY[kind]):
+                best[kind, chain, partition] = found[kind, chain, partition]
+        return list(best.values())
 
 
 def _kind(outcome: Report) -> str:

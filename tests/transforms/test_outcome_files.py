@@ -127,6 +127,19 @@ def test_seen_outcomes_are_read_once(outcome_files: OutcomeFiles) -> None:
     assert seen.new() == [OUTCOMES[2]]
 
 
+def test_look_that_fails_loses_no_outcomes(outcome_files: OutcomeFiles, tmp_path: Path) -> None:
+    for one in OUTCOMES[:3]:
+        report(outcome_files, one)
+    last = max((tmp_path / "control").rglob("*.jsonl"))
+    content = last.read_bytes()
+    seen = SeenOutcomes(outcome_files)
+    last.write_bytes(b"\xff")
+    with pytest.raises(UnicodeDecodeError):
+        seen.new()
+    last.write_bytes(content)
+    assert sorted(seen.new(), key=repr) == sorted(OUTCOMES[:3], key=repr)
+
+
 def test_waves_do_not_mix(outcome_files: OutcomeFiles) -> None:
     later = OutcomeFiles(outcome_files.location, "wave-1")
     report(outcome_files, OUTCOMES[0])
