@@ -8,22 +8,26 @@ from contextlib import contextmanager, suppress
 
 from bronze import measurements as m
 from bronze.errors import BronzeError
-from bronze.log_fields import partition_fields
+from bronze.log_fields import chain_fields, partition_fields
+from bronze.metric_families import chain_of
 from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, Report
 from bronze.partitioning.partition import Partition
 from pipeline.telemetry.run_state import RunState
 from transforms.elements import PartitionKey
-from transforms.outcome_files import OutcomeFiles, SeenOutcomes
+from transforms.outcome_files import SeenOutcomes
 
 #: Seconds between two looks at the files.
 _LOOK_S = 2.0
 
 
 @contextmanager
-def told_of(outcomes: OutcomeFiles, state: RunState, planned: Collection[PartitionKey]) -> Iterator[None]:
-    """Tell `state` of each outcome once, until the block ends, and of partitions that were not `planned` beforehand."""
+def told_of(seen: SeenOutcomes, state: RunState, planned: Collection[PartitionKey]) -> Iterator[None]:
+    """Tell `state` of each outcome once, until the block ends, and of partitions that were not `planned` beforehand.
+
+    Meanwhile `seen` is this function's alone.
+    """
     known = set(planned)
-    ended, seen = threading.Event(), SeenOutcomes(outcomes)
+    ended = threading.Event()
     told: set[tuple[str, str, Partition]] = set()
 
     def look() -> None:
@@ -35,8 +39,7 @@ def told_of(outcomes: OutcomeFiles, state: RunState, planned: Collection[Partiti
                     key = PartitionKey(outcome.chain, outcome.partition)
                     if key not in known:
                         known.add(key)
-                        network, era_id, version_label = key.chain.split("/")
-                        state.grow((network, era_id, version_label), len(key.partition))
+                        state.grow(chain_of(chain_fields(key.chain)), len(key.partition))
                     _tell(state, outcome)
 
     def watch() -> None:

@@ -17,7 +17,7 @@ from bronze.job.outage import stores_out_of_reach
 from bronze.job.spec import CopyJob
 from bronze.job.stop_signal import StopSignal
 from bronze.log_fields import log_fields, partition_fields
-from bronze.outcomes import PartitionFailure, PartitionSummary
+from bronze.outcomes import PartitionFailure, PartitionSummary, Report
 from bronze.partitioning.plan import EraPlan
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
@@ -37,7 +37,7 @@ from pipeline.telemetry.totals import Finished, Totals
 from transforms.elements import PartitionKey
 from transforms.graph import CopyPartitions
 from transforms.growth import Growth
-from transforms.outcome_files import OutcomeFiles
+from transforms.outcome_files import OutcomeFiles, SeenOutcomes
 
 _LOG = logging.getLogger(__name__)
 
@@ -186,17 +186,18 @@ class CopyRun:
             growth = _growth(prepared, self._settings) if self._grows and wave is planned_waves[-1] else None
             _log_planned(job, wave)
             outcomes = OutcomeFiles(self._control, f"wave-{self._waves}")
+            seen = SeenOutcomes(outcomes)
             self._waves += 1
             if not job.run.dry_run:
                 prepared.listings.forget()
             with ExitStack() as watching:
                 if self._state is not None:
-                    watching.enter_context(told_of(outcomes, self._state, wave))
+                    watching.enter_context(told_of(seen, self._state, wave))
                 if growth is not None:
                     watching.enter_context(renewed(self._control))
                 self._runner.run(CopyPartitions(job, wave, outcomes, self._runner.look_ahead, growth))
             failures = len(totals.failures)
-            planned += _add_wave(totals, wave, outcomes, growth, is_stopped=self._signals.status is not None)
+            planned += _add_wave(totals, wave, seen.read(), growth, is_stopped=self._signals.status is not None)
             outcomes.remove()
             session.record_failures(totals.failures[failures:])
             _log_wave(totals, planned, wave[-1], time.monotonic() - self._started)
@@ -254,7 +255,7 @@ def _growth(prepared: Prepared, settings: Settings) -> Growth:
 
 
 def _add_wave(
-    totals: Totals, wave: list[PartitionKey], outcomes: OutcomeFiles, growth: Growth | None, *, is_stopped: bool
+    totals: Totals, wave: list[PartitionKey], outcomes: Iterable[Report], growth: Growth | None, *, is_stopped: bool
 ) -> int:
     """Count the outcomes of a wave; a partition without one would be lost silently, so it is an error.
 
@@ -264,7 +265,7 @@ def _add_wave(
         How many partitions have one that are of the growth.
     """
     reported, known = 0, set[PartitionKey]()
-    for outcome in outcomes.read():
+    for outcome in outcomes:
         totals.add(outcome)
         known.add(PartitionKey(outcome.chain, outcome.partition))
         is_of_copy = isinstance(outcome, PartitionSummary)

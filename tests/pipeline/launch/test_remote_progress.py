@@ -16,7 +16,7 @@ from pipeline.telemetry.run_state import ChainProgress, RunState
 from tests.e2e.conftest import wait_until
 from tests.transforms.conftest import ERA, summary
 from transforms.elements import PartitionKey
-from transforms.outcome_files import OutcomeFiles, WriteOutcomes
+from transforms.outcome_files import OutcomeFiles, SeenOutcomes, WriteOutcomes
 
 
 def write(outcomes: OutcomeFiles, *reports: object) -> None:
@@ -31,7 +31,11 @@ def test_state_is_told_while_workers_copy(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(remote_progress, "_LOOK_S", 0.01)
     state, outcomes = RunState(), OutcomeFiles(StorageLocation(str(tmp_path)), "wave-0")
     state.plan([ChainProgress(chain=("net", "e1", "v1"), planned=3, planned_ledgers=30, committed=99)])
-    with told_of(outcomes, state, [PartitionKey(ERA.chain, Partition(start, start + 9)) for start in (100, 110, 120)]):
+    with told_of(
+        SeenOutcomes(outcomes),
+        state,
+        [PartitionKey(ERA.chain, Partition(start, start + 9)) for start in (100, 110, 120)],
+    ):
         write(outcomes, summary(ERA, 100))
         wait_until(lambda: state.snapshot().chains[0].done == 1, "the first partition")
         write(outcomes, summary(ERA, 100), summary(ERA, 110))  # one bundle was repeated
