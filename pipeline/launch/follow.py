@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 
@@ -19,6 +19,7 @@ from bronze.job.outage import OutageWait
 from bronze.lake.lake import Lake
 from bronze.measurements import STORE_REACHABLE, STORE_UNREACHABLE, Measurement
 from bronze.partitioning.partition import Partition, last_complete_ledger
+from bronze.partitioning.plan import EraPlan
 from bronze.waiting import pause
 from pipeline.launch.existence import Round, end_round
 from pipeline.launch.prepare import Prepared, prepare_next
@@ -63,7 +64,7 @@ def follow(
         while True:
             ended = _round(copy, prepared, telemetry.state)
             undone = _undone(copy.totals, ended)
-            if copy.must_end or (not undone and all(_is_done(plan_end) for plan_end in _ends(prepared))):
+            if copy.must_end or (not undone and all(map(_is_done, prepared.plans))):
                 break
             waits = waits + 1 if undone else 0
             watch = LakeWatch(prepared, telemetry.state, poll_s=settings.source.poll_seconds)
@@ -97,13 +98,9 @@ def _undone(totals: Totals, ended: Round) -> list[Partition]:
     return [Partition(max(1, one.next_ledger), max(1, one.next_ledger)) for one in ended.positions[:1]]
 
 
-def _ends(prepared: Prepared) -> Iterator[tuple[int, int]]:
-    """Of each plan the last ledger that was wanted, and that of the era; 0: it has none."""
-    return ((plan.end, plan.era.ledger_end) for plan in prepared.plans)
-
-
-def _is_done(ends: tuple[int, int]) -> bool:
-    return bool(ends[1]) and ends[0] >= ends[1]
+def _is_done(plan: EraPlan) -> bool:
+    """Whether the era has an end, and the last ledger that was wanted is there or behind."""
+    return bool(plan.era.ledger_end) and plan.end >= plan.era.ledger_end
 
 
 def _retry_after(settings: Settings, waits: int) -> float:
@@ -209,7 +206,7 @@ class LakeWatch:
         wanted = [
             min(max(plan.end, plan.start - 1) + plan.era.partition_size, plan.era.last_ledger)
             for plan in self._plans
-            if not _is_done((plan.end, plan.era.ledger_end))
+            if not _is_done(plan)
         ]
         return f"ledger {min(wanted)} of the lake; it has {newest or 'none'}" if wanted else "a repair of the lake"
 
