@@ -6,12 +6,10 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from bronze.errors import BronzeError, OutageError, RunnerError, RunStoppedError
-from bronze.job.build import this_build
 from bronze.job.lease import renewed
 from bronze.job.outage import stores_out_of_reach
 from bronze.job.spec import CopyJob
@@ -24,7 +22,7 @@ from bronze.storage.opening import open_store
 from pipeline.launch.existence import remove_superfluous
 from pipeline.launch.prepare import Prepared
 from pipeline.launch.remote_progress import told_of
-from pipeline.launch.runner import Runner
+from pipeline.launch.runner import Runner, job_on
 from pipeline.launch.scratch import scratch
 from pipeline.launch.second_attempts import with_second_attempts
 from pipeline.launch.session import ChainSession
@@ -156,8 +154,8 @@ class CopyRun:
             RunStoppedError: the run was stopped while a store was unreachable: how far its chains are cannot be told.
             Exception: what the graph could not catch (a full disk under the checkpoint, for example).
         """
-        job, totals = prepared.job, self.totals
-        planned = totals.reported + sum(len(plan.partitions) for plan in prepared.plans)
+        totals, partitions = self.totals, sum(len(plan.partitions) for plan in prepared.plans)
+        planned = totals.reported + partitions
         existing = _existing(prepared)
         planned_waves = list(
             cut_waves(
@@ -169,16 +167,7 @@ class CopyRun:
         )
         waves = iter(planned_waves)
         session = ChainSession(prepared.connections, prepared.positions, prepared.listings)
-        run = replace(
-            job.run,
-            stop=self._control,
-            threads=self._runner.threads_per_partition(sum(len(plan.partitions) for plan in prepared.plans)),
-            in_processes=self._runner.copies_in_processes,
-            build=this_build() if self._runner.has_own_workers else "",
-            # Work of a job whose launcher has ended may go on, and hold no lock.
-            is_exclusive=job.run.is_exclusive and not self._runner.has_own_workers,
-        )
-        job = replace(job, run=run)
+        job = job_on(self._runner, prepared.job, self._control, partitions=partitions)
         session.open()
         if not job.run.dry_run:
             remove_superfluous(prepared)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from bronze.job.build import this_build
 from bronze.job.connections import Connections
+from bronze.job.spec import CopyJob
 from bronze.storage.location import StorageLocation
 from pipeline.launch.beam_options import parse_distributed_options
 from pipeline.launch.dataflow_options import DataflowOptions
@@ -74,6 +77,25 @@ class Runner(Protocol):
             Exception: what no stage of the graph caught.
         """
         ...
+
+
+def job_on(runner: Runner, job: CopyJob, control: StorageLocation, *, partitions: int) -> CopyJob:
+    """`job` as the workers of `runner` are told of it.
+
+    Args:
+        control: where launcher and workers exchange the request to stop and the outcomes.
+        partitions: of the job.
+    """
+    run = replace(
+        job.run,
+        stop=control,
+        threads=runner.threads_per_partition(partitions),
+        in_processes=runner.copies_in_processes,
+        build=this_build() if runner.has_own_workers else "",
+        # Work of a job whose launcher has ended may go on, and hold no lock.
+        is_exclusive=job.run.is_exclusive and not runner.has_own_workers,
+    )
+    return replace(job, run=run)
 
 
 def choose_runner(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from bronze.job.build import this_build
 from pipeline.launch.dataflow_runner import DataflowRunner
 from pipeline.launch.existence import remove_superfluous
 from pipeline.launch.prepare import Prepared
+from pipeline.launch.runner import job_on
 from pipeline.launch.session import ChainSession
 from transforms.elements import PartitionKey
 from transforms.graph import CopyPartitions
@@ -48,16 +48,9 @@ def submit_copy(prepared: Prepared, runner: DataflowRunner) -> Submitted:
     session.open()
     if not job.run.dry_run:
         remove_superfluous(prepared)
-    run = replace(
-        job.run,
-        stop=control,
-        threads=runner.threads_per_partition(len(keys)),
-        in_processes=runner.copies_in_processes,
-        build=this_build(),
-        is_exclusive=False,
-    )
     job_id = ""
     if keys:
         outcomes = OutcomeFiles(control, "wave-0")
-        job_id = runner.submit(CopyPartitions(replace(job, run=run), keys, outcomes, runner.look_ahead))
+        job = job_on(runner, job, control, partitions=len(keys))
+        job_id = runner.submit(CopyPartitions(job, keys, outcomes, runner.look_ahead))
     return Submitted(job_id=job_id, partitions=len(keys), outcomes=control.url, outstanding=session.close())
