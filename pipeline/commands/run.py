@@ -127,15 +127,17 @@ def _run(options: Options, summary: RunSummary) -> int:
     from pipeline.launch.prepare import prepare
     from pipeline.launch.progress import begin_progress
     from pipeline.launch.scratch import remove_dead_scratch
+    from pipeline.launch.shared_places import check_places_of
     from pipeline.launch.stores import ready_stores
     from pipeline.telemetry.session import start_telemetry
     from pipeline.telemetry.totals import Totals
 
-    check_beam_options(settings, options.beam_options)
+    distributed = check_beam_options(settings, options.beam_options)
     with ExitStack() as locks:
         telemetry = locks.enter_context(start_telemetry(settings, verbosity=verbosity(options)))
 
         def lock(connections: Connections) -> None:
+            check_places_of(distributed, connections.job, shared_filesystem=settings.perf.shared_filesystem)
             if not options.dry_run:
                 if not options.allow_relative and not sys.stdin.isatty():
                     check_new_chains(settings, connections)

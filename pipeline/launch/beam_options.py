@@ -12,20 +12,25 @@ from pipeline.launch.runner_name import check_runner_name, is_dataflow, is_flink
 from pipeline.settings.model import Settings
 
 
-def check_beam_options(settings: Settings, beam_arguments: Sequence[str]) -> None:
+def check_beam_options(settings: Settings, beam_arguments: Sequence[str]) -> FlinkOptions | DataflowOptions | None:
     """Refuse Beam options with which no run can begin; loads Beam only where there are any that it has to know.
 
     Args:
         beam_arguments: as after ``--`` on the command line.
 
+    Returns:
+        As `parse_distributed_options`.
+
     Raises:
         ConfigError: there is no such runner here, or it cannot run with these options.
     """
-    if parse_distributed_options(settings, beam_arguments) is None and beam_arguments:
+    options = parse_distributed_options(settings, beam_arguments)
+    if options is None and beam_arguments:
         import_beam(beam_arguments)
         from pipeline.launch.local_runner import local_options
 
         local_options(beam_arguments, workers=settings.workers)
+    return options
 
 
 def parse_distributed_options(

@@ -21,7 +21,7 @@ from bronze.storage.location import StorageLocation
 from bronze.waiting import pause
 from bronze.xdr import is_compiled
 from pipeline.launch.dataflow_options import DataflowOptions
-from pipeline.launch.shared_places import control_location_of, refuse_local_locations
+from pipeline.launch.shared_places import control_location_of
 
 _LOG = logging.getLogger(__name__)
 #: Partitions of a wave, where the settings do not say: each wave is a job, which takes minutes to start.
@@ -41,9 +41,6 @@ class DataflowRunner:
     Args:
         connections: of the launching process.
         alive: called whenever Dataflow has answered that the job works.
-
-    Raises:
-        ConfigError: a place that the job names is on this machine.
     """
 
     connections: Connections
@@ -54,11 +51,6 @@ class DataflowRunner:
     has_own_workers = True
 
     def __post_init__(self) -> None:
-        refuse_local_locations(
-            self.connections.job,
-            "on Dataflow lake, storage, checkpoint and audit stream must all be on object stores, history archives"
-            " there or on HTTP servers; perf.shared_filesystem does not help, since workers mount nothing",
-        )
         self.copies_in_processes = not is_compiled()
 
     @property

@@ -84,12 +84,7 @@ def begin_copy(
         ConfigError: the runner's workers could not reach what the job names.
     """
     if runner.is_distributed and not settings.perf.shared_filesystem:
-        refuse_local_locations(
-            prepared.job,
-            "with this runner lake, storage, checkpoint and audit stream must all be on object stores, history archives"
-            " there or on HTTP servers, or all on a file system that is mounted at the same path everywhere, with"
-            " perf.shared_filesystem: true",
-        )
+        refuse_local_locations(prepared.job, can_mount=True)
     with scratch() as folder:
         control = runner.control_location(folder)
         with stop_on_signals(StopSignal(control)) as signals:

@@ -220,4 +220,5 @@ def test_local_places_are_refused(key: str, value: dict[str, str], cloud: Cloud,
     assert ran.status == 2, ran
     assert str(tmp_path / value[place]) in ran.err
     assert "workers mount nothing" in ran.err
+    assert not (tmp_path / value[place]).exists()
     assert cloud.service.jobs == []

@@ -128,6 +128,11 @@ def test_commands_without_copying_load_no_beam(arguments: list[str], copy: Copie
             "a run on Dataflow needs --project, --region, --temp_location, --sdk_container_image",
             id="Dataflow without a project",
         ),
+        pytest.param(
+            ["--", "--runner=FlinkRunner", "--flink_master=h:1", "--job_endpoint=h:2", "--environment_config={}"],
+            "workers on other machines cannot reach",
+            id="Flink and local directories",
+        ),
         pytest.param(["--submit", "--", "--runner=DataflowRunner"], "needs --project", id="a job without a project"),
         pytest.param(["--follow", "--", "--runner=FlinkRunner"], "--flink_master is ''", id="Flink that follows"),
         pytest.param(
