@@ -10,8 +10,8 @@ a commit reads some dozens of those that wait, however many there are.
 
 import logging
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam.transforms.timeutil import TimeDomain
@@ -53,6 +53,8 @@ REFUSED = "refused"
 #: Partitions of the grid that are near the chain's next ledger: about the root of what waits in a run of pubnet.
 NEAR = 64
 _LOG = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 def _is_retryable(error: BaseException) -> bool:
@@ -120,7 +122,11 @@ class SequencePartitions(beam.DoFn):
         # The first commit takes the position that is read here, any later one reads it: on object stores it costs four
         # requests.
         try:
-            position = None if known == summary.partition.start else self._position(sequencer, summary)
+            position = (
+                None
+                if known == summary.partition.start
+                else self._patiently(f"position of {chain}", sequencer.position)
+            )
         except (StoreError, OSError, RunStoppedError) as error:
             self._report_failure(summary, error, 0.0)
             yield self._refused(summary, error, blocked)
@@ -169,13 +175,12 @@ class SequencePartitions(beam.DoFn):
         if self._connections is not None:
             self._connections.close()
 
-    def _position(self, sequencer: Sequencer, summary: PartitionSummary) -> ChainPosition:
-        """Where the chain continues; waits for its stores."""
-        what = f"position of {summary.chain}"
-        assert self._outages is not None
-        wait = self._outages.call
+    def _patiently(self, what: str, function: Callable[[], Result]) -> Result:
+        """Call `function`; wait for stores, and call it again as the retry policy allows."""
+        outages = self._outages
+        assert outages is not None
         return self._job.run.retry.call(
-            what, lambda: wait(what, sequencer.position), _is_retryable, operation="commit", stops=True
+            what, lambda: outages.call(what, function), _is_retryable, operation="commit", stops=True
         )
 
     def _refused(self, summary: PartitionSummary, error: Exception, blocked: Any) -> beam.pvalue.TaggedOutput:
@@ -193,21 +198,14 @@ class SequencePartitions(beam.DoFn):
         Args:
             next_ledger: the next ledger that the chain needs.
         """
-        positions, partition, outages = [position], summary.partition, self._outages
-        assert outages is not None
-        what = f"commit of {summary.chain} {partition}"
+        positions, partition = [position], summary.partition
         started = time.monotonic()
         named = partition_fields(self._job.run.run_id, summary.chain, partition.start, partition.end)
         with log_fields(**named, worker=worker_name()), collected_in(self._measured):
             try:
-                committed = self._job.run.retry.call(
-                    what,
-                    lambda: outages.call(
-                        what, lambda: sequencer.commit(summary, positions.pop() if positions else None)
-                    ),
-                    _is_retryable,
-                    operation="commit",
-                    stops=True,
+                committed = self._patiently(
+                    f"commit of {summary.chain} {partition}",
+                    lambda: sequencer.commit(summary, positions.pop() if positions else None),
                 )
             except (BronzeError, OSError) as error:
                 self._report_failure(summary, error, time.monotonic() - started)
