@@ -23,6 +23,19 @@ def rfc3339(nanoseconds: int | None = None) -> str:
     return f"{text}.{digits}Z" if digits else f"{text}Z"
 
 
+def seconds_of(text: str) -> float | None:
+    """The seconds since 1970 of an RFC 3339 time; None when `text` is not one, or states no zone.
+
+    >>> seconds_of("1970-01-01T00:00:01.5Z"), seconds_of("yesterday"), seconds_of("1970-01-01T00:00:01")
+    (1.5, None, None)
+    """
+    try:
+        time = datetime.fromisoformat(text)
+        return time.astimezone(UTC).timestamp() if time.tzinfo else None
+    except (ValueError, OverflowError):  # OverflowError: in UTC its year is 0 or 10000
+        return None
+
+
 def is_later(time: str, than: str) -> bool:
     """Whether an RFC 3339 time is later than another one. False when either is not such a time, or states no zone.
 

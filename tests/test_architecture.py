@@ -40,19 +40,19 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline.main": {"pipeline.commands", "pipeline.early_signals"},
     "pipeline.commands": {
         "pipeline.early_signals", "pipeline.exit_status", "pipeline.launch", "pipeline.report", "pipeline.sample",
-        "pipeline.settings",
-        "pipeline.telemetry",
+        "pipeline.settings", "pipeline.sizes", "pipeline.telemetry",
         "bronze.authenticity", "bronze.commit", "bronze.dataset", "bronze.job", "bronze.lake", "bronze.outcomes",
         "bronze.partitioning", "bronze.verify", "bronze.xdr",
     },
     "pipeline.launch": {
-        "pipeline.early_signals", "pipeline.exit_status", "pipeline.report", "pipeline.settings", "pipeline.telemetry",
+        "pipeline.early_signals", "pipeline.exit_status", "pipeline.report", "pipeline.settings", "pipeline.sizes",
+        "pipeline.telemetry",
         "transforms",
         "bronze.archives", "bronze.audit", "bronze.authenticity", "bronze.catalog", "bronze.commit", "bronze.dataset",
         "bronze.ingest", "bronze.job", "bronze.lake", "bronze.ledger", "bronze.outcomes", "bronze.partitioning",
         "bronze.storage", "bronze.verify", "bronze.xdr",
     },
-    "pipeline.report": {"bronze.dataset", "bronze.partitioning", "bronze.verify"},
+    "pipeline.report": {"pipeline.sizes", "bronze.dataset", "bronze.partitioning", "bronze.verify"},
     "pipeline.telemetry": {"pipeline.settings", "bronze.outcomes", "bronze.partitioning"},
     "pipeline.settings": {
         "bronze.archives", "bronze.dataset", "bronze.job", "bronze.lake", "bronze.ledger", "bronze.partitioning",
@@ -62,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline.beam_worker": set(),
     "pipeline.early_signals": set(),
     "pipeline.exit_status": set(),
+    "pipeline.sizes": set(),
     "transforms": {
         "bronze.commit", "bronze.ingest", "bronze.job", "bronze.lake", "bronze.outcomes", "bronze.partitioning",
         "bronze.storage", "bronze.verify",

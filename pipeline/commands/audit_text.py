@@ -8,7 +8,7 @@ from dataclasses import asdict
 from bronze.verify.era_audit import EraAudit
 from bronze.verify.finding import Severity, counted
 from pipeline.exit_status import DONE, UNCHECKED, UNDONE
-from pipeline.telemetry.sizes import format_size
+from pipeline.sizes import format_size
 
 #: Version of the JSON document: keys are only added.
 SCHEMA = "bronze-copier/verify/1"

@@ -23,7 +23,7 @@ from pipeline.sample.chain import STANDALONE_PASSPHRASE
 from pipeline.sample.config_file import sample_configuration, validators_file, write_configuration
 from pipeline.sample.lake_writer import SampleLake, write_sample_lake
 from pipeline.sample.options import SampleOptions
-from pipeline.telemetry.sizes import number_of
+from pipeline.sizes import number_of
 
 DESCRIPTION = """\
 Makes a Galexie lake of generated ledgers in the directory OUT, new or empty, to try the copier on. Every hash and

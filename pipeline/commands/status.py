@@ -14,7 +14,7 @@ from pipeline.commands.authentic_text import anchoring_document, anchoring_words
 from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings
 from pipeline.commands.options import JSON, Options, option, seconds, whole_number
 from pipeline.exit_status import DONE, UNCHECKED, UNDONE
-from pipeline.telemetry.sizes import number_of
+from pipeline.sizes import number_of
 
 if TYPE_CHECKING:
     from pipeline.launch.status import EraStatus

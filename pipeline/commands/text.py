@@ -17,7 +17,7 @@ from bronze.partitioning.plan import EraPlan
 from pipeline.commands.authentic_text import authentic_lines
 from pipeline.launch.places import find_places
 from pipeline.launch.prepare import Prepared
-from pipeline.telemetry.sizes import format_size, number_of
+from pipeline.sizes import format_size, number_of
 from pipeline.telemetry.totals import Totals
 
 #: Failures, pending partitions and gaps that are listed one by one; the rest is counted.

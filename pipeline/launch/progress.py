@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import datetime
-
 from bronze.commit.position import ChainPosition
 from bronze.log_fields import chain_fields
 from bronze.metric_families import chain_of
 from bronze.partitioning.plan import EraPlan
+from bronze.timestamps import seconds_of
 from bronze.xdr import is_compiled
 from pipeline.launch.archives import committed_partitions
 from pipeline.launch.prepare import Prepared
@@ -48,9 +46,6 @@ def _chains(prepared: Prepared) -> list[ChainProgress]:
 def _chain_progress(prepared: Prepared, plan: EraPlan, position: ChainPosition) -> ChainProgress:
     checkpoint = prepared.connections.checkpoint(plan.era)
     known = checkpoint.load() if checkpoint else None
-    written_at = None
-    with suppress(ValueError):
-        written_at = datetime.fromisoformat(known.updated_at).timestamp() if known and known.updated_at else None
     attestation = prepared.connections.attestation(plan.era)
     has_begun = position.next_ledger > plan.era.ledger_start
     committed = committed_partitions(prepared.listings.of(plan.era), position.next_ledger - 1)
@@ -60,7 +55,7 @@ def _chain_progress(prepared: Prepared, plan: EraPlan, position: ChainPosition) 
         planned=len(plan.partitions),
         planned_ledgers=plan.ledger_count,
         committed=position.next_ledger - 1 if has_begun else 0,
-        committed_at=written_at,
+        committed_at=seconds_of(known.updated_at) if known else None,
         attested=attestation.through(position.next_ledger - 1).through if attestation and has_begun else None,
         anchored=catch_up.read().through if catch_up else None,
     )

@@ -18,6 +18,7 @@ from bronze.errors import BronzeError, DataError, StoreError
 from bronze.job.connections import Connections
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.timestamps import seconds_of
 from pipeline.launch.archives import committed_partitions
 from pipeline.launch.prepare import connect_without_lake, open_configured_lake
 from pipeline.settings.directories import checked_locations
@@ -131,10 +132,8 @@ def _add_attestation(status: EraStatus, connections: Connections, era: Era) -> N
 
 
 def _age(updated_at: str, now: datetime) -> float | None:
-    try:
-        return max(0.0, (now - datetime.fromisoformat(updated_at)).total_seconds())
-    except (TypeError, ValueError):
-        return None
+    written_at = seconds_of(updated_at)
+    return None if written_at is None else max(0.0, now.timestamp() - written_at)
 
 
 def _add_events(status: EraStatus, connections: Connections, era: Era, checkpoint: Checkpoint | None) -> None:

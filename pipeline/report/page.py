@@ -14,10 +14,12 @@ from markupsafe import Markup
 
 from bronze.dataset.manifest import Manifest
 from bronze.redact import printable
+from bronze.timestamps import seconds_of
 from pipeline.report.charts import Chart, area_path
 from pipeline.report.coverage import CellKind, coverage_cells, coverage_rows
 from pipeline.report.facts import EraFacts
 from pipeline.report.results import ShownFinding, ShownResult
+from pipeline.sizes import format_size
 
 #: What is listed of each kind before the rest is only counted: the page has to stay small.
 _LIMITS = {"max_findings": 50, "max_gaps": 20, "max_signers": 50, "max_producers": 10}
@@ -94,7 +96,7 @@ def _summary(facts: Sequence[EraFacts]) -> str:
         sum(getattr(one.audit, name) for one in facts) for name in ("partitions", "rows", "bytes")
     )
     eras = f"{len(facts)} era{'s' if len(facts) != 1 else ''}"
-    return f"{eras}, {partitions:,} partitions, {rows:,} ledgers, {_size(size)}"
+    return f"{eras}, {partitions:,} partitions, {rows:,} ledgers, {format_size(size)}"
 
 
 def _era(facts: EraFacts, results: Sequence[ShownResult]) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def _era(facts: EraFacts, results: Sequence[ShownResult]) -> dict[str, Any]:
         "verdict_class": verdict_class(verdict),
         "partitions": f"{audit.partitions:,}",
         "ledgers": f"{audit.rows:,}",
-        "size": _size(audit.bytes),
+        "size": format_size(audit.bytes),
         "reach": f"{audit.first:,} to {audit.last:,}" if audit.first is not None else "nothing",
         "asked": _asked(facts),
         "missing": f"{sum(gap.ledger_count for gap in audit.gaps):,}",
@@ -193,7 +195,7 @@ def _charts(manifests: Sequence[Manifest]) -> list[Chart]:
     found = [
         Chart(
             title="Bytes of a ledger in the parquet files, by ledger",
-            top=_size(max(one.byte_size / max(1, one.row_count) for one in manifests)),
+            top=format_size(max(one.byte_size / max(1, one.row_count) for one in manifests)),
             left=f"{manifests[0].partition.start:,}",
             right=f"{manifests[-1].partition.end:,}",
             path=area_path([(one.partition.start, one.byte_size / max(1, one.row_count)) for one in manifests]),
@@ -204,7 +206,7 @@ def _charts(manifests: Sequence[Manifest]) -> list[Chart]:
         spread = dated[0][0], dated[-1][0]
         for title, values, show in (
             ("Ledgers published, by date", [one.row_count for _, one in dated], lambda total: f"{total:,}"),
-            ("Size published, by date", [one.byte_size for _, one in dated], _size),
+            ("Size published, by date", [one.byte_size for _, one in dated], format_size),
         ):
             totals = list(itertools.accumulate(values))
             found.append(
@@ -221,26 +223,10 @@ def _charts(manifests: Sequence[Manifest]) -> list[Chart]:
 
 def _dated(manifests: Sequence[Manifest]) -> list[tuple[float, Manifest]]:
     """The manifests that state when they were made, the oldest first."""
-    found = ((_time(one.created_at), one) for one in manifests)
+    found = ((seconds_of(one.created_at), one) for one in manifests)
     return sorted(((when, one) for when, one in found if when is not None), key=lambda pair: pair[0])
 
 
 def _date(when: float, first: float = 0.0, last: float = 3600.0) -> str:
     """The time; with seconds where less than an hour lies between `first` and `last`."""
     return f"{datetime.fromtimestamp(when, UTC):{'%Y-%m-%d %H:%M:%S' if last - first < 3600 else '%Y-%m-%d %H:%M'}}"
-
-
-def _time(text: str) -> float | None:
-    try:
-        when = datetime.fromisoformat(text)
-        return when.timestamp() if when.tzinfo else None
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from datetime import datetime
 from functools import partial as partial_of
 from typing import TypeVar
 
+from bronze.timestamps import seconds_of
 from pipeline.launch.checkup.check import FINDINGS, Check, Verdict, fails, holds, unchecked, warning
 from pipeline.launch.checkup.clock import ServerTime, check_clock
 from pipeline.launch.checkup.lake import LakeView, look_at_lake
@@ -25,7 +25,7 @@ from pipeline.launch.checkup.space import check_space
 from pipeline.launch.prepare import Prepared, prepare
 from pipeline.settings.locations import checkpoint_location, dataset_location, events_location
 from pipeline.settings.model import Settings
-from pipeline.telemetry.sizes import number_of
+from pipeline.sizes import number_of
 
 #: Longest wait for one check: the clients of the stores retry for some minutes.
 LIMIT_S = 120.0
@@ -135,15 +135,8 @@ def _committed(prepared: Prepared) -> list[tuple[str, float]]:
         file = prepared.connections.checkpoint(era)
         checkpoint = file.load() if file else None
         if checkpoint:
-            found.append((f"the checkpoint of {era.chain}", _seconds(checkpoint.updated_at)))
+            found.append((f"the checkpoint of {era.chain}", seconds_of(checkpoint.updated_at) or 0.0))
     return sorted(found, key=lambda one: one[1])[-1:]
-
-
-def _seconds(text: str) -> float:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0
 
 
 def _begin(function: Callable[[], Result]) -> Future[Result]:

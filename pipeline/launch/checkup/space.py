@@ -12,7 +12,7 @@ from bronze.partitioning.partition import Partition
 from pipeline.launch.checkup.check import Check, fails, holds, unused
 from pipeline.launch.prepare import Prepared
 from pipeline.settings.model import Settings
-from pipeline.telemetry.sizes import format_size
+from pipeline.sizes import format_size
 
 #: What an event and a manifest take of a disk, each in a block of its own, directories included.
 _SMALL_FILES = 32 << 10

@@ -212,3 +212,12 @@ def test_one_date_makes_no_date_chart(show: Show) -> None:
     page = show(rendered([facts]))
     assert page.evaluate("document.querySelectorAll('figure').length") == 1
     assert "All manifests say 2026-01-01 00:00." in page.evaluate("document.body.innerText")
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-01-01T00:00:00"])
+def test_time_that_is_none_makes_no_chart(time: str) -> None:
+    """Not even a page, before: a manifest may state any time."""
+    parts = grid(3)
+    page = rendered([made_facts(parts, manifests=tuple(manifest(one, created_at=time) for one in parts))])
+    assert "Protocol versions" in page
+    assert "by date" not in page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.telemetry.sizes import format_size, number_of
+from pipeline.sizes import format_size, number_of
 
 
 @pytest.mark.parametrize(
