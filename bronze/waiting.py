@@ -6,6 +6,7 @@ handling of signals ends a wait.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,6 +56,30 @@ def pause(seconds: float) -> bool:
             return True
         time.sleep(min(left, _LONGEST_PAUSE))
     return False
+
+
+@contextmanager
+def repeated(action: Callable[[], None], every_s: float, name: str, *, at_once: bool = False) -> Iterator[None]:
+    """Call `action` every `every_s` seconds in a thread called `name`, until the block ends.
+
+    Args:
+        at_once: whether it is called for the first time when the block begins, not `every_s` seconds later.
+    """
+    ended = threading.Event()
+
+    def repeat() -> None:
+        if at_once:
+            action()
+        while not ended.wait(every_s):
+            action()
+
+    thread = threading.Thread(target=repeat, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def wait_until(

@@ -5,7 +5,7 @@ A job that ends only when it is told to would otherwise run for ever when its la
 
 from __future__ import annotations
 
-import threading
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from bronze.errors import BronzeError
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
+from bronze.waiting import repeated
 
 KEY = "alive"
 #: Seconds between two renewals.
@@ -25,24 +26,15 @@ _MAX_BYTES = 100
 @contextmanager
 def renewed(location: StorageLocation, renewal_s: float = RENEWAL_S) -> Iterator[None]:
     """Renew the lease at `location` until the block ends."""
-    ended = threading.Event()
+    counts = itertools.count()
 
     def renew() -> None:
-        count = 0
-        while True:
-            with suppress(BronzeError, OSError):  # the store does not answer: the next renewal comes in time
-                open_store(location).replace(KEY, str(count).encode())
-            count += 1
-            if ended.wait(renewal_s):
-                return
+        count = next(counts)
+        with suppress(BronzeError, OSError):  # the store does not answer: the next renewal comes in time
+            open_store(location).replace(KEY, str(count).encode())
 
-    thread = threading.Thread(target=renew, name="lease", daemon=True)
-    thread.start()
-    try:
+    with repeated(renew, renewal_s, "lease", at_once=True):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 class Lease:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
@@ -12,6 +11,7 @@ from bronze.log_fields import chain_fields, partition_fields
 from bronze.metric_families import chain_of
 from bronze.outcomes import CommittedPartition, PartitionFailure, PartitionSummary, Report
 from bronze.partitioning.partition import Partition
+from bronze.waiting import repeated
 from pipeline.telemetry.run_state import RunState
 from transforms.elements import PartitionKey
 from transforms.outcome_files import SeenOutcomes
@@ -27,7 +27,6 @@ def told_of(seen: SeenOutcomes, state: RunState, planned: Collection[PartitionKe
     Meanwhile `seen` is this function's alone.
     """
     known = set(planned)
-    ended = threading.Event()
     told: set[tuple[str, str, Partition]] = set()
 
     def look() -> None:
@@ -42,17 +41,10 @@ def told_of(seen: SeenOutcomes, state: RunState, planned: Collection[PartitionKe
                         state.grow(chain_of(chain_fields(key.chain)), len(key.partition))
                     _tell(state, outcome)
 
-    def watch() -> None:
-        while not ended.wait(_LOOK_S):
-            look()
-
-    thread = threading.Thread(target=watch, name="outcomes", daemon=True)
-    thread.start()
     try:
-        yield
+        with repeated(look, _LOOK_S, "outcomes"):
+            yield
     finally:
-        ended.set()
-        thread.join()
         look()
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from bronze.errors import RunStoppedError
-from bronze.waiting import is_stopping, pause, stop_waits_when, wait_until
+from bronze.waiting import is_stopping, pause, repeated, stop_waits_when, wait_until
 
 
 def test_wait_ends_with_the_first_success() -> None:
@@ -91,3 +91,23 @@ def test_stop_request_ends_a_pause() -> None:
         assert not pause(60)
         assert time.monotonic() - started < 10
         assert not pause(0)
+
+
+@pytest.mark.timeout(30)
+def test_action_is_repeated_until_the_block_ends() -> None:
+    called = threading.Semaphore(0)
+    with repeated(called.release, 0.001, "test"):
+        assert called.acquire(timeout=20)
+        assert called.acquire(timeout=20)
+    while called.acquire(blocking=False):  # those of the block
+        pass
+    assert not called.acquire(timeout=0.05)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_first_call_may_come_at_once(at_once: bool) -> None:
+    calls: list[str] = []
+    with repeated(lambda: calls.append(threading.current_thread().name), 3600, "test", at_once=at_once):
+        assert wait_until(lambda: bool(calls), limit_s=20 if at_once else 0.02, what="the call") == at_once
+    assert calls == ["test"] * at_once
