@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,14 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner as BeamR
 from apache_beam.runners.runner import PipelineState
 
 from bronze.errors import RunnerError
-from bronze.job.connections import Connections
 from bronze.redact import redact
 from bronze.storage.location import StorageLocation
 from bronze.waiting import pause
-from bronze.xdr import is_compiled
 from pipeline.launch.dataflow_options import DataflowOptions
+from pipeline.launch.job_runner import JobRunner
 from pipeline.launch.shared_places import control_location_of
 
 _LOG = logging.getLogger(__name__)
-#: Partitions of a wave, where the settings do not say: each wave is a job, which takes minutes to start.
-_PER_WAVE = 1_000
-#: Partitions that are handed out for each one that is encoded, so that no worker waits.
-_AHEAD = 3
 #: Seconds between two looks at the state of a job.
 LOOK_S = 15.0
 #: Seconds after which a job is given up that nothing is heard of.
@@ -35,36 +29,12 @@ LOST_S = 600.0
 
 
 @dataclass
-class DataflowRunner:
-    """Runs graphs on Dataflow.
+class DataflowRunner(JobRunner):
+    """Runs graphs on Dataflow."""
 
-    Args:
-        connections: of the launching process.
-        alive: called whenever Dataflow has answered that the job works.
-    """
-
-    connections: Connections
     options: DataflowOptions
-    alive: Callable[[], None] = lambda: None
 
     is_distributed = True
-    has_own_workers = True
-
-    def __post_init__(self) -> None:
-        self.copies_in_processes = not is_compiled()
-
-    @property
-    def look_ahead(self) -> int | None:
-        """See `Runner`."""
-        return _AHEAD * self.options.partitions_at_once if self.options.is_streaming else None
-
-    def default_wave(self, *, is_remote: bool) -> int:
-        """See `Runner`."""
-        return _PER_WAVE
-
-    def threads_per_partition(self, partitions: int) -> int:
-        """One: each worker has as many processes as cores."""
-        return 1
 
     def control_location(self, scratch: Path | None) -> StorageLocation:
         """See `Runner`."""

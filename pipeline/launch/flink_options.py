@@ -54,6 +54,11 @@ class FlinkOptions:
         """Whether the cluster is within the job server."""
         return self.master == EMBEDDED
 
+    @property
+    def partitions_at_once(self) -> int:
+        """Partitions that all workers can encode at once."""
+        return self.parallelism
+
 
 def parse_flink_options(arguments: Sequence[str], *, workers: int, secrets: Collection[str] = ()) -> FlinkOptions:
     """Read the Beam options of a run on Flink.

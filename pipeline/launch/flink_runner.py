@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,47 +15,33 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from bronze.errors import BronzeError, RunnerError
-from bronze.job.connections import Connections
 from bronze.job.secrets import DSN_VARIABLE, ENDPOINT_VARIABLE
 from bronze.storage.location import StorageLocation
-from bronze.xdr import is_compiled
 from pipeline.launch.flink_cluster import FlinkCluster
 from pipeline.launch.flink_job_server import job_server, log_tail
 from pipeline.launch.flink_job_watch import JobWatch
 from pipeline.launch.flink_options import EMBEDDED, FlinkOptions
+from pipeline.launch.job_runner import JobRunner
 from pipeline.launch.scratch import scratch_directory
 from pipeline.launch.shared_places import control_location_of
 
 _LOG = logging.getLogger(__name__)
-#: Partitions of a wave, where the settings do not say: each wave is a job, which takes about 15 s to start.
-_PER_WAVE = 1_000
-#: Partitions that are handed out for each one that is encoded, so that no worker waits.
-_AHEAD = 3
 _SECRET_VARIABLES = (DSN_VARIABLE, ENDPOINT_VARIABLE)
 
 
 @dataclass
-class FlinkRunner:
+class FlinkRunner(JobRunner):
     """Runs graphs on Flink; each of them is a job.
-
-    Args:
-        connections: of the launching process.
-        alive: called whenever Flink has answered that the job runs.
 
     Raises:
         ConfigError: the cluster would not be safe, or is too small.
         RunnerError: the cluster does not answer.
     """
 
-    connections: Connections
     options: FlinkOptions
-    alive: Callable[[], None] = lambda: None
-
-    has_own_workers = True
 
     def __post_init__(self) -> None:
         self._cluster = None if self.options.is_embedded else FlinkCluster(self.options.master)
-        self.copies_in_processes = not is_compiled()
         self._jobs = 0
         if self._cluster is not None:
             version = self._cluster.check(self.options.parallelism)
@@ -65,19 +51,6 @@ class FlinkRunner:
     def is_distributed(self) -> bool:
         """See `Runner`."""
         return not self.options.is_embedded
-
-    @property
-    def look_ahead(self) -> int | None:
-        """See `Runner`."""
-        return _AHEAD * self.options.parallelism if self.options.is_streaming else None
-
-    def default_wave(self, *, is_remote: bool) -> int:
-        """See `Runner`."""
-        return _PER_WAVE
-
-    def threads_per_partition(self, partitions: int) -> int:
-        """One: how many cores each machine has is not known here."""
-        return 1
 
     def control_location(self, scratch: Path) -> StorageLocation:
         """See `Runner`."""
