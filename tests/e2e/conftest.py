@@ -128,10 +128,10 @@ def start(*arguments: str | Path, cwd: Path, **environ: str) -> subprocess.Popen
     )
 
 
-def finish(process: subprocess.Popen[str]) -> RunResult:
-    """Wait for a process of the program."""
+def finish(process: subprocess.Popen[str], limit_s: float = TIMEOUT_S) -> RunResult:
+    """Wait for a process of the program, at most `limit_s` seconds."""
     try:
-        out, err = process.communicate(timeout=TIMEOUT_S)
+        out, err = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
@@ -139,12 +139,12 @@ def finish(process: subprocess.Popen[str]) -> RunResult:
     return RunResult(process.returncode, out, err)
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Poll until `holds`, for at most `TIMEOUT_S` seconds."""
-    deadline = time.monotonic() + TIMEOUT_S
+def wait_until(holds: Callable[[], bool], what: str, *, limit_s: float = TIMEOUT_S, every_s: float = 0.002) -> None:
+    """Ask every `every_s` seconds until it `holds`, for at most `limit_s` seconds."""
+    deadline = time.monotonic() + limit_s
     while not holds():
-        assert time.monotonic() < deadline, f"waited {TIMEOUT_S} s for {what}"
-        time.sleep(0.002)
+        assert time.monotonic() < deadline, f"waited {limit_s} s for {what}"
+        time.sleep(every_s)
 
 
 @dataclass

@@ -19,7 +19,7 @@ import pytest
 
 from bronze.job.secrets import DSN_VARIABLE
 from pipeline.sample import SampleOptions, write_sample_lake
-from tests.e2e.conftest import REPOSITORY, TABLE, Copier, LakeFiles, RunResult, new_copier
+from tests.e2e.conftest import REPOSITORY, TABLE, Copier, LakeFiles, RunResult, finish, new_copier, wait_until
 from tests.e2e.test_object_stores import Cloud
 from tests.support.flink import TEMPLATES, Cluster, Network, Packages, network, packages, running_cluster
 from tests.support.growing_lake import GrowingLake
@@ -67,13 +67,7 @@ class FlinkCopier:
 
 def ended(process: subprocess.Popen[str]) -> RunResult:
     """How a run ends."""
-    try:
-        out, err = process.communicate(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise
-    return RunResult(process.returncode, out, err)
+    return finish(process, LIMIT_S)
 
 
 @pytest.fixture
@@ -87,10 +81,7 @@ def expected(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) ->
 
 def eventually(holds: Callable[[], bool], what: str) -> None:
     """Poll until `holds`, for as long as a run may take."""
-    ends_at = time.monotonic() + LIMIT_S
-    while not holds():
-        assert time.monotonic() < ends_at, f"waited {LIMIT_S} s for {what}"
-        time.sleep(0.02)
+    wait_until(holds, what, limit_s=LIMIT_S, every_s=0.02)
 
 
 def same(flink: Copier, local: Copier) -> bool:
@@ -239,28 +230,21 @@ def _wait_for_progress(program: subprocess.Popen[str], copier: Copier) -> None:
     assert program.poll() is None, program.communicate()
 
 
+def cancel_the_job(cluster: Cluster) -> None:
+    """Cancel the one that runs."""
+    (job,) = cluster.jobs("RUNNING")
+    cluster.ask(f"/jobs/{job}?mode=cancel", "PATCH")
+
+
 @pytest.mark.full
 @pytest.mark.timeout(1200)
-def test_restart_of_the_cluster_is_resumed(
-    flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer
+@pytest.mark.parametrize("disturb", [Cluster.restart, cancel_the_job], ids=["restart of the cluster", "cancelled job"])
+def test_lost_job_is_resumed(
+    disturb: Callable[[Cluster], None], flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer
 ) -> None:
     program = flink.start(options=("--streaming",))
     _wait_for_progress(program, flink.copier)
-    cluster.restart()
-    ran = ended(program)
-    assert (ran.status, "run again to resume" in ran.log) == (1, True), ran.log
-    again = flink.run(options=("--streaming",))
-    assert again.status == 0, again.log
-    assert is_as_copied_locally(flink, big, postgres)
-
-
-@pytest.mark.full
-@pytest.mark.timeout(1200)
-def test_cancelled_job_is_resumed(flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer) -> None:
-    program = flink.start(options=("--streaming",))
-    _wait_for_progress(program, flink.copier)
-    (job,) = cluster.jobs("RUNNING")
-    cluster.ask(f"/jobs/{job}?mode=cancel", "PATCH")
+    disturb(cluster)
     ran = ended(program)
     assert (ran.status, "run again to resume" in ran.log) == (1, True), ran.log
     again = flink.run(options=("--streaming",))
@@ -318,8 +302,7 @@ def test_growing_lake_is_followed(
     cluster.kill("taskmanager-2")
     cluster.start_taskmanager(2)
     delays = [_delay(copy, lake, last) for last in range(41, 50, 2)]
-    (job,) = cluster.jobs("RUNNING")
-    cluster.ask(f"/jobs/{job}?mode=cancel", "PATCH")
+    cancel_the_job(cluster)
     ran = ended(program)
     assert (ran.status, "run again to resume" in ran.log) == (1, True), ran.log
 

@@ -50,31 +50,25 @@ class _Handler(RequestHandler):
         body = self.read_body() or b""
         match = _JOBS.fullmatch(self.path.partition("?")[0])
         if match is None:
-            return self._reply(404, {"error": {"code": 404, "message": f"no such path: {self.path}"}})
+            return self.reply_json(404, {"error": {"code": 404, "message": f"no such path: {self.path}"}})
         job = {"id": "2026-11-25_00_00_00-1", "projectId": match[1], "location": match[2]}
         if self.command == "POST" and not match[3]:
             if self.server.refuses:
-                return self._reply(403, {"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}})
+                return self.reply_json(
+                    403, {"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}}
+                )
             self.server.raw.append(body)
             self.server.jobs.append(json.loads(body))
-            return self._reply(
+            return self.reply_json(
                 200, {**job, "name": self.server.jobs[-1].get("name"), "currentState": "JOB_STATE_PENDING"}
             )
         if match[4]:
-            return self._reply(200, {})
+            return self.reply_json(200, {})
         self.server.asked += 1
         state = self.server.next_states.pop(0) if self.server.next_states else self.server.state
         if not state:
-            return self._reply(403, {"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}})
-        return self._reply(200, {**job, "currentState": state})
-
-    def _reply(self, status: int, answer: dict[str, Any]) -> None:
-        data = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+            return self.reply_json(403, {"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}})
+        return self.reply_json(200, {**job, "currentState": state})
 
 
 @pytest.fixture

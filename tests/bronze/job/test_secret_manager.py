@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import threading
 from collections.abc import Iterator
 
@@ -45,12 +44,7 @@ class _Handler(RequestHandler):
             status, answer = 404, {"error": {"code": 404, "message": "not found", "status": "NOT_FOUND"}}
         else:
             status, answer = 200, {"name": name, "payload": {"data": base64.b64encode(data).decode()}}
-        body = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.reply_json(status, answer)
 
 
 @pytest.fixture
