@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 
 import pytest
 
@@ -28,7 +29,9 @@ PART = Partition(10, 19)
         (FrameError("x"), False, False),
         (StoreError("x"), False, False),
         (ConflictError("x"), False, False),
-        (OSError(28, "x"), False, False),
+        (OSError(errno.EIO, "x"), False, False),
+        (OSError(errno.ENOSPC, "x"), True, False),  # a full disk fails every partition behind it
+        (OSError(errno.EDQUOT, "x"), True, False),
         (CatalogError("x"), True, False),
         (CatalogUnavailableError("x"), True, False),
         (DeliveryError("x"), True, False),

@@ -202,9 +202,27 @@ def test_damaged_state_error_names_remedy(
     bed.check(half)
 
 
+def test_checkpoint_json_of_another_chain_stays(half: Copier, bed: Bed) -> None:
+    """As one that is missing: the chain goes on behind its events, and keeps its checkpoint under its long name."""
+    document = json.loads(checkpoint(half).read_bytes())
+    foreign = json.dumps({**document, "era_id": "e9"})
+    checkpoint(half).write_text(foreign)
+    before = event_bytes(half)
+    ran = half.run()
+    assert ran.status == 0, ran
+    assert {name: data for name, data in event_bytes(half).items() if name in before} == before
+    assert checkpoint(half).read_text() == foreign
+    own = checkpoint(half).with_name("checkpoint_standalone_e1_v1.json")
+    assert json.loads(own.read_bytes())["last_committed_ledger"] == PARTITIONS[-1][1]
+    assert half.committed() == PARTITIONS
+    assert half.published() == bed.undisturbed.published()
+
+
 def test_checkpoint_of_another_chain_is_refused(half: Copier) -> None:
     document = json.loads(checkpoint(half).read_bytes())
-    checkpoint(half).write_text(json.dumps({**document, "era_id": "e9"}))
+    own = checkpoint(half).with_name("checkpoint_standalone_e1_v1.json")
+    checkpoint(half).unlink()
+    own.write_text(json.dumps({**document, "era_id": "e9"}))
     before = event_bytes(half)
     ran = half.run()
     assert ran.status == 1, ran

@@ -288,7 +288,7 @@ _ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
     ("a row has the hash that its manifest states", _SCP_CHECK,
      '("has the hash", meta.ledger_hash.hex(), stated),', ""),
     ("signers are those that rows show", _in("verify/partition_check.py", "verify/test_audit.py"),
-     "self._compare_signatures(manifest, check.proven, findings)", "pass"),
+     "compare_signatures(manifest, check.proven, self.verify, collector)", "pass"),
     ("a contract event is compared", _AUTHENTICATOR,
      "if found.wrong is not None and self._policy.events is CheckMode.REQUIRE:", "if False:"),
     # catalog
