@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -52,15 +53,20 @@ OPTIONS: tuple[click.Parameter, ...] = (
         default="",
         help="where everything is written: a directory, s3://… or gs://… (default: lakehouse/ beside the file)",
     ),
-    option("--network", metavar="NAME", convert=_plain_name, help="of a lake that does not tell it"),
+    option("--network", metavar="NAME", convert=_plain_name, help="of the network; needed where the lake tells none"),
     option("--era", metavar="NAME", convert=_plain_name, default="main", help="name of the era (default main)"),
     option("--partition-size", metavar="N", convert=_size, default=10_000, help="ledgers in each file (default 10000)"),
-    option("--endpoint", metavar="URL", help="of the lake's object store, and of the destination's on S3"),
-    option("--region", metavar="NAME", help="of the lake's bucket, and of the destination's on S3"),
+    option("--endpoint", metavar="URL", help="of the S3 service, for the lake and the destination"),
+    option("--region", metavar="NAME", help="of the S3 buckets, for the lake and the destination"),
     flag("--anonymous", help="read the lake without credentials"),
     flag("--force", help="replace the file when it exists"),
     JSON,
 )
+
+
+def _reach(options: Options, url: str) -> dict[str, Any]:
+    """How the place at `url` is reached: a configuration says that of S3 only."""
+    return {"endpoint": options.endpoint, "region": options.region} if url.startswith("s3://") else {}
 
 
 def run(options: Options) -> int:
@@ -68,20 +74,21 @@ def run(options: Options) -> int:
     from pipeline.commands.output import print_json, print_lines, write_atomically
     from pipeline.launch.audit import location_of
     from pipeline.launch.lake_facts import read_lake_facts
-    from pipeline.launch.new_configuration import Wishes, configuration_text, destination_of
+    from pipeline.launch.new_configuration import Wishes, configuration_text
     from pipeline.settings.load import load
     from pipeline.telemetry import logs
 
     logs.configure()
-    out = options.out.absolute()
+    out = Path(os.path.abspath(options.out))  # noqa: PTH100 - resolves "..", but no symbolic links
     if os.path.lexists(out) and not (options.force and out.is_file()):
         raise ConflictError(f"{out} exists: give another --out, or --force to replace it")
     if not out.parent.is_dir():
         raise ConfigError(f"--out: {out.parent} is not a directory")
-    destination = destination_of(
-        options.destination or str(out.parent / "lakehouse"), endpoint=options.endpoint, region=options.region
-    )
-    location = location_of(options.lake, endpoint=options.endpoint, region=options.region, anonymous=options.anonymous)
+    wanted = options.destination or str(out.parent / "lakehouse")
+    location = location_of(options.lake, **_reach(options, options.lake), anonymous=options.anonymous)
+    destination = location_of(wanted, **_reach(options, wanted), must_exist=False)
+    if (options.endpoint or options.region) and "s3" not in (location.scheme, destination.scheme):
+        raise ConfigError("--endpoint and --region are of S3, where neither the lake nor the destination is")
     lake = read_lake_facts(location, options.network or "")
     wishes = Wishes(destination=destination, era_id=options.era, partition_size=options.partition_size)
     day = datetime.now(UTC).date().isoformat()

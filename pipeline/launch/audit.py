@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -75,9 +76,17 @@ class AuditOptions:
 
 
 def location_of(
-    url: str, *, endpoint: str | None = None, region: str | None = None, anonymous: bool = False
+    url: str,
+    *,
+    endpoint: str | None = None,
+    region: str | None = None,
+    anonymous: bool = False,
+    must_exist: bool = True,
 ) -> StorageLocation:
     """The location that a user named: a URL, or a path, relative ones from the working directory.
+
+    Args:
+        must_exist: whether a path has to be a directory.
 
     Raises:
         ConfigError: it is no location, or an option does not fit it.
@@ -85,10 +94,10 @@ def location_of(
     if "://" not in url:
         if endpoint or region or anonymous:
             raise ConfigError(f"{url!r} is a path: --endpoint, --region and --anonymous are for object stores")
-        path = Path(url).expanduser().absolute()
-        if not path.is_dir():
+        path = os.path.abspath(Path(url).expanduser())  # noqa: PTH100 - resolves "..", but no symbolic links
+        if must_exist and not Path(path).is_dir():
             raise ConfigError(f"{url!r} is not a directory")
-        return StorageLocation(str(path).rstrip("/") or "/")
+        return StorageLocation(path)
     return StorageLocation(url.rstrip("/"), endpoint=endpoint, region=region, anonymous=anonymous)
 
 

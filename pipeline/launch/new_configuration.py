@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from bronze.stellar import FIRST_LEDGER
 from bronze.storage.location import StorageLocation
@@ -25,18 +24,6 @@ class Wishes:
     destination: StorageLocation
     era_id: str
     partition_size: int
-
-
-def destination_of(url: str, *, endpoint: str | None, region: str | None) -> StorageLocation:
-    """The destination that a user named: a path, from the working directory on, or a URL.
-
-    Raises:
-        ConfigError: it is no location.
-    """
-    if "://" not in url:
-        return StorageLocation(str(Path(url).expanduser().absolute()).rstrip("/") or "/")
-    options = {"endpoint": endpoint, "region": region} if url.startswith("s3://") else {}
-    return StorageLocation(url.rstrip("/"), **options)  # type: ignore[arg-type]
 
 
 def configuration_text(lake: LakeFacts, wishes: Wishes, *, version: str, made_at: str) -> str:

@@ -71,6 +71,29 @@ def test_small_lake_is_told_in_the_file(lake: Path, tmp_path: Path) -> None:
     assert (settings.storage.s3_bucket, settings.pas.backup_dir) == ("bucket/some/place", "s3://bucket/some/place/pas")
 
 
+def test_relative_paths_may_lead_upwards(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    upwards = f"../../{lake.relative_to(tmp_path.parent)}"
+    made = call("init", "--lake", upwards, "--network", "standalone", "--out", "../config.yaml")
+    assert made.status == 0, made
+    settings = load(tmp_path / "config.yaml", {})
+    assert settings.source.local_path == str(lake)
+    assert settings.storage.local_dir == str(tmp_path / "lakehouse")
+
+
+def test_endpoint_reaches_s3_destination_alone(lake: Path, tmp_path: Path) -> None:
+    reach = ("--network", "standalone", "--endpoint", "http://127.0.0.1:9", "--region", "us-east-1")
+    refused = init(lake, tmp_path, *reach)
+    assert (refused.status, "neither the lake nor the destination" in refused.err) == (2, True)
+    made = init(lake, tmp_path, *reach, "--destination", "s3://bucket/place")
+    assert made.status == 0, made
+    settings = load(tmp_path / "config.yaml", {})
+    assert (settings.storage.s3_endpoint, settings.storage.s3_region) == ("http://127.0.0.1:9", "us-east-1")
+    assert (settings.source.mode, settings.source.s3_endpoint) == ("local", "")
+
+
 @pytest.mark.parametrize(("network", "known"), [("testnet", True), ("standalone", False)])
 def test_network_is_read_or_asked_for(
     network: str, known: bool, sample: Callable[..., LakeFiles], tmp_path: Path

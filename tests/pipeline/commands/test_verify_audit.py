@@ -32,6 +32,12 @@ def test_url_alone_is_enough(copy: Copier, level: str) -> None:
     assert tree(copy.root) == before
 
 
+def test_path_may_lead_upwards(copy: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy.run()
+    monkeypatch.chdir(copy.root / "state")
+    assert call("verify", "../data/bronze", "--level", "manifests").status == 0
+
+
 def test_source_level_compares_with_lake(copy: Copier) -> None:
     copy.run()
     assert call("verify", bronze(copy), "--level", "source", "--lake", str(copy.lake)).status == 0
