@@ -56,15 +56,23 @@ def run(options: Options) -> int:
     from pipeline.telemetry.logs import report_error
 
     try:
-        return _inspect(options)
+        found, raw = _look(options)
     except (StoreError, OSError) as error:
-        if isinstance(error, BrokenPipeError) or not is_unreadable(error):
+        if not is_unreadable(error):
             raise
         report_error(error)
         return UNCHECKED
+    if options.xdr is not None:
+        if len(raw) != 1:
+            raise ConfigError(f"--xdr writes one ledger, but {options.what} has {len(raw)}: name the ledger")
+        options.xdr.write_bytes(raw[0])
+    status = DONE if all(map(_holds, found)) else UNDONE
+    _print(found, raw, status, as_json=options.as_json)
+    return status
 
 
-def _inspect(options: Options) -> int:
+def _look(options: Options) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """What is looked at, an entry for each ledger or partition, and the close metas of ledgers."""
     from pipeline.launch.inspection import inspect_ledger, inspect_object, inspect_partition
 
     passphrase = options.passphrase or None
@@ -84,13 +92,7 @@ def _inspect(options: Options) -> int:
         found = [inspect_partition(table, partition)]
     else:
         found, raw = inspect_object(options.what, passphrase, **_reach(options))
-    if options.xdr is not None:
-        if len(raw) != 1:
-            raise ConfigError(f"--xdr writes one ledger, but {options.what} has {len(raw)}: name the ledger")
-        options.xdr.write_bytes(raw[0])
-    status = DONE if all(map(_holds, found)) else UNDONE
-    _print(found, raw, status, as_json=options.as_json)
-    return status
+    return found, raw
 
 
 def _reach(options: Options) -> dict[str, Any]:
@@ -136,7 +138,7 @@ def _holds(entry: dict[str, Any]) -> bool:
 
 
 def _print(found: list[dict[str, Any]], raw: list[bytes], status: int, *, as_json: bool) -> None:
-    from pipeline.commands.output import print_lines
+    from pipeline.commands.output import print_json, print_lines
 
     if as_json:
         document = [{"schema": SCHEMA, "exit_status": status, **entry} for entry in found]
@@ -146,7 +148,7 @@ def _print(found: list[dict[str, Any]], raw: list[bytes], status: int, *, as_jso
             for entry, data in zip(document, raw, strict=True):
                 decoded = stellar_xdr.LedgerCloseMeta.from_xdr_bytes(data)
                 entry["decoded"] = decoded.to_json_dict()  # type: ignore[no-untyped-call]
-        print(json.dumps(document if len(document) != 1 else document[0], indent=2))
+        print_json(document if len(document) != 1 else document[0])
     else:
         print_lines(line for entry in found for line in _lines(entry))
 

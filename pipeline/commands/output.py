@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -44,8 +44,8 @@ def _coloured(line: str, colours: Mapping[str, str]) -> str:
     return f"{click.style(word, fg=colours[word])}{space}{rest}" if word in colours else line
 
 
-def print_json(document: Mapping[str, object]) -> None:
-    """Print one JSON document, indented (docs/json.md); fails as `print_lines` does."""
+def print_json(document: Mapping[str, object] | Sequence[Mapping[str, object]]) -> None:
+    """Print one JSON document, or several as a list, indented (docs/json.md); fails as `print_lines` does."""
     _write([json.dumps(document, indent=2, ensure_ascii=False), "\n"])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
 def run(options: Options) -> int:
     """Print the status of each era."""
     settings = load_settings(options, needs_lake=True)
-    from pipeline.commands.output import print_lines
+    from pipeline.commands.output import print_json, print_lines
     from pipeline.launch.status import configured_status
 
     found = configured_status(settings, chosen_eras(options))
@@ -68,7 +67,7 @@ def run(options: Options) -> int:
             "exit_status": status,
             "eras": [{**_plain(one), "unmet": unmet[one.chain]} for one in found],
         }
-        print(json.dumps(document, indent=2))
+        print_json(document)
     else:
         print_lines(line for one in found for line in status_lines(one, unmet[one.chain]))
     return status

@@ -252,6 +252,14 @@ def test_output_without_reader_leaves_no_traceback(redirection: str, status: int
     assert copy.committed() == [(8, 15), (16, 23), (24, 31)]
 
 
+@pytest.mark.parametrize("words", ["status --json", "inspect 8 --json"])
+def test_full_disk_of_output_is_named(words: str, copy: Copier) -> None:
+    copy.run()
+    line = f'exec "{sys.executable}" -m pipeline.main {words} --config "{copy.config}" >/dev/full'
+    ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, "standard output" in ran.stderr) == (1, True), ran
+
+
 @pytest.mark.parametrize(
     ("instruction", "words", "found"),
     [
