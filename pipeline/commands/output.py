@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import MappingProxyType
 
 import click
 
+from bronze.errors import ConfigError
 from bronze.redact import printable
 
 
@@ -47,6 +49,24 @@ def _coloured(line: str, colours: Mapping[str, str]) -> str:
 def print_json(document: Mapping[str, object] | Sequence[Mapping[str, object]]) -> None:
     """Print one JSON document, or several as a list, indented (docs/json.md); fails as `print_lines` does."""
     _write([json.dumps(document, indent=2, ensure_ascii=False), "\n"])
+
+
+def check_writable(option: str, path: Path) -> None:
+    """Check that a file can be written at `path`, which may be there already.
+
+    Args:
+        option: that names the file.
+
+    Raises:
+        ConfigError: no file can be written there.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(None, "it is a directory")
+        with tempfile.NamedTemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{option} {path}: no file can be written there: {error.strerror}") from error
 
 
 def write_atomically(path: Path, text: str, *, replaces: bool = True) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from pipeline.commands.configured import CONFIG_OPTIONS, chosen_eras, load_settings, log_without_settings
 from pipeline.commands.options import Options, argument, option
 from pipeline.commands.verify import AUDIT_OPTIONS
 from pipeline.commands.verify_audit import AuditRequest
 from pipeline.exit_status import DONE, UNCHECKED, UNDONE
+
+if TYPE_CHECKING:
+    from pipeline.launch.audit import AuditTarget
 
 DESCRIPTION = """\
 Writes one HTML page for people: which partitions exist, are missing or failed, sizes and ledgers over time, protocol
@@ -49,16 +54,17 @@ def run(options: Options) -> int:
     """Audit, write the page, and return the status of the audit."""
     from pathlib import Path
 
-    from bronze.errors import StoreError
+    from bronze.errors import ConfigError, StoreError
     from bronze.producer import this_producer
     from bronze.redact import redact
     from bronze.verify.era_audit import Verdict
     from pipeline.commands.audit_text import audit_status
-    from pipeline.commands.output import print_lines
+    from pipeline.commands.output import check_writable, print_lines, write_atomically
     from pipeline.commands.verify_audit import leave, perform, unreachable
-    from pipeline.launch.report import read_all_facts, write_page
+    from pipeline.launch.report import check_page_place, read_all_facts
     from pipeline.report.page import render_page
     from pipeline.report.results import read_results, result_of
+    from pipeline.telemetry.sizes import number_of
 
     if options.url:
         log_without_settings(options)
@@ -66,9 +72,15 @@ def run(options: Options) -> int:
     given = {name: getattr(options, name) for name in names}
     given["level"] = given["level"] or "manifests"
     request = AuditRequest(eras=tuple(chosen_eras(options)), **given)
+    out = Path(options.out)
+
+    def begin(targets: Sequence[AuditTarget]) -> None:
+        check_page_place(out, targets)
+        check_writable("--out", out)
+
     results = [result for path in options.verification for result in read_results(Path(path))]
     try:
-        performed = perform(request, lambda needs_lake: load_settings(options, needs_lake=needs_lake))
+        performed = perform(request, lambda needs_lake: load_settings(options, needs_lake=needs_lake), begin)
     except (StoreError, OSError) as error:
         return unreachable(error, as_json=False)
     own = [result_of(audit, "checked while this page was made") for audit in performed.audits]
@@ -78,8 +90,11 @@ def run(options: Options) -> int:
         place=redact(request.url) if request.url else f"the eras of {_configuration(options)}",
         version=this_producer().version,
     )
-    write_page(Path(options.out), page, performed.targets)
-    print_lines([f"{options.out}: {len(page.encode()):,} bytes, {len(performed.audits)} eras"])
+    try:
+        write_atomically(out, page)
+    except OSError as error:
+        raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error
+    print_lines([f"{out}: {len(page.encode()):,} bytes, {number_of(len(performed.audits), 'era')}"])
     status = audit_status(performed.audits)
     others = {result.verdict for result in results}
     if others & {Verdict.DOES_NOT_HOLD, Verdict.INCOMPLETE, Verdict.NOTHING}:

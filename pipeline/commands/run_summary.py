@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bronze.errors import ConfigError
 from bronze.producer import this_producer
 from bronze.redact import redact
-from pipeline.commands.output import write_atomically
+from pipeline.commands.output import check_writable, write_atomically
 from pipeline.early_signals import before_exit
 from pipeline.exit_status import DONE, GAP, LOCKED, OUTSTANDING, UNDONE, USAGE, status_of
 
@@ -91,11 +90,8 @@ class RunSummary:
         """
         if self._path is None:
             return
+        check_writable("--summary", self._path)
         try:
-            if self._path.is_dir():
-                raise IsADirectoryError(None, "it is a directory")
-            with tempfile.NamedTemporaryFile(dir=self._path.parent):
-                pass
             self._path.unlink(missing_ok=True)
         except OSError as error:
             raise ConfigError(f"--summary {self._path}: no file can be written there: {error.strerror}") from error

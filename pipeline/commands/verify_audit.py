@@ -108,11 +108,16 @@ def leave(status: int) -> int:
     return status
 
 
-def perform(request: AuditRequest, load: Callable[[bool], Settings]) -> Performed:
+def perform(
+    request: AuditRequest,
+    load: Callable[[bool], Settings],
+    begin: Callable[[Sequence[AuditTarget]], None] = lambda _: None,
+) -> Performed:
     """Run the audit.
 
     Args:
         load: the settings; called where `request` names no URL; its argument says whether the lake's are needed.
+        begin: called with the eras before anything of them is audited.
 
     Raises:
         ConfigError: the request, or the settings, are not usable.
@@ -127,6 +132,7 @@ def perform(request: AuditRequest, load: Callable[[bool], Settings]) -> Performe
     targets, options, settings = _targets(request, load)
     scp = make_scp_options(request.scp, request.validators, settings)
     archives = make_archive_options(request.archives, settings)
+    begin(targets)
     audits = list(run_audit(targets, options))
     is_whole = all(one.is_complete for one in audits)
     if scp is not None and is_whole:

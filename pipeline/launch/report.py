@@ -1,10 +1,9 @@
-"""Reads what the report shows beside its audits, and writes the page."""
+"""Reads what the report shows beside its audits, and says where its page must not lie."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from bronze.dataset.dataset import Dataset
 from bronze.errors import ConfigError
@@ -27,11 +26,11 @@ def read_all_facts(targets: Sequence[AuditTarget], audits: Sequence[EraAudit]) -
     ]
 
 
-def write_page(path: Path, page: str, targets: Sequence[AuditTarget]) -> None:
-    """Write the page beside nothing that is published: a file there would belong to no partition.
+def check_page_place(path: Path, targets: Sequence[AuditTarget]) -> None:
+    """Check that a page at `path` lies beside nothing that is published: a file there would belong to no partition.
 
     Raises:
-        ConfigError: `path` lies among what is published, or cannot be written.
+        ConfigError: it does.
     """
     folder = path.absolute().parent
     for target in targets:
@@ -42,11 +41,3 @@ def write_page(path: Path, page: str, targets: Sequence[AuditTarget]) -> None:
                     raise ConfigError(
                         f"--out {path} lies in {root}, where nothing but the copier writes: choose another"
                     )
-    try:
-        with NamedTemporaryFile("w", encoding="utf-8", dir=folder, prefix=f".{path.name}-", delete=False) as file:
-            file.write(page)
-        written = Path(file.name)
-        written.chmod(0o644)
-        written.replace(path)
-    except OSError as error:
-        raise ConfigError(f"--out {path} cannot be written: {error.strerror}") from error

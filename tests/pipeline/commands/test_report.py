@@ -81,6 +81,14 @@ def test_page_among_published_files_is_refused(copy: Copier, place: str) -> None
     assert tree(copy.root) == before
 
 
+@pytest.mark.parametrize("place", ["data/bronze/report.html", "nowhere/report.html", "data"])
+def test_unusable_place_is_told_before_the_audit(copy: Copier, place: str) -> None:
+    copy.run()
+    ran = copy.run("report", "-v", "--level", "rows", "--out", str(copy.root / place))
+    assert (ran.status, f"--out {copy.root / place}" in ran.err) == (2, True), ran
+    assert "partitions checked" not in ran.log
+
+
 def test_unusable_results_exit_2(copy: Copier, tmp_path: Path) -> None:
     copy.run()
     (tmp_path / "verify.json").write_text("{}")
