@@ -85,17 +85,26 @@ def audit_chain(
                 partition=event.partition,
                 remedy=remake(event.partition),
             )
-    _check_coverage(result, check, checkpoint, log, findings)
+    _check_coverage(result, check, checkpoint, findings, has_begun=bool(head) or not has_head)
     _check_expected(result, check.events, findings, expected)
 
 
 def _check_coverage(
-    result: EraAudit, check: EventCheck, checkpoint: Checkpoint | None, log: EventLog, findings: FindingCollector
+    result: EraAudit,
+    check: EventCheck,
+    checkpoint: Checkpoint | None,
+    findings: FindingCollector,
+    *,
+    has_begun: bool,
 ) -> None:
-    """Check that every committed partition has an event, unless it may have been pruned."""
+    """Check that every committed partition has an event, unless it may have been pruned.
+
+    Args:
+        has_begun: whether the chain heads file knew of the chain, or could not be read, before the events were.
+    """
     recorded = {event.partition for event in check.events}
     without = [report.partition for report in result.reports if report.partition not in recorded]
-    if without and not recorded and checkpoint is None and check.is_whole and not _states_head(log):
+    if without and not recorded and checkpoint is None and check.is_whole and not has_begun:
         findings.add(
             f"{len(without):,} partitions are published and the chain has no event at all: its first run has not"
             " committed yet, or its events are elsewhere, or gone",
@@ -147,14 +156,6 @@ def _is_changing(dataset: Dataset, era: Era, event: Event) -> bool:
     except StateError:
         return False
     return manifest is not None and manifest.checksum == event.checksum
-
-
-def _states_head(log: EventLog) -> bool:
-    """Whether the chain heads file knows of the chain; a file that cannot be read is a finding of its own."""
-    try:
-        return bool(log.head())
-    except SINGLE_FILE_ERRORS:
-        return True
 
 
 def _check_expected(result: EraAudit, events: list[Event], findings: FindingCollector, expected: ExpectedChain) -> None:

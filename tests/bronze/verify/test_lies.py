@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bronze.audit.event import hash_document, parse_event
-from bronze.audit.event_log import HEADS
+from bronze.audit.event_log import HEADS, EventLog
 from bronze.partitioning.partition import Partition
 from bronze.verify import EraAudit, Verdict
 from tests.bronze.conftest import GRID, Workspace, copy, hex_hash
@@ -244,6 +244,22 @@ def test_chain_without_any_event_is_unchecked(published: Workspace) -> None:
     found = published.audit()
     assert found.verdict is Verdict.UNCHECKED
     assert "6 partitions are published and the chain has no event at all" in found.problems[0]
+
+
+def test_first_commit_meanwhile_is_not_wrong(published: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain's first head appears when the event files are already listed."""
+    heads = (published.events / HEADS).read_bytes()
+    for path in (*published.events.glob("*.json"), published.state / "checkpoint.json"):
+        path.unlink()
+    names = EventLog.names
+
+    def list_then_commit(log: EventLog) -> list[str]:
+        found = names(log)
+        (published.events / HEADS).write_bytes(heads)
+        return found
+
+    monkeypatch.setattr(EventLog, "names", list_then_commit)
+    assert published.audit().verdict is Verdict.UNCHECKED
 
 
 def test_head_without_events_is_found(published: Workspace) -> None:
