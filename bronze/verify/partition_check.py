@@ -95,19 +95,8 @@ class PartitionFindings:
         ledger: int | None = None,
     ) -> None:
         """Add a finding of the object at `key`; what is wrong with a partition is mended by making it again."""
-        self.found.append(
-            Finding(
-                severity=severity,
-                level=level,
-                chain=self._chain,
-                object=self._dataset.object_url(key),
-                partition=str(self._partition),
-                ledger=ledger,
-                found=found,
-                expected=expected,
-                remedy=remake(self._partition) if severity is Severity.WRONG else "",
-            )
-        )
+        collector = self.of_file(level, key)
+        collector.add(found, severity=severity, partition=self._partition, ledger=ledger, expected=expected)
 
     def add_failure(self, level: Level, key: str, error: Exception) -> None:
         """Add the finding of a file that could not be read: missing or damaged is wrong, unreadable is unchecked."""
