@@ -69,8 +69,7 @@ def audit_archives(
             elif not is_proven and not said.others and len(asked) >= needed:
                 late.append(report)
             if is_proven:
-                proof.proven += 1
-                proof.through = max(proof.through or 0, partition.end)
+                proof.add(partition.end)
     if late:
         first, last = late[0].partition, late[-1].partition
         collector.add(

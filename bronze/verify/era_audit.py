@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bronze.partitioning.partition import Partition
 from bronze.verify.finding import Finding, Level, Severity, counted
 from bronze.verify.partition_check import PartitionReport
+from bronze.verify.selection import Selection
 
 
 class Verdict(enum.StrEnum):
@@ -40,6 +41,11 @@ class Proof:
     checked: int
     proven: int = 0
     through: int | None = None
+
+    def add(self, through: int) -> None:
+        """Count a partition that is proven through that ledger."""
+        self.proven += 1
+        self.through = max(self.through or 0, through)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,6 +90,10 @@ class EraAudit:
     def partitions(self) -> int:
         """How many are published."""
         return len(self.reports)
+
+    def selected(self, selection: Selection) -> list[PartitionReport]:
+        """The reports of the partitions that `selection` holds, as far as their manifests can be used."""
+        return [report for report in self.reports if report.rows and selection.holds(report.partition)]
 
     @property
     def rows(self) -> int:

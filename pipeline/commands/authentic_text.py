@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bronze.commit.anchoring import Anchoring, Standing
+from pipeline.telemetry.sizes import number_of
 
 if TYPE_CHECKING:
     from bronze.authenticity.quorum import Attestation
@@ -56,8 +57,8 @@ def attestation_words(found: Attestation) -> str:
     'attested through 63,092,940 by 7 of 7 organizations'
     """
     if found.through is None:
-        return f"no ledger attested by a quorum of the {_organizations(found.out_of)}"
-    return f"attested through {found.through:,} by {found.organizations} of {_organizations(found.out_of)}"
+        return f"no ledger attested by a quorum of the {number_of(found.out_of, 'organization')}"
+    return f"attested through {found.through:,} by {found.organizations} of {number_of(found.out_of, 'organization')}"
 
 
 def anchoring_words(found: Anchoring) -> str:
@@ -91,10 +92,6 @@ def anchoring_document(found: Anchoring | None) -> dict[str, Any]:
         "anchored_through": found.through if found else None,
         "archives": [dataclasses.asdict(one) for one in found.archives] if found else [],
     }
-
-
-def _organizations(count: int) -> str:
-    return f"{count} organization{'' if count == 1 else 's'}"
 
 
 def _signature_parts(totals: Totals, chain: str) -> Iterator[str]:

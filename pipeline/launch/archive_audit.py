@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from bronze.archives.comparison import ArchiveComparison
 from bronze.archives.opening import AUDIT_FAILURES, open_archive
 from bronze.archives.url import check_archive_url
-from bronze.dataset.dataset import Dataset
 from bronze.errors import ConfigError
 from bronze.partitioning.partition import Partition
 from bronze.stellar import known_passphrase
-from bronze.storage.opening import open_store
 from bronze.verify.archive_audit import audit_archives
 from bronze.verify.era_audit import EraAudit
 from bronze.verify.selection import Selection
@@ -74,12 +72,11 @@ def add_archives(
         passphrase: of the network; None: the one that is known for its name, if any.
     """
     archives = [open_archive(url, give_up_after=AUDIT_FAILURES) for url in options.urls]
-    # A signal ends an audit early: then there are more targets.
-    for audit, target in zip(audits, targets, strict=False):
+    for audit, target in zip(audits, targets, strict=True):
         phrase = passphrase or known_passphrase(target.era.network)
         audit_archives(
             audit,
-            [report for report in audit.reports if report.rows and selection.holds(report.partition)],
+            audit.selected(selection),
             [ArchiveComparison(archive, phrase) for archive in archives],
             options.needed,
             _parquet_urls(target),
@@ -87,5 +84,5 @@ def add_archives(
 
 
 def _parquet_urls(target: AuditTarget) -> Callable[[Partition], str]:
-    dataset = Dataset(open_store(target.location), target.prefix, target.table)
+    dataset = target.open_dataset()
     return lambda partition: dataset.object_url(dataset.parquet_key(target.era, partition))

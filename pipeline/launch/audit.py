@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bronze.audit.event_log import EventLog
 from bronze.commit.checkpoint import CheckpointFile
+from bronze.dataset.dataset import Dataset
 from bronze.dataset.published_tables import PublishedTable, find_tables
 from bronze.errors import ConfigError, RunStoppedError, StoreError
 from bronze.job.audit_spec import AuditLake, AuditSpec
@@ -50,6 +51,10 @@ class AuditTarget:
     knows_range: bool
     events: StorageLocation | None = None
     checkpoint: CheckpointFile | None = None
+
+    def open_dataset(self) -> Dataset:
+        """The dataset that the table is in."""
+        return Dataset(open_store(self.location), self.prefix, self.table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

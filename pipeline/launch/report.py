@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bronze.dataset.dataset import Dataset
 from bronze.errors import ConfigError
-from bronze.storage.opening import open_store
 from bronze.verify.era_audit import EraAudit
 from pipeline.launch.audit import AuditTarget
 from pipeline.report.facts import EraFacts, read_facts
@@ -16,12 +14,7 @@ from pipeline.report.facts import EraFacts, read_facts
 def read_all_facts(targets: Sequence[AuditTarget], audits: Sequence[EraAudit]) -> list[EraFacts]:
     """The facts of each era that was audited; `audits` are those of `targets`, in their order."""
     return [
-        read_facts(
-            audit,
-            target.era,
-            Dataset(open_store(target.location), target.prefix, target.table),
-            knows_range=target.knows_range,
-        )
+        read_facts(audit, target.era, target.open_dataset(), knows_range=target.knows_range)
         for target, audit in zip(targets, audits, strict=True)
     ]
 

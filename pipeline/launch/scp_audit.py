@@ -10,10 +10,8 @@ from bronze.archives.archive import HistoryArchive
 from bronze.archives.opening import AUDIT_FAILURES, open_archive
 from bronze.authenticity.validators_file import ValidatorsFile
 from bronze.authenticity.value_signature import network_id
-from bronze.dataset.dataset import Dataset
 from bronze.errors import ConfigError
 from bronze.stellar import known_passphrase
-from bronze.storage.opening import open_store
 from bronze.verify.era_audit import EraAudit, Proof
 from bronze.verify.scp_check import ScpCheck
 from bronze.verify.selection import Selection
@@ -84,8 +82,7 @@ def add_scp(
     Raises:
         ConfigError: the passphrase is not known, or the validators are of another network.
     """
-    # A signal ends an audit early: then there are more targets.
-    for audit, target in zip(audits, targets, strict=False):
+    for audit, target in zip(audits, targets, strict=True):
         network = target.era.network
         phrase = passphrase or known_passphrase(network)
         check_network(options.validators, phrase, network, options.validators_name)
@@ -93,20 +90,19 @@ def add_scp(
         if not phrase:
             raise ConfigError(f"--scp: the passphrase of the network {network!r} is not known (--passphrase)")
         check = ScpCheck(
-            dataset=Dataset(open_store(target.location), target.prefix, target.table),
+            dataset=target.open_dataset(),
             era=target.era,
             quorum=options.validators.quorum,
             network_id=network_id(phrase),
             archives=options.archives,
         )
-        chosen = [report for report in audit.reports if report.rows and selection.holds(report.partition)]
+        chosen = audit.selected(selection)
         audit.scp = found = Proof(checked=len(chosen))
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="scp") as pool:
             for proof in pool.map(check.check, chosen):
                 audit.findings += proof.findings
                 if proof.through is not None:
-                    found.proven += 1
-                    found.through = max(found.through or 0, proof.through)
+                    found.add(proof.through)
         through = f", through ledger {found.through}" if found.through is not None else ""
         proven = f"{found.proven:,} of {found.checked:,} partitions"
         audit.checked.append(f"the SCP messages of a quorum: they prove {proven}{through}")
