@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 
 def format_size(count: float) -> str:
     """`count` bytes in the decimal unit that fits: ``999 B``, ``1.5 MB``."""
@@ -15,3 +17,15 @@ def format_size(count: float) -> str:
 def number_of(count: int, noun: str) -> str:
     """``1 ledger``, ``1,200 ledgers``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def format_time(seconds: float) -> str:
+    """The time `seconds` after 1970, in UTC; whatever a file states as one.
+
+    >>> format_time(1700000205), format_time(2**62)
+    ('2023-11-14T22:16:45Z', '4611686018427387904 s after 1970')
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return f"{round(seconds)} s after 1970"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import struct
 from contextlib import closing
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -20,6 +19,7 @@ from bronze.partitioning.partition import Partition
 from bronze.stellar import PASSPHRASES
 from bronze.storage.opening import open_store
 from pipeline.launch.audit import location_of
+from pipeline.telemetry.sizes import format_time
 
 #: Most bytes that a lake object may decode to.
 _MAX_OBJECT = 1 << 30
@@ -58,7 +58,7 @@ def _ledger(meta: CloseMeta, data: memoryview, where: str, passphrase: str | Non
         "kind": "ledger",
         "where": where,
         "ledger": meta.sequence,
-        "closed": _time(meta.close_time),
+        "closed": format_time(meta.close_time),
         "protocol_version": meta.protocol_version,
         "meta_version": meta.version,
         "ledger_hash": meta.ledger_hash.hex(),
@@ -103,13 +103,6 @@ def _rest_of_header(meta: CloseMeta, data: memoryview) -> dict[str, Any]:
     bucket_list_hash, *numbers = _REST_OF_HEADER.unpack_from(data, at)
     names = ("inflation_seq", "id_pool", "base_fee", "base_reserve", "max_tx_set_size")
     return {"bucket_list_hash": bucket_list_hash.hex(), **dict(zip(names, numbers, strict=True))}
-
-
-def _time(seconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds} s after 1970"
 
 
 def _signature(meta: CloseMeta, data: memoryview, passphrase: str | None) -> dict[str, Any]:

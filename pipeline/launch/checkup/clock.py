@@ -6,9 +6,9 @@ import ctypes
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from pipeline.launch.checkup.check import Check, fails, holds
+from pipeline.telemetry.sizes import format_time
 
 #: What `adjtimex` returns when no time service disciplines the clock.
 _TIME_ERROR = 5
@@ -59,21 +59,14 @@ def check_clock(servers: Sequence[ServerTime], past: Sequence[tuple[str, float]]
         return fails(name, f"it is {' and '.join(sentences)}", remedy)
     future = [(what, when) for what, when in past if when > now + TOLERANCE_S]
     if future:
-        sentences = [f"{when - now:,.0f} s before {what} ({_text(when)})" for what, when in future]
-        return fails(name, f"it says {_text(now)}, which is {' and '.join(sentences)}", remedy)
-    found = [f"it says {_text(now)}"]
+        sentences = [f"{when - now:,.0f} s before {what} ({format_time(when)})" for what, when in future]
+        return fails(name, f"it says {format_time(now)}, which is {' and '.join(sentences)}", remedy)
+    found = [f"it says {format_time(now)}"]
     if servers:
         found.append(f"as {' and '.join(one.who for one in servers)}")
     if past:
-        found.append(f"after {' and '.join(f'{what} ({_text(when)})' for what, when in past)}")
+        found.append(f"after {' and '.join(f'{what} ({format_time(when)})' for what, when in past)}")
     return holds(name, f"{', '.join(found)}; {_kernel_words()}")
-
-
-def _text(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds:.0f} s after 1970"
 
 
 def _kernel_words() -> str:
