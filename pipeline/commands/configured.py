@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 CONFIG_OPTIONS = (
     option("-config", "--config", metavar="FILE", convert=Path, help="YAML settings (or the variable CONFIG_FILE)"),
     option("--eras", default="", metavar="A,B", help="only these eras of the settings"),
-    flag("-q", "--quiet", help="log warnings and errors only; print no summary of what was done"),
+    flag("-q", "--quiet", help="log warnings and errors only; run and doctor print nothing where all is well"),
     flag("-v", "--verbose", help="log every step too (level debug)"),
 )
 PUBLISH_PARTIAL = flag("--publish-partial", help="with ledger_end 0: publish the last, incomplete partition too")

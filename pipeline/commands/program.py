@@ -35,7 +35,7 @@ COMMANDS = {
     "plan": "show what a run would do: eras, partitions, ledgers, files; writes nothing",
     "verify": "check what was published, here or at any URL: events, links, checksums, rows",
     "status": "show how far each era is, what is left to do, and how far the lake is ahead; a health check",
-    "report": "write one HTML page: coverage, sizes, protocols, chain, verification, who signed; loads nothing",
+    "report": "write one HTML page: coverage, sizes, protocols, chain, verification, who signed",
     "inspect": "look at one ledger, one partition or one lake object: fields, hashes, signer",
     "deliver": "send the audit events that are not yet delivered to the endpoint",
     "repair": "rebuild checkpoint, chain heads and delivery record from the event files",

@@ -21,8 +21,9 @@ Writes one HTML page for people: which partitions exist, are missing or failed, 
 versions, the chain of audit events with its head, what was verified, who signed by the manifests, and what was not
 checked. The page loads nothing and has no script; it can be read on a phone and printed.
 
-Needs nothing but the URL of a bronze prefix, or a configuration. Manifests are checked while the page is made, or more
-with --level; the results of a longer verification are shown with --verification.
+Needs nothing but the URL of a bronze prefix, or a configuration. While the page is made, everything is checked as by
+bronze-copier verify, at the level manifests unless --level says another; the results of a longer verification are shown
+with --verification.
 """
 EXAMPLES = """\
   bronze-copier report --config config.yaml --out report.html

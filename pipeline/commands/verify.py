@@ -16,7 +16,7 @@ DESCRIPTION = """\
 Checks what was published, trusting nothing and writing nothing. Needs nothing but the URL of a bronze prefix; without a
 URL it checks the configured eras, up to the ledgers that they ask for, with their audit events and checkpoints.
 
-  --level manifests  every partition has one that fits it, its neighbours and the size of its file
+  --level manifests  every partition has a manifest, which fits it, its neighbours and the size of its file
           files      the SHA-256, columns, row count and ends of every parquet file as well (the default)
           rows       every row as well: its order, its XDR, its hashes and links, every column against its bytes
           source     the bytes of every row against the lake as well
@@ -46,7 +46,7 @@ def _positive(text: str) -> int:
 
 #: What is audited, and how; of this command and of ``report``.
 AUDIT_OPTIONS: tuple[click.Parameter, ...] = (
-    option("--level", default="", choices=_LEVELS, help="how deep to check (default: see above)"),
+    option("--level", default="", choices=_LEVELS, help="how deep to check"),
     option("--from", name="first", convert=whole_number, metavar="LEDGER", help="only partitions from this ledger on"),
     option("--to", name="last", convert=whole_number, metavar="LEDGER", help="only partitions up to this ledger"),
     option(
@@ -58,12 +58,14 @@ AUDIT_OPTIONS: tuple[click.Parameter, ...] = (
         is_flag=False,
         flag_value="",
         metavar="[URL]",
-        help="where the audit events are; without a URL: they must be configured",
+        help="where the audit events are (default: as configured); without a URL they must be configured",
     ),
-    option("--expect-head", default="", metavar="HASH", help="an event hash known from elsewhere"),
-    option("--expect-events", convert=whole_number, metavar="N", help="the chain has so many events, or more"),
-    flag("--catalog", help="compare the configured catalog too"),
-    option("--lake", default="", metavar="URL", help="the lake that --level source compares with"),
+    option(
+        "--expect-head", default="", metavar="HASH", help="an event hash known from elsewhere: must be in the chain"
+    ),
+    option("--expect-events", convert=whole_number, metavar="N", help="the chain must have so many events, or more"),
+    flag("--catalog", help="compare the rows of the configured catalog too"),
+    option("--lake", default="", metavar="URL", help="the lake for --level source (default: the configured one)"),
     option(
         "--scp",
         is_flag=False,
@@ -78,8 +80,13 @@ AUDIT_OPTIONS: tuple[click.Parameter, ...] = (
         metavar="[URL,…]",
         help="compare the last ledger of each partition with these history archives (default: the configured ones)",
     ),
-    option("--validators", default="", metavar="FILE", help="the stellar-core configuration that says whose count"),
-    option("--passphrase", default="", metavar="TEXT", help="of a network whose name does not tell it"),
+    option(
+        "--validators",
+        default="",
+        metavar="FILE",
+        help="with --scp: a stellar-core configuration, whose validators' messages count (default: the configured one)",
+    ),
+    option("--passphrase", default="", metavar="TEXT", help="of the network, where its name does not tell it"),
     option("--endpoint", metavar="URL", help="of the object store of URL"),
     option("--region", metavar="NAME", help="of the bucket of URL"),
     flag("--anonymous", help="send no credentials"),
