@@ -78,7 +78,7 @@ def store_failure(name: str, error: BaseException, setting: str) -> Check:
     if isinstance(error, AccessDeniedError):
         remedy = "give these credentials the permissions that docs/object-stores.md lists, or provide other ones"
     elif isinstance(error, StoreError):
-        remedy = f"is {setting} right, is the service up, and does the network lead there?"
+        remedy = f"is {setting} right, and is the service up and reachable from here (of a directory: the file system)?"
     elif isinstance(error, DataError) and error.where:
         remedy = f"restore that object from its source, or correct {setting}"
     elif isinstance(error, PermissionError):

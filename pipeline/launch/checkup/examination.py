@@ -94,7 +94,7 @@ def _planned(
     past = [("the close of the lake's newest ledger", float(view.closed_at))] if view else []
     broken = [check.name for check in needed if check.verdict in (Verdict.FAILS, Verdict.UNCHECKED)]
     if view is None or broken:
-        remedy = f"mend the check of the {' and the '.join(broken)} first"
+        remedy = f"mend {' and '.join(broken)} first"
         yield unchecked("plan", "what a run would do cannot be told", remedy)
         yield unchecked("space", "what a run needs cannot be told", remedy)
     else:
@@ -105,13 +105,13 @@ def _planned(
             yield unchecked("space", "what a run needs cannot be told", "mend the plan first")
         else:
             with prepared.connections:
-                yield _check_plan(prepared)
+                yield _check_plan(prepared, view)
                 yield check_space(settings, prepared, view.expansion)
                 past += _committed(prepared)
     yield check_clock(times, past)
 
 
-def _check_plan(prepared: Prepared) -> Check:
+def _check_plan(prepared: Prepared, view: LakeView) -> Check:
     plans, found = prepared.plans, prepared.existence
     partitions, ledgers = sum(len(plan.partitions) for plan in plans), sum(plan.ledger_count for plan in plans)
     what = f"{number_of(partitions, 'partition')}, {number_of(ledgers, 'ledger')} to copy"
@@ -125,6 +125,12 @@ def _check_plan(prepared: Prepared) -> Check:
         remedy = "`bronze-copier run` makes them again; `bronze-copier plan` lists them"
         lost = number_of(missing, "published partition")
         return warning("plan", f"{words}; not there as a whole: {lost}", remedy)
+    beyond = [one for plan in plans for one in plan.partitions if one.end > view.newest]
+    if beyond:
+        lost = f"{number_of(len(beyond), 'partition')}, the first {beyond[0]}"
+        said = f"{words}; the lake, whose newest ledger is {view.newest}, does not have all of {lost}"
+        remedy = "a run fails with these: set ledger_end to what the lake has, or wait for it with `run --follow`"
+        return warning("plan", said, remedy)
     return holds("plan", words)
 
 

@@ -204,6 +204,13 @@ def test_plan_larger_than_disk_fails(copy: Copier) -> None:
     assert checks(copy)[0] == 0
 
 
+def test_plan_beyond_lake_is_warned_of(copy: Copier) -> None:
+    copy.settings["era"]["ledger_end"] = 400
+    status, found = checks(copy)
+    assert (status, found["plan"]["verdict"]) == (1, "warning")
+    assert "newest ledger is 31, does not have all of 47 partitions, the first 32-39" in found["plan"]["found"]
+
+
 def test_lost_partition_is_warned_of(copy: Copier) -> None:
     copy.run()
     shutil.rmtree(copy.parquet((16, 23)).parent)
