@@ -36,12 +36,13 @@ def keys_without_effect(settings: Settings, *, needs_lake: bool) -> Iterator[str
     if source.mode == "datastore" and source.datastore_type == "GCS":
         yield from _unused("source", source, {"s3_endpoint", "s3_region"}, "source.datastore_type is GCS")
     if not settings.pas.enabled:
-        yield from _unused("pas", settings.pas, {"endpoint", "backup_dir", "strict"}, "pas.enabled is false")
-    elif not settings.pas.endpoint:
+        keys = {"endpoint", "endpoint_secret", "backup_dir", "strict"}
+        yield from _unused("pas", settings.pas, keys, "pas.enabled is false")
+    elif not (settings.pas.endpoint or settings.pas.endpoint_secret):
         yield from _unused("pas", settings.pas, {"strict"}, "pas.endpoint is empty")
     if not settings.checkpoint.enabled:
         yield from _unused("checkpoint", settings.checkpoint, {"dir"}, "checkpoint.enabled is false")
-    if not settings.catalog.postgres_dsn.get_secret_value():
+    if not (settings.catalog.postgres_dsn.get_secret_value() or settings.catalog.postgres_dsn_secret):
         yield from _unused("catalog", settings.catalog, {"strict", "namespace"}, "catalog.postgres_dsn is empty")
     if not settings.metrics.enabled:
         served = {"address", "port", "path", "stalled_after_seconds"}

@@ -10,6 +10,7 @@ from pipeline.settings.no_effect import keys_without_effect
 from tests.pipeline.settings.conftest import LOCAL, TWO_ERAS, Load
 
 TEMPLATES = sorted((Path(__file__).parents[3] / "templates").glob("config.*.yaml"))
+VERSION = "projects/p/secrets/s/versions/1"
 S3 = "source: {mode: s3, s3_bucket: bucket, s3_region: r}\n"
 
 
@@ -30,6 +31,7 @@ def told(text: str, load_text: Load, *, needs_lake: bool = True) -> list[str]:
         (LOCAL + "storage: {s3_bucket: bucket}", "storage.s3_bucket has no effect: storage.backend is local"),
         (LOCAL + "pas: {backup_dir: /x}", "pas.backup_dir has no effect: pas.enabled is false"),
         (LOCAL + "pas: {endpoint: 'http://127.0.0.1:1'}", "pas.endpoint has no effect: pas.enabled is false"),
+        (LOCAL + f"pas: {{endpoint_secret: {VERSION}}}", "pas.endpoint_secret has no effect: pas.enabled is false"),
         (LOCAL + "pas: {enabled: true, strict: true}", "pas.strict has no effect: pas.endpoint is empty"),
         (LOCAL + "checkpoint: {enabled: false, dir: /x}", "checkpoint.dir has no effect: checkpoint.enabled is false"),
         (LOCAL + "catalog: {strict: true}", "catalog.strict has no effect: catalog.postgres_dsn is empty"),
@@ -63,6 +65,8 @@ def test_key_without_effect_is_told(text: str, expected: str, load_text: Load) -
         LOCAL + "metrics: {enabled: true, port: 1}",
         LOCAL + "metrics: {port: null, address: '127.0.0.1:9090'}",
         LOCAL + "pas: {enabled: true, backup_dir: /x}",
+        LOCAL + f"pas: {{enabled: true, strict: true, endpoint_secret: {VERSION}}}",
+        LOCAL + f"catalog: {{strict: true, namespace: n, postgres_dsn_secret: {VERSION}}}",
         LOCAL + "perf: {workers: 4, max_in_flight_partitions: 8}",
         LOCAL + "bronze: {publish_partial: true}",
         S3 + "perf: {queue_size: 9}",
