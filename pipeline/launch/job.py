@@ -76,14 +76,31 @@ def make_secrets(settings: Settings) -> Secrets:
     Raises:
         ConfigError: a secret that they name cannot be read, or is not what it should be.
     """
-    dsn, endpoint = settings.catalog.postgres_dsn.get_secret_value(), ""
+    return Secrets(dsn=catalog_dsn(settings), endpoint=delivery_endpoint(settings))
+
+
+def catalog_dsn(settings: Settings) -> str:
+    """The connection string of the catalog, given or in the secret that is named; empty: there is no catalog.
+
+    Raises:
+        ConfigError: see `make_secrets`.
+    """
     if version := settings.catalog.postgres_dsn_secret:
-        dsn = _read("catalog", "postgres_dsn", version)
-    if settings.pas.enabled:
-        endpoint = settings.pas.endpoint
-        if version := settings.pas.endpoint_secret:
-            endpoint = _read("pas", "endpoint", version)
-    return Secrets(dsn=dsn, endpoint=endpoint)
+        return _read("catalog", "postgres_dsn", version)
+    return settings.catalog.postgres_dsn.get_secret_value()
+
+
+def delivery_endpoint(settings: Settings) -> str:
+    """The URL that events are delivered to, given or in the secret that is named; empty: they are not delivered.
+
+    Raises:
+        ConfigError: see `make_secrets`.
+    """
+    if not settings.pas.enabled:
+        return ""
+    if version := settings.pas.endpoint_secret:
+        return _read("pas", "endpoint", version)
+    return settings.pas.endpoint
 
 
 def _read(section: str, key: str, version: str) -> str:

@@ -18,6 +18,7 @@ from pipeline.launch.attestation import make_attestation
 from pipeline.launch.authenticity import make_policy
 from pipeline.launch.checkup.check import FINDINGS, Check, fails, holds, unchecked, unused
 from pipeline.launch.checkup.clock import ServerTime, read_clock
+from pipeline.launch.job import catalog_dsn, delivery_endpoint
 from pipeline.settings.model import Settings
 
 _ONCE = RetryPolicy(1, 0)
@@ -39,7 +40,11 @@ class ServiceCheck:
 
 def check_catalog(settings: Settings, eras: Sequence[Era]) -> ServiceCheck:
     """Write and read what a run records, and roll it back."""
-    name, dsn = "catalog", settings.catalog.postgres_dsn.get_secret_value()
+    name = "catalog"
+    try:
+        dsn = catalog_dsn(settings)
+    except FINDINGS as error:
+        return ServiceCheck(fails(name, str(error), "correct catalog.postgres_dsn_secret, or what it names"))
     if not dsn:
         return ServiceCheck(unused(name, "no catalog.postgres_dsn"))
     try:
@@ -61,10 +66,14 @@ def check_catalog(settings: Settings, eras: Sequence[Era]) -> ServiceCheck:
 def check_endpoint(settings: Settings) -> ServiceCheck:
     """Ask the endpoint for its options, which delivers nothing."""
     name = "endpoint"
-    if not (settings.pas.enabled and settings.pas.endpoint):
+    try:
+        url = delivery_endpoint(settings)
+    except FINDINGS as error:
+        return ServiceCheck(fails(name, str(error), "correct pas.endpoint_secret, or what it names"))
+    if not url:
         return ServiceCheck(unused(name, "no pas.endpoint" if settings.pas.enabled else "pas.enabled is false"))
     try:
-        endpoint = DeliveryEndpoint(settings.pas.endpoint, _ONCE)
+        endpoint = DeliveryEndpoint(url, _ONCE)
         clock = read_clock()
         answer = endpoint.ask_options()
     except FINDINGS as error:

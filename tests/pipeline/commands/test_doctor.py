@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from bronze.errors import ConfigError
+from pipeline.launch import job
 from pipeline.launch.checkup.examination import examine
 from pipeline.sample.chain import STANDALONE_PASSPHRASE
 from pipeline.settings import load
@@ -138,6 +140,31 @@ def test_broken_services_fail_with_remedies(copy: Copier, tmp_path: Path) -> Non
     assert "'Test SDF Network ; September 2015', the ledgers are of" in ran.out
     assert lines[-1] == "of 12 checks 6 failed, 1 could not be made"
     assert "hush" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_named_secrets_are_read(
+    is_readable: bool,
+    copy: Copier,
+    database: str,
+    options_server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secrets = {f"projects/p/secrets/{name}/versions/1": name for name in ("dsn", "url")}
+    values = {"dsn": database, "url": f"{options_server.url}/events"}
+
+    def read_secret(version: str) -> str:
+        if not is_readable:
+            raise ConfigError(f"the secret {version} cannot be read")
+        return values[secrets[version]]
+
+    monkeypatch.setattr(job, "read_secret", read_secret)
+    dsn, url = secrets
+    copy.settings["catalog"] = {"postgres_dsn_secret": dsn}
+    copy.settings["pas"]["endpoint_secret"] = url
+    found = checks(copy)[1]
+    assert (found["catalog"]["verdict"], found["endpoint"]["verdict"]) == (("holds" if is_readable else "fails"),) * 2
+    assert is_readable or dsn in found["catalog"]["found"]
 
 
 def test_catalog_without_rights_fails(copy: Copier, database: str, postgres: Any) -> None:
