@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bronze.commit.anchoring import Anchoring, Standing
-from pipeline.telemetry.sizes import number_of
+from pipeline.sizes import number_of
 
 if TYPE_CHECKING:
     from bronze.authenticity.quorum import Attestation

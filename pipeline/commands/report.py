@@ -65,7 +65,7 @@ def run(options: Options) -> int:
     from pipeline.launch.report import check_page_place, read_all_facts
     from pipeline.report.page import render_page
     from pipeline.report.results import read_results, result_of
-    from pipeline.telemetry.sizes import number_of
+    from pipeline.sizes import number_of
 
     if options.url:
         log_without_settings(options)

@@ -19,7 +19,7 @@ from bronze.partitioning.partition import Partition
 from bronze.stellar import PASSPHRASES
 from bronze.storage.opening import open_store
 from pipeline.launch.audit import location_of
-from pipeline.telemetry.sizes import format_time
+from pipeline.sizes import format_time
 
 #: Most bytes that a lake object may decode to.
 _MAX_OBJECT = 1 << 30

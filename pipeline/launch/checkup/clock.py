@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.launch.checkup.check import Check, fails, holds
-from pipeline.telemetry.sizes import format_time
+from pipeline.sizes import format_time
 
 #: What `adjtimex` returns when no time service disciplines the clock.
 _TIME_ERROR = 5
