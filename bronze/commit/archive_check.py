@@ -71,8 +71,8 @@ class ArchiveCheck:
         """
         if not self._is_loaded:
             self._record.load()
-            self._is_loaded = True
             self._check_contradicted()
+            self._is_loaded = True  # not earlier: a commit that a store failed meanwhile is tried again
         answers = [(witness, late) for witness in self._witnesses for late in witness.take()]
         ours = (summary.last, summary.last_hash)
         asked = [witness for witness in self._witnesses if ours not in self._record.of(witness.url).confirmed]

@@ -266,6 +266,8 @@ _ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
      "if self.contradicts is None or (ledger is not None and ledger >= self.contradicts):", "if True:"),
     ("what an archive contradicts is not committed", _ARCHIVE_CHECK, "if contradiction is not None:", "if False:"),
     ("a contradiction outlives its run", _ARCHIVE_CHECK, "            self._check_contradicted()\n", "            pass\n"),
+    ("a contradiction outlives a store that fails", _ARCHIVE_CHECK,
+     "            self._record.load()\n", "            self._record.load()\n            self._is_loaded = True\n"),
     ("only hashes of published partitions are believed", _ANCHORING,
      "if ledger in of_stretch and hash_of(ledger) == ledger_hash:", "if ledger in of_stretch:"),
     ("nothing behind a gap stands for what is before", _ANCHORING, "if found != stretch[-1]:", "if False:"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 import pytest
 
@@ -14,7 +14,7 @@ from bronze.archives.witness import Witness
 from bronze.commit.archive_check import ArchiveCheck
 from bronze.commit.archive_record import ArchiveRecord
 from bronze.dataset.dataset import Dataset
-from bronze.errors import ArchiveContradictionError, ArchiveError
+from bronze.errors import ArchiveContradictionError, ArchiveError, StoreError
 from bronze.measurements import LEDGER_ANCHORED, Measurement, collected_in
 from bronze.storage.local import LocalStore
 from tests.bronze.conftest import ERA, hex_hash, lay, summary
@@ -111,6 +111,23 @@ def test_contradiction_outlives_the_run(place: Place) -> None:
     assert measured(place.check(healed), 31) == [31]
     assert healed.asked == [21, 31]
     assert place.file.load()["http://a"].contradicts is None
+
+
+def test_contradiction_outlives_a_store_that_fails(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay(place.dataset, ERA, summary(12, 21))
+    with pytest.raises(ArchiveContradictionError):
+        place.check(Archive("http://a", differs_from=21)).check(summary(12, 21))
+    check = place.check(Archive("http://a", fails="down"))
+    with monkeypatch.context() as failing:
+        failing.setattr(place.dataset.store, "list_children", _fail)
+        with pytest.raises(StoreError, match="no answer"):
+            check.check(summary(22, 31))
+    with pytest.raises(ArchiveContradictionError, match="cannot be asked now"):
+        check.check(summary(22, 31))
+
+
+def _fail(*_: object) -> NoReturn:
+    raise StoreError("no answer")
 
 
 def test_contradiction_of_a_removed_partition_is_over(place: Place) -> None:
