@@ -19,7 +19,6 @@ from bronze.lake.zstd_frame import DecodeBuffer
 from bronze.ledger.close_meta import CloseMeta
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
-from bronze.stellar import FIRST_LEDGER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +58,11 @@ class PartitionRows:
         self._chain = era.chain
         self._writer = writer
         self._buffer = buffer
-        self._rows = partition.end - max(partition.start, FIRST_LEDGER) + 1
-        self._group = RowGroup(self._labels, self._rows)
+        self._group = RowGroup(self._labels, partition.ledger_count)
         self._first: CloseMeta | None = None
         self._last: CloseMeta | None = None
         self.raw_bytes = 0
-        self.next_ledger = max(partition.start, FIRST_LEDGER)
+        self.next_ledger = partition.first_ledger
         buffer.shrink()
 
     def decode(
@@ -136,5 +134,5 @@ class PartitionRows:
 
     def _flush(self) -> None:
         self._writer.write(self._group.batch(self._buffer.content))
-        self._group = RowGroup(self._labels, self._rows)
+        self._group = RowGroup(self._labels, self._partition.ledger_count)
         self._buffer.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
@@ -49,8 +49,4 @@ class PartitionIndex:
 
     def starting_at(self, ledger: int) -> list[Partition]:
         """Those whose first ledger is `ledger`, in ledger order."""
-        end = bisect_right(self._starts, ledger)
-        at = end
-        while at > 0 and self._starts[at - 1] == ledger:
-            at -= 1
-        return self._partitions[at:end]
+        return self._partitions[bisect_left(self._starts, ledger) : bisect_right(self._starts, ledger)]
