@@ -134,8 +134,7 @@ class ArchiveCatchUp:
         """The hash in hex of the last ledger of a partition; None where its manifest cannot be used."""
         if ledger not in self._hashes:
             try:
-                manifest = self._dataset.find_manifest(self._era, self._ends[ledger], check_file=False)
-                links = self._dataset.links(self._era, manifest) if manifest else None
+                links = self._dataset.find_links(self._era, self._ends[ledger])
             except StateError:  # whoever reads partitions reports it
                 links = None
             self._hashes[ledger] = links.last_hash if links else None

@@ -128,6 +128,6 @@ class ArchiveCheck:
         """The hash of `ledger` in hex, if a published partition ends with it."""
         for partition in self._dataset.list_partitions(self._era):
             if partition.end == ledger:
-                manifest = self._dataset.find_manifest(self._era, partition, check_file=False)
-                return self._dataset.links(self._era, manifest).last_hash if manifest else None
+                links = self._dataset.find_links(self._era, partition)
+                return links.last_hash if links else None
         return None

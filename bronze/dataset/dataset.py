@@ -188,6 +188,15 @@ class Dataset:
             )
         return links
 
+    def find_links(self, era: Era, partition: Partition) -> LedgerLinks | None:
+        """What links the partition to its neighbours, or None when it has no manifest.
+
+        Raises:
+            StateError: as `find_manifest` without `check_file`, and as `links`.
+        """
+        manifest = self.find_manifest(era, partition, check_file=False)
+        return None if manifest is None else self.links(era, manifest)
+
     def compression(self, era: Era, partition: Partition) -> str:
         """The compression of a published parquet file, as the settings call it, or else as Parquet does.
 

@@ -30,7 +30,7 @@ class Neighbours:
     def check_no_overlap(self, partition: Partition) -> None:
         """Check that no other published partition shares a ledger with `partition`. Raises `StateError`."""
         for other in self._listed.overlapping(partition):
-            if other != partition and self._links(other) is not None:
+            if other != partition and self._dataset.find_links(self._era, other) is not None:
                 raise StateError(
                     f"partition {self._era.chain} {partition} overlaps the published partition {other}: another run"
                     " has published it with another size or end. Remove the one that is not committed, then run again"
@@ -44,7 +44,7 @@ class Neighbours:
             StateError: it cannot be read to link them.
         """
         for other in self._listed.ending_at(partition.start - 1):
-            links = self._links(other)
+            links = self._dataset.find_links(self._era, other)
             if links is not None and links.last_hash != ledgers.previous_hash:
                 raise VerificationError(
                     f"ledger {ledgers.first} of partition {self._era.chain} {partition} follows a ledger with the hash"
@@ -55,18 +55,13 @@ class Neighbours:
     def check_behind(self, partition: Partition, ledgers: LedgerLinks) -> None:
         """Check that `partition` links to the published partition that begins right behind it. Raises as above."""
         for other in self._listed.starting_at(partition.end + 1):
-            links = self._links(other)
+            links = self._dataset.find_links(self._era, other)
             if links is not None and links.previous_hash != ledgers.last_hash:
                 raise VerificationError(
                     f"ledger {ledgers.last} of partition {self._era.chain} {partition} has the hash"
                     f" {ledgers.last_hash}, but ledger {links.first} of the published partition {other} follows"
                     f" {links.previous_hash}: one of them is of another history. {self._remedy(other, partition)}"
                 )
-
-    def _links(self, partition: Partition) -> LedgerLinks | None:
-        """What links a listed partition; None when it has no manifest."""
-        manifest = self._dataset.find_manifest(self._era, partition, check_file=False)
-        return None if manifest is None else self._dataset.links(self._era, manifest)
 
     def _remedy(self, *partitions: Partition) -> str:
         names = " or ".join(
@@ -131,8 +126,7 @@ def _read_links(dataset: Dataset, era: Era, partition: Partition | None) -> Ledg
     if partition is None:
         return None
     try:
-        manifest = dataset.find_manifest(era, partition, check_file=False)
-        return None if manifest is None else dataset.links(era, manifest)
+        return dataset.find_links(era, partition)
     except StateError:
         return None
 

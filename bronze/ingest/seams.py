@@ -82,8 +82,7 @@ class Seams:
         if published is None:
             return None
         try:
-            manifest = self._dataset.find_manifest(published.era, published.partition, check_file=False)
-            return None if manifest is None else self._dataset.links(published.era, manifest)
+            return self._dataset.find_links(published.era, published.partition)
         except StateError:
             return None
 
