@@ -8,16 +8,19 @@ import requests
 import urllib3
 
 from bronze.audit.endpoint_url import is_same_host
-from bronze.audit.http_attempt import AttemptSession, Timeouts, TooManyAbandonedError, within
+from bronze.audit.http_attempt import (
+    RETRYABLE_STATUSES,
+    AttemptSession,
+    Timeouts,
+    TooManyAbandonedError,
+    failure_reason,
+    within,
+)
 from bronze.errors import ArchiveError, ArchiveFileMissingError, ArchiveRefusedError
-from bronze.redact import clean
-from bronze.storage.certificates import REMEDY, is_certificate_error
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MISSING = frozenset({404, 410})
-#: Statuses below 500 that are retried: request timeout, too early, too many requests.
-_RETRYABLE = frozenset({408, 425, 429})
 _CHUNK_BYTES = 1 << 16
 
 
@@ -55,11 +58,11 @@ class HttpFiles:
         except ValueError as error:
             raise ArchiveRefusedError(f"{url} cannot be requested: {type(error).__name__}") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise ArchiveError(f"{url} cannot be read: {_reason(error)}") from None
+            raise ArchiveError(f"{url} cannot be read: {failure_reason(error)}") from None
         if status in _MISSING:
             raise ArchiveFileMissingError(f"{url} does not exist (the server answered {status})")
         message = f"{url} cannot be read: the server answered {status}"
-        if status < 500 and status not in _RETRYABLE:
+        if status < 500 and status not in RETRYABLE_STATUSES:
             raise ArchiveRefusedError(message)
         raise ArchiveError(message)
 
@@ -98,14 +101,3 @@ class HttpFiles:
             if len(body) > max_bytes:
                 raise ArchiveRefusedError(f"{url} has more than the {max_bytes} bytes allowed")
         return bytes(body)
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost error's message: the outer ones quote the URL."""
-    for _ in range(8):
-        inner = getattr(error, "reason", None) or next(iter(error.args), None)
-        if not isinstance(inner, BaseException):
-            break
-        error = inner
-    reason = clean(str(error), short=True) or type(error).__name__
-    return f"{reason}; {REMEDY}" if is_certificate_error(reason) else reason

@@ -27,15 +27,19 @@ from requests.auth import HTTPBasicAuth
 
 from bronze.audit.endpoint_url import credentials_of, display_name_and_secrets, is_same_host, shown_address
 from bronze.audit.event import Event
-from bronze.audit.http_attempt import AttemptSession, Timeouts, TooManyAbandonedError, within
+from bronze.audit.http_attempt import (
+    RETRYABLE_STATUSES,
+    AttemptSession,
+    Timeouts,
+    TooManyAbandonedError,
+    failure_reason,
+    within,
+)
 from bronze.errors import DeliveryError, DeliveryRejectedError
 from bronze.redact import clean
 from bronze.retry import RetryPolicy
-from bronze.storage.certificates import REMEDY, is_certificate_error
 from bronze.waiting import pause
 
-#: Statuses below 500 that are retried: request timeout, too early, too many requests.
-_RETRYABLE_STATUSES = frozenset({408, 425, 429})
 #: Redirects that keep the method and the body, and how many of them one attempt follows.
 _FOLLOWED_STATUSES, _MAX_REDIRECTS = frozenset({307, 308}), 5
 #: Bytes of an error response that are quoted.
@@ -177,7 +181,7 @@ class DeliveryEndpoint:
                     status, date = response.status_code, response.headers.get("Date", "")
                     answers.append(EndpointAnswer(status, date, self._unfollowed(response)))
             except (ValueError, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                raise DeliveryError(f"{self.where} cannot be reached: {self._reason(error)}") from None
+                raise DeliveryError(f"{self.where} cannot be reached: {failure_reason(error, self._secrets)}") from None
 
         self._within_timeout(ask)
         return answers[0]
@@ -212,8 +216,8 @@ class DeliveryEndpoint:
                 f"event {event_id} cannot be sent to {self.where}: {type(error).__name__}"
             ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise DeliveryError(f"{self.where} cannot be reached: {self._reason(error)}") from None
-        if status < 500 and status != 409 and status not in _RETRYABLE_STATUSES:
+            raise DeliveryError(f"{self.where} cannot be reached: {failure_reason(error, self._secrets)}") from None
+        if status < 500 and status != 409 and status not in RETRYABLE_STATUSES:
             raise DeliveryRejectedError(what)
         failed = _FirstConflictError(what) if status == 409 else DeliveryError(what)
         failed.retry_after = retry_after
@@ -275,16 +279,6 @@ class DeliveryEndpoint:
             text = text.rpartition(" ")[0]
         text = self._cleaned(text)
         return f": {text}" if text else ""
-
-    def _reason(self, error: BaseException) -> str:
-        """The innermost error's message: the outer ones quote the URL."""
-        for _ in range(8):
-            inner = getattr(error, "reason", None) or next(iter(error.args), None)
-            if not isinstance(inner, BaseException):
-                break
-            error = inner
-        reason = self._cleaned(str(error)) or type(error).__name__
-        return f"{reason}; {REMEDY}" if is_certificate_error(reason) else reason
 
     def _cleaned(self, text: str) -> str:
         return clean(text, self._secrets, short=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import concurrent.futures
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +19,15 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from bronze.storage.certificates import ca_bundle
+from bronze.redact import clean
+from bronze.storage.certificates import REMEDY, ca_bundle, is_certificate_error
 
+#: Statuses below 500 that are retried: request timeout, too early, too many requests.
+RETRYABLE_STATUSES = frozenset({408, 425, 429})
 #: Attempts of this process whose threads have not ended yet although they were given up.
 MAX_ABANDONED_ATTEMPTS = 8
+#: Errors of the client lie within each other; so many are looked into.
+_MAX_NESTED_ERRORS = 8
 #: How long the thread of an attempt may take to notice that its connection was closed.
 _SECONDS_TO_END = 2.0
 
@@ -133,6 +138,17 @@ def within(seconds: float, function: Callable[[AttemptSession], None]) -> None:
     except BaseException:  # a signal
         session.abort()
         raise
+
+
+def failure_reason(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """The innermost error's message as one line without `secrets`: the outer ones quote the URL."""
+    for _ in range(_MAX_NESTED_ERRORS):
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    reason = clean(str(error), secrets, short=True) or type(error).__name__
+    return f"{reason}; {REMEDY}" if is_certificate_error(reason) else reason
 
 
 class _RememberingAdapter(HTTPAdapter):
