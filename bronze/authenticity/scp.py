@@ -12,17 +12,14 @@ import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from nacl.bindings import crypto_sign_open
-from nacl.exceptions import BadSignatureError
-
 from bronze.authenticity.findings import node_name
+from bronze.authenticity.value_signature import signature_holds
 from bronze.errors import ArchiveError
 
 _ENVELOPE_TYPE_SCP = struct.pack(">I", 1)
 _WORD = struct.Struct(">I")
 _PREPARE, _CONFIRM, _EXTERNALIZE, _NOMINATE = range(4)
 _KEY_BYTES = 32
-_SIGNATURE_BYTES = 64
 #: Nested quorum sets; core allows 4.
 _MAX_NESTING = 4
 #: Much more than any network has, so that a count cannot make a loop long.
@@ -49,13 +46,7 @@ class ScpEnvelope:
 
     def holds(self, network_id: bytes) -> bool:
         """Whether the signature is valid under the network whose id (SHA-256 of its passphrase) is given."""
-        if len(self.signature) != _SIGNATURE_BYTES:
-            return False
-        try:
-            crypto_sign_open(self.signature + network_id + _ENVELOPE_TYPE_SCP + self.statement, self.node)
-        except BadSignatureError:
-            return False
-        return True
+        return signature_holds(self.node, self.signature, network_id + _ENVELOPE_TYPE_SCP + self.statement)
 
 
 def read_envelopes(records: Iterable[memoryview], ledger: int) -> list[ScpEnvelope]:

@@ -23,6 +23,7 @@ _ENVELOPE_TYPE_SCPVALUE = struct.pack(">I", 4)
 _WORD = struct.Struct(">I")
 _CLOSE_TIME = struct.Struct(">Q")
 _BASIC, _SIGNED, _EMPTY_TX_SET = range(3)
+_SIGNATURE_BYTES = 64
 _PROPOSED_VALUE_BYTES = 32 + 32 + 4
 #: From the header's start to its StellarValue.
 _VALUE = 36
@@ -53,13 +54,18 @@ class ValueSignature:
     def holds(self, network_id: bytes) -> bool:
         """Whether the signature is valid under the network whose id (SHA-256 of its passphrase) is given."""
         message = network_id + _ENVELOPE_TYPE_SCPVALUE + self.tx_set_hash + _CLOSE_TIME.pack(self.close_time)
-        if len(self.signature) != 64:
-            return False
-        try:
-            crypto_sign_open(self.signature + message, self.node)
-        except BadSignatureError:
-            return False
-        return True
+        return signature_holds(self.node, self.signature, message)
+
+
+def signature_holds(node: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether `signature` (of any length) is the one of `message` by the public key `node` (32 bytes)."""
+    if len(signature) != _SIGNATURE_BYTES:
+        return False
+    try:
+        crypto_sign_open(signature + message, node)
+    except BadSignatureError:
+        return False
+    return True
 
 
 def read_value_signature(meta: CloseMeta, data: Buffer) -> ValueSignature | None:

@@ -208,7 +208,7 @@ _ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
     ("nothing follows the last ledger", _CLOSE_META, "if metas[-1].end != end:", "if False:"),
     ("a stored hash is the computed one", _HASHES, "    if stored != computed:\n", "    if False:\n"),
     ("an empty set is empty", _HASHES, "        if meta.tx_count:\n", "        if False:\n"),
-    ("a signature is verified", _SIGNATURE, "        except BadSignatureError:\n            return False", "        except BadSignatureError:\n            return True"),
+    ("a signature is verified", _SIGNATURE, "    except BadSignatureError:\n        return False", "    except BadSignatureError:\n        return True"),
     ("a signature is required", _AUTHENTICATOR, "elif not may_be_unsigned(meta, data):", "elif False:"),
     ("an anchor is compared", _AUTHENTICATOR, "if expected is not None and expected != found.hex():", "if False:"),
     ("sets that are not verified name no signers", _AUTHENTICATOR,
