@@ -26,6 +26,17 @@ GENESIS_HASHES = {
 ALIASES = {"mainnet": "pubnet", "public": "pubnet"}
 
 
+def checked_ledger(value: object) -> int:
+    """`value`, which a file states, as a ledger number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_LEDGER:
+        raise ValueError(f"{repr(value)[:40]} is not a ledger number")
+    return value
+
+
 def known_passphrase(network: str) -> str | None:
     """The passphrase of `network`, or None for a network this table does not know."""
     return PASSPHRASES.get(ALIASES.get(network, network))

@@ -16,7 +16,7 @@ from typing import Any
 
 from bronze.errors import ArchiveContradictionError, ObjectNotFoundError, StateError
 from bronze.redact import clean
-from bronze.stellar import MAX_LEDGER
+from bronze.stellar import checked_ledger
 from bronze.storage.json_object import read_json_object
 from bronze.storage.store import Store
 from bronze.timestamps import rfc3339
@@ -124,19 +124,13 @@ def _parse_state(state: dict[str, Any]) -> ArchiveState:
     if not isinstance(confirmed, list) or len(confirmed) > MAX_CONFIRMED:
         raise ValueError(f"confirmed is not a list of at most {MAX_CONFIRMED} ledgers")
     return ArchiveState(
-        confirmed=tuple(sorted((_ledger(ledger), _text(found, _HASH)) for ledger, found in confirmed)),
-        reaches=None if state["reaches"] is None else _ledger(state["reaches"]),
+        confirmed=tuple(sorted((checked_ledger(ledger), _text(found, _HASH)) for ledger, found in confirmed)),
+        reaches=None if state["reaches"] is None else checked_ledger(state["reaches"]),
         asked_at=_text(state["asked_at"], _TIME),
         error=_text(state["error"], re.compile(rf"[^\x00-\x1f\x7f]{{0,{_MAX_TEXT}}}")),
         error_at=_text(state["error_at"], _TIME),
-        contradicts=None if state["contradicts"] is None else _ledger(state["contradicts"]),
+        contradicts=None if state["contradicts"] is None else checked_ledger(state["contradicts"]),
     )
-
-
-def _ledger(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_LEDGER:
-        raise ValueError(f"{str(value)[:40]!r} is not a ledger number")
-    return value
 
 
 def _text(value: object, form: re.Pattern[str]) -> str:

@@ -20,7 +20,7 @@ from bronze.dataset.manifest import Manifest
 from bronze.errors import AuthenticityError, ObjectNotFoundError, StateError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.era import Era
-from bronze.stellar import MAX_LEDGER
+from bronze.stellar import checked_ledger
 from bronze.storage.json_object import load_json_object, unusable_object_error
 from bronze.storage.store import Store
 
@@ -222,8 +222,7 @@ class ChainAttestation:
                     raise ValueError("signers are not validators and ledgers")
                 first, last, through = (document[key] for key in ("first", "last", "attested_through"))
                 for ledger in (first, last, *signers.values(), *([] if through is None else [through])):
-                    if not isinstance(ledger, int) or isinstance(ledger, bool) or not 0 <= ledger <= MAX_LEDGER:
-                        raise ValueError(f"{ledger!r} is not a ledger number")
+                    checked_ledger(ledger)
                 if last < first - 1 or any(not first <= ledger <= last for ledger in signers.values()):
                     raise ValueError("its ledgers contradict each other")
                 if through is not None and (through != first - 1 or not self._policy.quorum.is_satisfied_by(signers)):

@@ -19,7 +19,7 @@ from bronze.commit.chain_end import ChainEnd, merged_ranges
 from bronze.errors import ObjectNotFoundError, ObjectTooLargeError, StateError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
-from bronze.stellar import MAX_LEDGER
+from bronze.stellar import checked_ledger
 from bronze.storage.json_object import load_json_object, unusable_object_error
 from bronze.storage.store import Store
 from bronze.timestamps import rfc3339
@@ -193,9 +193,9 @@ class CheckpointFile:
         with self._unusable(name):
             document = load_json_object(data, _MAX_BYTES)
             chain = "/".join(str(document[key]) for key in ("network", "era_id", "version_label"))
-            last_ledger = _ledger(document["last_committed_ledger"])
+            last_ledger = checked_ledger(document["last_committed_ledger"])
             stated = document.get("last_committed_partition") or {}
-            partition = Partition(_ledger(stated["start"]), _ledger(stated["end"])) if stated else None
+            partition = Partition(checked_ledger(stated["start"]), checked_ledger(stated["end"])) if stated else None
             checksum = str(stated.get("checksum", ""))
             end = _chain_end(document)
         if chain == self._era.chain:
@@ -232,10 +232,4 @@ def _ranges(stated: object) -> tuple[tuple[int, int], ...] | None:
         return None
     if not isinstance(stated, list) or not all(isinstance(one, list) and len(one) == 2 for one in stated):
         raise ValueError("chain_ranges is not a list of first and last ledgers")
-    return merged_ranges((_ledger(start), _ledger(end)) for start, end in stated)
-
-
-def _ledger(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_LEDGER:
-        raise ValueError(f"{value!r} is not a ledger number")
-    return value
+    return merged_ranges((checked_ledger(start), checked_ledger(end)) for start, end in stated)

@@ -349,7 +349,7 @@ _ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
      "if summary.chain != era.chain:", "if False:"),
     ("the chain's end in the checkpoint is compared and swapped", _in("commit/checkpoint.py", "commit/test_checkpoint.py"),
      "now.chain.head not in expected", "False"),
-    ("a checkpoint holds ledger numbers", _in("commit/checkpoint.py", "commit/test_checkpoint.py"),
+    ("a checkpoint holds ledger numbers", _in("stellar.py", "commit/test_checkpoint.py"),
      "not 0 <= value <= MAX_LEDGER", "False"),
     ("rows out of order are moved", _in("commit/reconcile.py", "commit/test_reconcile.py"),
      "misplaced = _misplaced(events, rows)", "misplaced: list[Partition] = []"),
