@@ -124,11 +124,8 @@ class HistoryArchive:
             )
         try:
             found = self._retry.call(f"reading {self.url}/{key}", attempt, level=logging.DEBUG, operation="archive")
-        except ArchiveFileMissingError:
-            self._count(is_failure=False)
-            raise
-        except ArchiveError:
-            self._count(is_failure=True)
+        except ArchiveError as error:
+            self._count(is_failure=not isinstance(error, ArchiveFileMissingError))
             raise
         self._count(is_failure=False)
         return found

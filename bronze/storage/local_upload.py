@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bronze.errors import DISK_FULL, ConfigError, ObjectExistsError
-from bronze.storage.disk_space import disk_full, full_disk_named
+from bronze.errors import ConfigError, ObjectExistsError
+from bronze.storage.disk_space import full_disk_named
 from bronze.storage.posix import (
     create_owned_file,
     make_durable_directories,
@@ -41,13 +41,9 @@ class LocalUpload:
         """See `bronze.storage.store.Upload`."""
         view = memoryview(data).cast("B")
         at = 0
-        try:
+        with full_disk_named(self._final):
             while at < len(view):
                 at += os.write(self._handle, view[at:])
-        except OSError as error:
-            if error.errno in DISK_FULL:
-                raise disk_full(self._final, error) from error
-            raise
         return at
 
     def publish(self, *, replace: bool = False, checksum: str = "") -> None:
