@@ -96,16 +96,7 @@ def read_stellar_value(meta: CloseMeta, data: Buffer) -> bytes:
     Args:
         data: the buffer that `meta` was read from.
     """
-    at = meta.value_ext_at
-    kind: int = _WORD.unpack_from(data, at)[0]
-    at += 4
-    if kind == _EMPTY_TX_SET:
-        at += _PROPOSED_VALUE_BYTES
-    if kind != _BASIC:
-        at += 4 + 32
-        size: int = _WORD.unpack_from(data, at)[0]
-        at += 4 + (size + 3 & ~3)
-    return bytes(data[meta.header_at + _VALUE : at])
+    return bytes(data[meta.header_at + _VALUE : meta.value_end])
 
 
 def named_previous_hash(meta: CloseMeta, data: Buffer) -> bytes:

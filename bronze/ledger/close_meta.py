@@ -74,7 +74,7 @@ class CloseMeta:
         computed_tx_set_hash, computed_result_hash: likewise; None when read with ``VerifyLevel.HEADER``.
         tx_set_previous_hash: the ledger before, as the transaction set names it.
         header_at: position of the LedgerHeader.
-        value_ext_at: position of the extension of its StellarValue.
+        value_ext_at, value_end: position of the extension of its StellarValue, and end of the value.
         last_tx: span of the last transaction in the set, without its signatures; None in an empty set.
         unsigned_results: of a ledger without a signed StellarValue, what the result hash is taken over; else empty.
         invocations: positions of each successful contract invocation, `INVOCATION_MARKS` numbers one after the
@@ -103,6 +103,7 @@ class CloseMeta:
     tx_set_previous_hash: bytes
     header_at: int
     value_ext_at: int
+    value_end: int
     last_tx: tuple[int, int] | None
     unsigned_results: bytes
     invocations: Sequence[int]
@@ -161,6 +162,7 @@ def read_close_meta(data: Buffer, start: int, end: int, verify: VerifyLevel = Ve
         else bytes(view[tx_set + 4 : tx_set + 4 + _HASH_SIZE]),
         header_at=header,
         value_ext_at=marks[table.VALUE_EXT],
+        value_end=marks[table.VALUE_END],
         last_tx=(marks[table.TX], marks[table.TX_DONE]) if marks[table.TX] else None,
         unsigned_results=bytes(walker.results()) if value_ext == _STELLAR_VALUE_BASIC else b"",
         invocations=walker.notes(),

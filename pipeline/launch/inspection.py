@@ -24,13 +24,9 @@ from pipeline.sizes import format_time
 #: Most bytes that a lake object may decode to.
 _MAX_OBJECT = 1 << 30
 _FIRST_CAPACITY = 1 << 20
-_UINT32 = struct.Struct(">I")
 #: What follows the StellarValue: txSetResultHash, then bucketListHash, ledgerSeq, totalCoins, feePool, then
 #: inflationSeq, idPool, baseFee, baseReserve, maxTxSetSize.
 _REST_OF_HEADER = struct.Struct(">32x32s4x8x8xIQIII")
-#: Of the extension of a StellarValue: its kind with an empty transaction set, the bytes of what was proposed instead,
-#: and those of the node's key in front of the signature.
-_EMPTY_TX_SET, _PROPOSED, _NODE = 2, 68, 36
 
 
 def inspect_ledger(xdr: bytes | memoryview, where: str, passphrase: str | None = None) -> dict[str, Any]:
@@ -94,13 +90,7 @@ def _verdicts(meta: CloseMeta) -> dict[str, str]:
 
 def _rest_of_header(meta: CloseMeta, data: memoryview) -> dict[str, Any]:
     """The fields of the header that are no column."""
-    at = meta.value_ext_at
-    (kind,) = _UINT32.unpack_from(data, at)
-    at += 4 + (_PROPOSED if kind == _EMPTY_TX_SET else 0)
-    if kind:
-        (size,) = _UINT32.unpack_from(data, at + _NODE)
-        at += _NODE + 4 + (size + 3) // 4 * 4
-    bucket_list_hash, *numbers = _REST_OF_HEADER.unpack_from(data, at)
+    bucket_list_hash, *numbers = _REST_OF_HEADER.unpack_from(data, meta.value_end)
     names = ("inflation_seq", "id_pool", "base_fee", "base_reserve", "max_tx_set_size")
     return {"bucket_list_hash": bucket_list_hash.hex(), **dict(zip(names, numbers, strict=True))}
 
