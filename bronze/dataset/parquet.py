@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -262,13 +262,7 @@ def read_ledger_links(source: BinaryReader) -> LedgerLinks:
         OSError: reading failed, or the file is damaged.
     """
     try:
-        with pq.ParquetFile(source) as file:
-            # A few rows: handing them to threads takes longer than reading them.
-            groups = [
-                file.read_row_group(group, columns=_LINK_COLUMNS, use_threads=False)
-                for group in (0, file.metadata.num_row_groups - 1)
-            ]
-        first, last = groups[0].slice(length=1).to_pylist()[0], groups[1].to_pylist()[-1]
+        first, last = _read_end_rows(source, _LINK_COLUMNS)
         return parse_ledger_links(
             {
                 "first": first["ledger_sequence"],
@@ -293,11 +287,18 @@ def read_protocol_versions(source: BinaryReader) -> tuple[int, int]:
         OSError: reading failed, or the file is damaged.
     """
     try:
-        with pq.ParquetFile(source) as file:
-            ends = [
-                file.read_row_group(group, columns=["protocol_version"]).column(0).to_pylist()
-                for group in (0, file.metadata.num_row_groups - 1)
-            ]
-        return int(ends[0][0]), int(ends[1][-1])
+        first, last = _read_end_rows(source, ["protocol_version"])
+        return int(first["protocol_version"]), int(last["protocol_version"])
     except (pa.ArrowException, TypeError, IndexError, KeyError) as error:
         raise ValueError(str(error)) from error
+
+
+def _read_end_rows(source: BinaryReader, columns: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The first and the last row of a parquet file; columns that it lacks are left out."""
+    with pq.ParquetFile(source) as file:
+        # A few rows: handing them to threads takes longer than reading them.
+        groups = [
+            file.read_row_group(group, columns=columns, use_threads=False)
+            for group in (0, file.metadata.num_row_groups - 1)
+        ]
+    return groups[0].slice(length=1).to_pylist()[0], groups[1].to_pylist()[-1]
