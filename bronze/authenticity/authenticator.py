@@ -56,8 +56,8 @@ class Authenticator:
 
     def _last_signers(self) -> tuple[tuple[str, int], ...]:
         """The nodes that signed last, as many as a manifest may have; a network has some hundred in all."""
-        named = sorted(((node_name(node), ledger) for node, ledger in self._signers.items()), key=lambda one: one[0])
-        last = sorted(named, key=lambda one: -one[1])[:MAX_SIGNERS]
+        named = [(node_name(node), ledger) for node, ledger in self._signers.items()]
+        last = sorted(named, key=lambda one: (-one[1], one[0]))[:MAX_SIGNERS]
         return tuple(sorted(last))
 
     def _check_anchors(self, meta: CloseMeta) -> None:

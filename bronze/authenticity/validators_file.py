@@ -190,11 +190,9 @@ def _explicit_set(entry: object, names: Mapping[str, str], where: str, level: in
 
 def _names(document: Mapping[str, Any], validators: list[_Validator]) -> dict[str, str]:
     """The names that a quorum set may use for nodes: ``$name`` to the key."""
-    stated: list[object] = list(_strings(document, "NODE_NAMES"))
-    stated += _strings_in(document.get("QUORUM_SET"))
     found = {f"${one.name}": one.key for one in validators}
-    for entry in stated:
-        key, _, name = str(entry).partition(" ")
+    for entry in (*_strings(document, "NODE_NAMES"), *_strings_in(document.get("QUORUM_SET"))):
+        key, _, name = entry.partition(" ")
         if name and not key.startswith("$"):
             found[f"${name}"] = checked_node(key, f"the node {name!r}")
     if "NODE_SEED" in document:
