@@ -87,13 +87,13 @@ class Dataset:
     def list_partitions(self, era: Era) -> list[Partition]:
         """The partitions of the era that have a directory, published or not, in ledger order; one listing."""
         children = self.store.list_children(join(self.prefix, era.chain, self.table))
-        found = [_parse_range(child.name) for child in children if child.is_prefix]
+        found = [parse_range(child.name) for child in children if child.is_prefix]
         return sorted(partition for partition in found if partition)
 
     def list_directories(self, era: Era) -> Iterator[tuple[Partition, frozenset[str]]]:
         """Each partition of the era that has a directory, with the names of the objects in it; in any order."""
         for name, names in self.store.list_directories(join(self.prefix, era.chain, self.table)):
-            if partition := _parse_range(name):
+            if partition := parse_range(name):
                 yield partition, names
 
     def find_manifest(self, era: Era, partition: Partition, *, check_file: bool = True) -> Manifest | None:
@@ -241,7 +241,8 @@ def again_command(partition: Partition) -> str:
     return f"bronze-copier run --partition {partition} --again"
 
 
-def _parse_range(name: str) -> Partition | None:
+def parse_range(name: str) -> Partition | None:
+    """The partition whose directory is called `name`; None when no partition's is."""
     match = _RANGE.fullmatch(name)
     return Partition(int(match[1]), int(match[2])) if match and int(match[1]) <= int(match[2]) else None
 

@@ -13,10 +13,13 @@ from bronze.partitioning.era import Era
 from bronze.stellar import MAX_LEDGER
 from bronze.verify.era_audit import EraAudit
 from bronze.verify.event_check import SINGLE_FILE_ERRORS, EventCheck, check_event, check_head, read_events
+from bronze.verify.file_check import has_manifest, is_being_replaced
 from bronze.verify.finding import FindingCollector, Severity, remake
 from bronze.verify.selection import Selection
 
 LEVEL = "chain"
+#: What to do about a partition that was being replaced while it was audited.
+VERIFY_AGAIN = "verify again when no run replaces it; if one was killed: bronze-copier run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +77,12 @@ def audit_chain(
                 where=f"{log.where}/{log.key(event.partition)}",
                 partition=event.partition,
                 severity=Severity.UNCHECKED,
-                remedy="verify it again when no run replaces it; if one was killed: bronze-copier run",
+                remedy=VERIFY_AGAIN,
             )
             usable = None
         check_event(era, dataset, log, event, usable, findings)
-        if is_latest and report is None and result.is_complete and not _is_published(dataset, era, event):
-            findings.add(
-                "its partition is not published",
-                where=f"{log.where}/{log.key(event.partition)}",
-                partition=event.partition,
-                remedy=remake(event.partition),
-            )
+        if is_latest and report is None and result.is_complete:
+            _check_published(era, dataset, log, event, findings)
     _check_coverage(result, check, checkpoint, findings, has_begun=bool(head) or not has_head)
     _check_expected(result, check.events, findings, expected)
 
@@ -142,14 +140,27 @@ def _read_head(log: EventLog, findings: FindingCollector) -> tuple[str | None, b
         return None, False
 
 
-def _is_published(dataset: Dataset, era: Era, event: Event) -> bool:
-    """Whether the partition of an event is there now: a run in progress may have published it after the listing."""
-    return dataset.store.size(dataset.manifest_key(era, event.partition)) is not None
+def _check_published(era: Era, dataset: Dataset, log: EventLog, event: Event, findings: FindingCollector) -> None:
+    """Look once more for the partition of an event, which had no manifest when the partitions were listed."""
+    where = f"{log.where}/{log.key(event.partition)}"
+    # In this order: a run that replaces a partition removes its mark when the manifest is there again.
+    if is_being_replaced(dataset, era, event.partition):
+        findings.add(
+            "its partition has no manifest, which a run is replacing",
+            where=where,
+            partition=event.partition,
+            severity=Severity.UNCHECKED,
+            remedy=VERIFY_AGAIN,
+        )
+    elif not has_manifest(dataset, era, event.partition):
+        findings.add(
+            "its partition is not published", where=where, partition=event.partition, remedy=remake(event.partition)
+        )
 
 
 def _is_changing(dataset: Dataset, era: Era, event: Event) -> bool:
     """Whether the partition of an event is being replaced, or has the event's content by now."""
-    if dataset.store.size(dataset.replacing_key(era, event.partition)) is not None:
+    if is_being_replaced(dataset, era, event.partition):
         return True
     try:
         manifest = dataset.find_manifest(era, event.partition, check_file=False)

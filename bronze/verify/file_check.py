@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from bronze.dataset.dataset import REPLACING_NAME, Dataset
+from bronze.dataset.dataset import REPLACING_NAME, Dataset, parse_range
 from bronze.dataset.manifest import MANIFEST_NAME, LedgerLinks, Manifest, parquet_file_name
 from bronze.dataset.parquet import read_footer, read_ledger_links
 from bronze.partitioning.era import Era
@@ -50,15 +50,25 @@ def check_footer(dataset: Dataset, era: Era, manifest: Manifest, findings: Findi
 def check_names(dataset: Dataset, era: Era, findings: FindingCollector) -> None:
     """Check that the table's directory holds partitions only; parquet files that do not belong there are wrong."""
     root = join(dataset.prefix, era.chain, dataset.table)
-    partitions = set(dataset.list_partitions(era))
-    ranges = {f"range={partition}": partition for partition in partitions}
     for entry in dataset.store.list_children(root):
         if not entry.is_prefix:
             _foreign(dataset.object_url(join(root, entry.name)), findings)
     for name, files in dataset.store.list_directories(root):
-        own = _own_names(ranges[name]) if name in ranges else frozenset[str]()
+        # By its name alone: beside a run, what another listing says may be older.
+        partition = parse_range(name)
+        own = _own_names(partition) if partition else frozenset[str]()
         for file in sorted(files - own):
             _foreign(dataset.object_url(join(root, name, file)), findings)
+
+
+def is_being_replaced(dataset: Dataset, era: Era, partition: Partition) -> bool:
+    """Whether a run replaces the partition, or a killed one had begun to: its manifest may be gone meanwhile."""
+    return dataset.store.size(dataset.replacing_key(era, partition)) is not None
+
+
+def has_manifest(dataset: Dataset, era: Era, partition: Partition) -> bool:
+    """Whether the partition is published now: a run may have done that, or replaced it, after the listing."""
+    return dataset.store.size(dataset.manifest_key(era, partition)) is not None
 
 
 def _own_names(partition: Partition) -> frozenset[str]:

@@ -15,9 +15,10 @@ from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.verify.audit import CheckAll, audit_era
 from bronze.verify.chain_audit import LEVEL as CHAIN
-from bronze.verify.chain_audit import ExpectedChain, audit_chain
+from bronze.verify.chain_audit import VERIFY_AGAIN, ExpectedChain, audit_chain
 from bronze.verify.era_audit import EraAudit
 from bronze.verify.event_check import SINGLE_FILE_ERRORS
+from bronze.verify.file_check import has_manifest, is_being_replaced
 from bronze.verify.finding import FindingCollector, Level, Severity
 from bronze.verify.partition_check import PartitionCheck, PartitionReport
 from bronze.verify.selection import Selection
@@ -124,32 +125,34 @@ def _check_checkpoint(
     if last is None or not selection.in_range(last) or not result.is_complete:
         return
     report = next((one for one in result.reports if one.partition == last), None)
-    if report is None:
+    if report is not None and (not report.checksum or checkpoint.checksum in ("", report.checksum)):
+        return
+    # In this order: a run that replaces a partition removes its mark when the manifest is there again.
+    if is_being_replaced(check.dataset, check.era, last) or (report is not None and _has_changed(file, checkpoint)):
         findings.add(
-            f"the checkpoint of {result.chain} says that {last} was committed last",
+            f"the checkpoint of {result.chain} names {last}, which a run is replacing, or replaced meanwhile",
             partition=last,
-            expected="a partition that is published",
+            severity=Severity.UNCHECKED,
+            remedy=VERIFY_AGAIN,
         )
-    elif report.checksum and checkpoint.checksum not in ("", report.checksum):
-        is_replaced = check.dataset.store.size(check.dataset.replacing_key(check.era, last)) is not None
-        if is_replaced or _has_changed(file, checkpoint):
-            findings.add(
-                f"the checkpoint of {result.chain} names {last}, which a run is replacing, or replaced meanwhile",
-                partition=last,
-                severity=Severity.UNCHECKED,
-                remedy="verify again when no run replaces it; if one was killed: bronze-copier run",
-            )
-            return
+    elif report is not None:
         findings.add(
             f"the checkpoint of {result.chain} says that {last} has the checksum {checkpoint.checksum}",
             partition=last,
             expected=f"{report.checksum}, as its manifest says",
+        )
+    elif not has_manifest(check.dataset, check.era, last):
+        findings.add(
+            f"the checkpoint of {result.chain} says that {last} was committed last",
+            partition=last,
+            expected="a partition that is published",
         )
 
 
 def _has_changed(file: CheckpointFile, checkpoint: Checkpoint) -> bool:
     """Whether the file says something else than when it was first read."""
     try:
-        return file.load() != checkpoint
+        now = file.load()
+        return now != checkpoint or now.checksum != checkpoint.checksum
     except (*SINGLE_FILE_ERRORS, StoreError):
         return True

@@ -162,8 +162,9 @@ class Copier:
     @property
     def config(self) -> Path:
         """The configuration file, written as `settings` are now."""
-        path = self.root / "config.yaml"
-        path.write_text(yaml.safe_dump(self.settings))
+        path, written = self.root / "config.yaml", self.root / "config.yaml.new"
+        written.write_text(yaml.safe_dump(self.settings))
+        written.replace(path)  # in one step: a process may be reading it
         return path
 
     def run(self, *arguments: str) -> RunResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,8 @@ import pytest
 from bronze.audit.event import hash_document
 from bronze.audit.event_log import HEADS
 from bronze.partitioning.partition import Partition
-from bronze.verify import Verdict
+from bronze.verify import Level, PartitionCheck, PartitionReport, Verdict
+from bronze.verify.verifier import check_each, verify_published
 from tests.bronze.conftest import GRID, Workspace, copy, hex_hash
 
 SECOND, THIRD, LAST = GRID[1], GRID[2], GRID[-1]
@@ -102,6 +103,35 @@ def test_damage_is_found(published: Workspace, spoil: Callable[[Workspace], obje
     assert 1 <= len(problems) <= 2, problems
     for message in messages:
         assert any(message in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize("partition", [SECOND, LAST])
+def test_partition_being_replaced_is_not_called_wrong(published: Workspace, partition: Partition) -> None:
+    """Its manifest is gone while its mark is there; without the mark it is missing."""
+    mark = published.parquet(partition).with_name("_replacing.json")
+    replace_without_event(published, partition)
+    published.manifest(partition).unlink()
+    found = published.audit()
+    assert found.verdict is Verdict.INCOMPLETE
+    assert any("which a run is replacing" in problem for problem in found.problems)
+    mark.unlink()
+    found = published.audit()
+    assert found.verdict is Verdict.DOES_NOT_HOLD
+    assert any("its partition is not published" in problem for problem in found.problems)
+
+
+def test_partition_that_appears_during_audit_is_not_foreign(published: Workspace) -> None:
+    new = published.parquet(Partition(62, 71))
+
+    def check_all(check: PartitionCheck, partitions: Sequence[Partition]) -> Iterator[PartitionReport]:
+        new.parent.mkdir(exist_ok=True)
+        shutil.copy(published.parquet(SECOND), new)  # after the listing
+        yield from check_each(check, partitions)
+
+    check = PartitionCheck(dataset=published.dataset, era=published.era, level=Level.MANIFESTS)
+    found = verify_published(check, check_all=check_all, knows_range=False)
+    assert new.exists()
+    assert found.problems == []
 
 
 def test_all_problems_are_found_at_once(published: Workspace) -> None:
