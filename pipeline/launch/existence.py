@@ -76,6 +76,9 @@ def end_round(prepared: Prepared, *, is_stopped: bool = False) -> Round:
     positions, anchored = prepared.positions, dict[str, Anchoring]()
     if not prepared.job.run.dry_run:
         positions = [prepared.connections.sequencer(plan.era).position() for plan in prepared.plans]
+        if positions != list(prepared.positions):
+            # This run or another one has committed: an older listing would lack partitions that the chain has passed.
+            prepared.listings.forget()
         anchored = ask_archives(prepared.connections, prepared.listings, positions, is_stopped=is_stopped)
     gaps, problems, lacks_ledgers = finish_existence(prepared, positions)
     return Round(

@@ -16,9 +16,9 @@ from tests.e2e.conftest import REPOSITORY, Copier, LakeFiles, finish, wait_until
 
 @pytest.fixture
 def copy(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> Copier:
-    """Eight partitions."""
+    """Eight partitions of ledgers so large that the interpreted reader takes seconds, on a fast machine too."""
     return copier(
-        sample(first=8, ledgers=32).root,
+        sample(first=8, ledgers=32, transactions=250).root,
         ledger_start=8,
         ledger_end=39,
         partition_size=4,
