@@ -29,8 +29,6 @@ _CLIENTS = (
     "oauth2client",
     "pymongo",
 )
-#: Loggers that Beam tells of it which clients it did not find.
-_LOGGERS = ("", "apache_beam.io.mongodbio")
 
 
 def import_beam(beam_arguments: Sequence[str] = ()) -> None:
@@ -49,10 +47,15 @@ def import_beam(beam_arguments: Sequence[str] = ()) -> None:
 
 @contextmanager
 def _without_clients() -> Iterator[None]:
-    """Imports of clients that are not loaded yet fail meanwhile, as where their extras are not installed."""
+    """Imports of clients that are not loaded yet fail meanwhile, as where their extras are not installed.
+
+    What Beam's modules log of that, by their own loggers and by the root, is dropped.
+    """
     hidden = [name for name in _CLIENTS if name not in sys.modules]
-    for logger in map(logging.getLogger, _LOGGERS):
-        logger.addFilter(_is_of_another)
+    root, beam = logging.getLogger(), logging.getLogger("apache_beam")
+    level = beam.level
+    root.addFilter(_is_of_another)
+    beam.setLevel(logging.ERROR)
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: "an import of it fails"
     try:
         yield
@@ -60,8 +63,8 @@ def _without_clients() -> Iterator[None]:
         for name in hidden:
             if sys.modules[name] is None:
                 del sys.modules[name]
-        for logger in map(logging.getLogger, _LOGGERS):
-            logger.removeFilter(_is_of_another)
+        root.removeFilter(_is_of_another)
+        beam.setLevel(level)
 
 
 def _is_of_another(record: logging.LogRecord) -> bool:

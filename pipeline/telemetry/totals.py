@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Totals:
         outstanding: what is not yet recorded in the catalog or not yet delivered to the endpoint, a sentence each; the
             next run backfills it.
         stopped: partitions that were not copied, or not committed, because a signal stopped the run.
-        measured: partitions that a dry run would have written.
+        measured: partitions that a dry run would have written, by chain and ledger.
         proofs: by chain, what was proven of the ledgers that this run encoded: the counts of `PartitionAuthenticity`.
     """
 
@@ -105,7 +106,7 @@ class Totals:
                 if found.authenticity is not None:
                     self.proofs.setdefault(found.chain, Counter()).update(found.authenticity.counts())
             if found.outcome is Outcome.DRY_RUN:
-                self.measured.append(found)
+                insort(self.measured, found, key=lambda one: (one.chain, one.partition))
         elif isinstance(found, PartitionFailure):
             (self.stopped if found.interrupted else self.failures).append(found)
         elif isinstance(found, PendingPartition):

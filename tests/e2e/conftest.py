@@ -31,7 +31,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -115,11 +115,11 @@ def call(*arguments: str | Path) -> RunResult:
     return RunResult(status, out.getvalue(), err.getvalue())
 
 
-def start(*arguments: str | Path, cwd: Path, **environ: str) -> subprocess.Popen[str]:
-    """Start the program as a process of its own."""
+def start(*arguments: str | Path, cwd: Path, under: Sequence[str] = (), **environ: str) -> subprocess.Popen[str]:
+    """Start the program as a process of its own, `under` the beginning of a command line when told."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.main", *map(str, arguments)],
+        [*under, sys.executable, "-m", "pipeline.main", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -172,14 +172,14 @@ class Copier:
         command, options = self._split(arguments)
         return call(*command, "--config", self.config, *options)
 
-    def process(self, *arguments: str, **environ: str) -> RunResult:
-        """Run the program as a process of its own."""
-        return finish(self.start(*arguments, **environ))
+    def process(self, *arguments: str, under: Sequence[str] = (), **environ: str) -> RunResult:
+        """Run the program as a process of its own, `under` the beginning of a command line when told."""
+        return finish(self.start(*arguments, under=under, **environ))
 
-    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
-        """Start the program as a process of its own."""
+    def start(self, *arguments: str, under: Sequence[str] = (), **environ: str) -> subprocess.Popen[str]:
+        """Start the program as a process of its own; see `process`."""
         command, options = self._split(arguments)
-        return start(*command, "--config", self.config, *options, cwd=self.root, **environ)
+        return start(*command, "--config", self.config, *options, cwd=self.root, under=under, **environ)
 
     @staticmethod
     def _split(arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:

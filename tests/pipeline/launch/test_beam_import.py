@@ -14,7 +14,7 @@ CLIENTS = ["apitools.base.py", "boto3", "bson", "google.auth", "google.cloud.sto
 
 CHILD = """
 import importlib, json, logging, sys
-logging.basicConfig(stream=sys.stderr)
+logging.basicConfig(stream=sys.stderr, level=logging.INFO)
 loaded_before = {name: importlib.import_module(name) for name in json.loads(sys.argv[1])}
 from pipeline.launch.beam_import import import_beam
 import_beam(json.loads(sys.argv[2]))

@@ -61,6 +61,12 @@ def test_totals_count_what_was_encoded(outcome: Outcome, ledgers: int, files: in
     assert len(total.measured) == (outcome is Outcome.DRY_RUN)
 
 
+def test_measured_partitions_are_in_ledger_order() -> None:
+    parts = [Partition(100, 199), Partition(0, 9), Partition(20, 29)]
+    total = totals(*(dataclasses.replace(SUMMARY, outcome=Outcome.DRY_RUN, partition=part) for part in parts))
+    assert [summary.partition for summary in total.measured] == sorted(parts)
+
+
 @pytest.mark.parametrize(
     ("found", "complete", "reported"),
     [
