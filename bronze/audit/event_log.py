@@ -90,7 +90,8 @@ class EventLog:
 
     def names(self) -> list[str]:
         """The names of the chain's event files, in no order; one listing, no event is read."""
-        return [entry.name for entry in self._store.list_children("") if self._file_name.fullmatch(entry.name)]
+        children = self._store.list_children("")
+        return [child.name for child in children if self._file_name.fullmatch(child.name) and not child.is_odd]
 
     def append(self, event: Event, revision: int = 1) -> None:
         """Create the event's file.
@@ -249,7 +250,11 @@ def in_link_order(events: list[Event], where: str) -> list[Event]:
     first = [event for event in events if event.prev_hash not in known]
     if len(first) > 1:
         links = ", ".join(f"{event.partition} follows {event.prev_hash or 'nothing'}" for event in first[:5])
-        raise StateError(f"the chain {first[0].chain} in {where} is broken: {links}")
+        raise StateError(
+            f"the chain {first[0].chain} in {where} is broken: {links}. Restore the event files that are missing"
+            " between them; if they are lost for good, move those before them away too: the oldest by links may be"
+            " removed"
+        )
     ordered: list[Event] = []
     following_event = first[0] if first else None
     while following_event is not None:

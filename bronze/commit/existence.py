@@ -3,7 +3,7 @@
 The chain's partitions come from the names of its event files, and from the last committed partition of the checkpoint.
 Each of them must be published, or all of its ledgers must lie in other published partitions. What is missing is made
 again with the content that the chain states, and is an error otherwise. Nothing is read from the dataset unless
-something is wrong with it.
+something is wrong with it. An event file that is missing between others is an error: the checkpoint knows their names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 from bronze.audit.event import is_of_older_copier
 from bronze.audit.event_log import EventLog
+from bronze.commit.chain_end import ChainEnd
 from bronze.commit.checkpoint import Checkpoint
+from bronze.commit.recent_events import check_names
 from bronze.dataset.listing import DatasetListing
 from bronze.errors import StateError
 from bronze.partitioning.partition import Partition, uncovered_ranges
@@ -34,6 +36,8 @@ class Existence:
         superfluous: parquet files without a manifest whose ledgers lie in other partitions: to be removed before
             anything is published.
         uncorrected: partitions that were replaced and whose events still state the content before, a sentence each.
+        pruned_end: the chain's end as the checkpoint is to state it, when its oldest event files were removed: else
+            every run would read those that are left.
         problems: missing partitions that cannot be made again, and published ones that hold ledgers of another one, a
             sentence each.
     """
@@ -44,6 +48,7 @@ class Existence:
     superfluous: tuple[Partition, ...]
     uncorrected: Mapping[Partition, str]
     problems: Mapping[Partition, str]
+    pruned_end: ChainEnd | None = None
 
 
 def check_existence(
@@ -57,10 +62,12 @@ def check_existence(
         last_ledger: the last ledger (inclusive) that a run can copy: the era's or the lake's.
 
     Raises:
-        StateError: nothing of the chain is there, as when a volume is not mounted; or an event file is damaged.
+        StateError: nothing of the chain is there, as when a volume is not mounted; an event file is damaged, or missing
+            between others.
     """
     era = listing.era
-    in_chain = set(log.list_partitions()) if log else set()
+    names = log.names() if log else []
+    in_chain = set(log.partitions_of(names)) if log else set()
     named = _named_by(checkpoint)
     committed = in_chain | named.keys()
     if listing.is_empty and committed:
@@ -91,6 +98,7 @@ def check_existence(
         superfluous=tuple(superfluous),
         uncorrected=_uncorrected(listing, log),
         problems=dict(sorted({**problems, **find_overlaps(listing, log)}.items())),
+        pruned_end=check_names(log, names, checkpoint) if log else None,
     )
 
 

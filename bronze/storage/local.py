@@ -22,14 +22,12 @@ from typing import BinaryIO
 from bronze.errors import ObjectNotFoundError, ObjectTooLargeError
 from bronze.storage.leftovers import remove_dead_files
 from bronze.storage.local_probe import check_file_system
-from bronze.storage.local_root import RootDirectory
+from bronze.storage.local_root import LOOK, RootDirectory
 from bronze.storage.local_upload import LocalUpload
 from bronze.storage.lock_file import lock_file_name, locked_file, this_process
 from bronze.storage.posix import sync_directory
 from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key, join
 
-#: How a file is opened that is only looked at: what others may not read, or would block, is not opened itself.
-_LOOK = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_CLOEXEC
 #: Seconds that `LocalStore.lock` and `LocalStore.update` wait; what they protect takes a second at most.
 LOCK_WAIT_S = 60.0
 _NOTICE_AFTER_S = 3.0
@@ -107,7 +105,7 @@ class LocalStore:
             NotAnObjectError: as in `read`.
         """
         try:
-            handle, size = self._directory.open(checked_key(key), _LOOK)
+            handle, size = self._directory.open(checked_key(key), LOOK)
         except ObjectNotFoundError:
             return None
         os.close(handle)
@@ -115,25 +113,14 @@ class LocalStore:
 
     def list_children(self, prefix: str, *, after: str = "") -> Iterator[ListEntry]:
         """See `bronze.storage.store.Store`."""
-        folder = f"{self.root}/{checked_key(prefix)}" if prefix else str(self.root)
-        try:
-            handle = self._directory.open_directory(folder)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        try:
-            # Directory entries carry their kind: one listing, no stat for each.
-            with os.scandir(handle) as found:
-                entries = [ListEntry(entry.name, _is_directory(entry)) for entry in found if entry.name > after]
-        finally:
-            os.close(handle)
-        yield from sorted(entries, key=lambda entry: entry.name)
+        yield from self._directory.entries(checked_key(prefix) if prefix else "", after)
 
     def list_directories(self, prefix: str) -> Iterator[tuple[str, frozenset[str]]]:
         """See `bronze.storage.store.Store`."""
         for entry in self.list_children(prefix):
             if entry.is_prefix:
                 children = self.list_children(join(prefix, entry.name))
-                yield entry.name, frozenset(child.name for child in children if not child.is_prefix)
+                yield entry.name, frozenset(child.name for child in children if not (child.is_prefix or child.is_odd))
 
     def open_read(self, key: str) -> BinaryIO:
         """See `bronze.storage.store.Store` and `read`."""
@@ -227,11 +214,3 @@ class LocalStore:
             folder = join(mount_point, TEMPORARY)
             removed += [f"{folder}/{name}" for name in remove_dead_files(self.root / folder, min_age_s=min_age_s)]
         return removed
-
-
-def _is_directory(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a directory; not when that cannot be told, as of a link to itself: reading it tells why."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False

@@ -9,12 +9,15 @@ from pathlib import Path
 
 from bronze.errors import NotAnObjectError, ObjectNotFoundError
 from bronze.storage.mounts import Mount, is_below, mount_of, read_mounts
+from bronze.storage.store import ListEntry, join
 
 #: What the system raises when there is no object; a directory is not an object.
 _NOT_FOUND = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 #: What opening a socket, a device without driver or a circle of links answers.
 _NO_FILE = frozenset({errno.ENXIO, errno.ENODEV, errno.ELOOP})
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+#: How a file is opened that is only looked at: what others may not read, or would block, is not opened itself.
+LOOK = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_CLOEXEC
 
 
 class RootDirectory:
@@ -36,12 +39,17 @@ class RootDirectory:
 
         Raises:
             ObjectNotFoundError: nothing is there, or a directory.
-            NotAnObjectError: a symbolic link leads out of the root, or no regular file is there.
+            NotAnObjectError: a symbolic link leads nowhere or out of the root, or no regular file is there.
         """
         path = f"{self._root}/{key}"
         try:
             handle = os.open(path, flags)
         except _NOT_FOUND as error:
+            if os.path.islink(path):  # noqa: PTH114 - as above
+                raise NotAnObjectError(
+                    f"{path} is a symbolic link to {os.readlink(path)}, where no file is: is the volume mounted that it"  # noqa: PTH115
+                    " leads to? Else restore the file"
+                ) from error
             raise ObjectNotFoundError(f"{path} does not exist") from error
         except OSError as error:
             if error.errno in _NO_FILE:
@@ -74,6 +82,42 @@ class RootDirectory:
             os.close(handle)
             raise
         return handle
+
+    def entries(self, prefix: str, after: str = "") -> list[ListEntry]:
+        """What lies in the directory `prefix`, a checked key or empty, in name order; nothing when there is none.
+
+        Args:
+            after: only what has a name after this.
+
+        Raises:
+            NotAnObjectError: a symbolic link leads out of the root.
+        """
+        try:
+            handle = self.open_directory(f"{self._root}/{prefix}" if prefix else str(self._root))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        try:
+            # Directory entries carry their kind: one listing, no stat for each.
+            with os.scandir(handle) as found:
+                entries = [self._entry(prefix, entry) for entry in found if entry.name > after]
+        finally:
+            os.close(handle)
+        return sorted(entries, key=lambda entry: entry.name)
+
+    def _entry(self, prefix: str, entry: os.DirEntry[str]) -> ListEntry:
+        if _is_directory(entry):
+            return ListEntry(entry.name, is_prefix=True)
+        return ListEntry(entry.name, is_prefix=False, is_odd=not self._is_object(prefix, entry))
+
+    def _is_object(self, prefix: str, entry: os.DirEntry[str]) -> bool:
+        """Whether the entry, which is no directory, can be read; only links are looked up."""
+        if not entry.is_symlink():
+            return entry.is_file(follow_symlinks=False)
+        try:
+            os.close(self.open(join(prefix, entry.name), LOOK)[0])
+        except (NotAnObjectError, ObjectNotFoundError):
+            return False
+        return True
 
     def check_inside(self, real: str, path: str | Path) -> None:
         """Raise `NotAnObjectError` unless `real`, where `path` leads, is the root or below it."""
@@ -123,3 +167,11 @@ def _opened_path(handle: int, path: str) -> str:
         return os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - on the path of every lake object
     except OSError:
         return os.path.realpath(path)
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a directory; not when that cannot be told, as of a link to itself: reading it tells why."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -27,10 +27,16 @@ _INVALID_KEY = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f\\]")
 
 @dataclass(frozen=True, slots=True)
 class ListEntry:
-    """One child of a prefix; `name` is its last segment."""
+    """One child of a prefix; `name` is its last segment.
+
+    Attributes:
+        is_odd: whether it is neither a prefix nor an object: on disks a pipe, a device, or a link that leads to no
+            file below the root.
+    """
 
     name: str
     is_prefix: bool
+    is_odd: bool = False
 
 
 class Upload(Protocol):
@@ -116,6 +122,8 @@ class Store(Protocol):
 
     def list_directories(self, prefix: str) -> Iterator[tuple[str, frozenset[str]]]:
         """Each "directory" directly below `prefix`, in name order, with the names of the objects directly in it.
+
+        What is no object is left out, whatever its name.
 
         One listing on object stores, where a directory without objects does not exist; elsewhere one for each
         directory.

@@ -57,8 +57,15 @@ def check_names(dataset: Dataset, era: Era, findings: FindingCollector) -> None:
         # By its name alone: beside a run, what another listing says may be older.
         partition = parse_range(name)
         own = _own_names(partition) if partition else frozenset[str]()
-        for file in sorted(files - own):
+        for file in sorted({*files, *_odd_names(dataset, join(root, name))} - own):
             _foreign(dataset.object_url(join(root, name, file)), findings)
+
+
+def _odd_names(dataset: Dataset, directory: str) -> list[str]:
+    """What lies in a directory and is no file, such as a pipe, at which a query over all files would wait for ever."""
+    if dataset.is_remote:
+        return []
+    return [entry.name for entry in dataset.store.list_children(directory) if entry.is_odd]
 
 
 def is_being_replaced(dataset: Dataset, era: Era, partition: Partition) -> bool:

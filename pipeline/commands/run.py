@@ -319,13 +319,13 @@ def _copy(settings: Settings, prepared: Prepared, telemetry: Telemetry, options:
 
         runner = choose_runner(settings, prepared.connections, options.beam_options, telemetry.state.keep_alive)
         return run_copy(settings, prepared, runner, totals, telemetry.state)
-    from pipeline.launch.existence import remove_superfluous
+    from pipeline.launch.existence import begin_existence
     from pipeline.launch.session import ChainSession
     from pipeline.telemetry.totals import Finished
 
     session = ChainSession(prepared.connections, prepared.positions, prepared.listings)
     session.open()
     if not prepared.job.run.dry_run:
-        remove_superfluous(prepared)
+        begin_existence(prepared)
     totals.outstanding = session.close()
     return Finished(totals, 0.0)

@@ -21,9 +21,16 @@ from pipeline.launch.prepare import Prepared
 _LOG = logging.getLogger(__name__)
 
 
-def remove_superfluous(prepared: Prepared) -> None:
-    """Remove the parquet files without a manifest whose ledgers lie in other partitions; needs the chains' locks."""
+def begin_existence(prepared: Prepared) -> None:
+    """Do before anything is published what needs no lake; needs the chains' locks.
+
+    Parquet files without a manifest whose ledgers lie in other partitions are removed. Where the oldest event files
+    were removed, the checkpoint states from now on which are left.
+    """
     for found in prepared.existence:
+        checkpoint = prepared.connections.checkpoint(found.listing.era)
+        if found.pruned_end is not None and checkpoint is not None:
+            checkpoint.save_chain(found.pruned_end, expected=[found.pruned_end.head])
         dataset, era = found.listing.dataset, found.listing.era
         for partition in found.superfluous:
             if dataset.remove_orphan(era, partition):

@@ -19,7 +19,7 @@ from bronze.outcomes import PartitionFailure, PartitionSummary, Report
 from bronze.partitioning.plan import EraPlan
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
-from pipeline.launch.existence import remove_superfluous
+from pipeline.launch.existence import begin_existence
 from pipeline.launch.prepare import Prepared
 from pipeline.launch.remote_progress import told_of
 from pipeline.launch.runner import Runner, job_on
@@ -165,7 +165,7 @@ class CopyRun:
         job = job_on(self._runner, prepared.job, self._control, partitions=partitions)
         session.open()
         if not job.run.dry_run:
-            remove_superfluous(prepared)
+            begin_existence(prepared)
         for wave in with_second_attempts(waves, totals, pause_s=job.run.retry.backoff_ms / 1000):
             growth = _growth(prepared, self._settings) if self._grows and wave is planned_waves[-1] else None
             _log_planned(job, wave)

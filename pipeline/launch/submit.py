@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.launch.dataflow_runner import DataflowRunner
-from pipeline.launch.existence import remove_superfluous
+from pipeline.launch.existence import begin_existence
 from pipeline.launch.prepare import Prepared
 from pipeline.launch.runner import job_on
 from pipeline.launch.session import ChainSession
@@ -47,7 +47,7 @@ def submit_copy(prepared: Prepared, runner: DataflowRunner) -> Submitted:
     session = ChainSession(prepared.connections, prepared.positions, prepared.listings)
     session.open()
     if not job.run.dry_run:
-        remove_superfluous(prepared)
+        begin_existence(prepared)
     job_id = ""
     if keys:
         outcomes = OutcomeFiles(control, "wave-0")

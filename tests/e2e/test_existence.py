@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -158,6 +159,60 @@ def test_lost_partition_without_its_ledgers_is_error(
     lake.repair()
     assert copied.run().status == 0
     assert copied.verified()
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def unmounted(path: Path) -> None:
+    path.symlink_to("/not/mounted/file")
+
+
+def link_out(path: Path) -> None:
+    outside = path.parents[len(path.parents) - 4] / f"outside-{path.name}"
+    outside.write_bytes(b"elsewhere")
+    path.symlink_to(outside)
+
+
+@pytest.mark.parametrize("odd", [pipe, unmounted, link_out])
+@pytest.mark.parametrize("what", ["parquet", "manifest", "event"])
+def test_odd_file_is_missing(what: str, odd: Callable[[Path], None], copied: Copier) -> None:
+    """The name is there, and nothing that can be read; the last partition's is not looked at by itself."""
+    path = {
+        "parquet": copied.parquet(MIDDLE),
+        "manifest": directory(copied) / "_manifest.json",
+        "event": copied.root / "pas" / "standalone_e1_v1_16-23.json",
+    }[what]
+    kept = path.read_bytes()
+    path.unlink()
+    odd(path)
+    ran = copied.run()
+    assert ran.status == 1
+    assert ("24-31 follows" if what == "event" else str(path)) in ran.err + ran.out
+    assert "Traceback" not in ran.log
+    assert copied.run("verify").status == 1
+    path.unlink()
+    path.write_bytes(kept)
+    assert copied.run().status == 0
+    assert copied.verified()
+
+
+def test_event_lost_between_others_is_refused(copied: Copier) -> None:
+    """Until those before it are gone too, as when old events are pruned; then the files that are left are known."""
+    for part in PARTITIONS[1::-1]:
+        (copied.root / "pas" / f"standalone_e1_v1_{part[0]}-{part[1]}.json").unlink()
+        before = copied.root / "state" / "checkpoint.json"
+        kept = before.read_bytes()
+        dry, ran = copied.run("--dry-run"), copied.run()
+        assert dry.status == ran.status == (1 if part == MIDDLE else 0)
+        if ran.status:
+            assert "Restore the event files that are missing" in ran.err
+            assert before.read_bytes() == kept
+    assert before.read_bytes() != kept
+    kept = before.read_bytes()
+    assert copied.run().status == 0
+    assert before.read_bytes() == kept
 
 
 def empty_data(copy: Copier) -> None:

@@ -1,7 +1,7 @@
 """Break each guard in a copy of the tree, and run the nearest tests: ``python -m tests.guards.mutations``.
 
-Prints whether a test noticed (killed) or not (survived). Exit status 1 when a guard survives or its text is not found,
-2 when a test fails although nothing is broken: then nothing can be told by it.
+Prints whether a test noticed (killed, or hung when they did not end) or not (survived). Exit status 1 when a guard
+survives or its text is not found, 2 when a test fails although nothing is broken: then nothing can be told by it.
 ``--only WORD`` runs those whose description or file holds the word; ``--jobs N`` runs so many at once.
 """
 
@@ -23,7 +23,9 @@ from tests.guards.table import MUTATIONS, Mutation
 ROOT = Path(__file__).resolve().parents[2]
 #: What a copy of the tree needs.
 PARTS = ("bronze", "pipeline", "transforms", "tests", "tools", "pyproject.toml", "setup.py")
+#: Seconds for the tests of one mutation; those that nothing is broken for have more, as the machine may be busy.
 TIMEOUT_S = 300
+UNBROKEN_TIMEOUT_S = 900
 
 
 def _copied(folder: Path) -> Path:
@@ -41,15 +43,16 @@ def _copied(folder: Path) -> Path:
     return tree
 
 
-def _run(tree: Path, tests: Iterable[str], *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the tests on a copy; may raise `subprocess.TimeoutExpired`."""
-    command = [sys.executable, "-m", "pytest", "-q", *options, "-p", "no:cacheprovider", *tests]
+def _status(tree: Path, tests: Iterable[str], *, timeout_s: float = TIMEOUT_S) -> int | None:
+    """Run the tests on a copy; pytest's exit status, or None when they did not end in time."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     # No cached bytecode: a text of the same length that was changed within a second would not be noticed.
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        command, cwd=tree, env=environment, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S,
-        check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        return None
+    return done.returncode
 
 
 def failing_unbroken(tests: Iterable[str], pool: Executor) -> list[str]:
@@ -60,13 +63,16 @@ def failing_unbroken(tests: Iterable[str], pool: Executor) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="bronze-guards-") as name:
         tree = _copied(Path(name))
         chosen = [test for test in sorted(set(tests)) if (tree / test).exists()]
-        statuses = pool.map(lambda test: _run(tree, [test], "-x").returncode, chosen)
-        failing = [test for test, status in zip(chosen, statuses, strict=True) if status]
-        return [test for test in failing if _run(tree, [test], "-x").returncode]
+
+        def fails(test: str) -> bool:
+            return _status(tree, [test], timeout_s=UNBROKEN_TIMEOUT_S) != 0
+
+        failing = [test for test, is_failing in zip(chosen, pool.map(fails, chosen), strict=True) if is_failing]
+        return list(filter(fails, failing))
 
 
 def verdict(mutation: Mutation) -> str:
-    """``killed``, ``survived``, ``not found``, or why the tests could not be run."""
+    """``killed``, ``hung``, ``survived``, ``not found``, or why the tests could not be run."""
     with tempfile.TemporaryDirectory(prefix="bronze-guards-") as name:
         tree = _copied(Path(name))
         path = tree / mutation.file
@@ -75,12 +81,9 @@ def verdict(mutation: Mutation) -> str:
             return "not found"
         path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
         tests = [test for test in mutation.tests if (tree / test).exists()]
-        try:
-            status = _run(tree, tests, "-x").returncode
-        except subprocess.TimeoutExpired:
-            return "killed"
         # A mutation that keeps the tests from being collected shows nothing of them.
-        return {0: "survived", 1: "killed"}.get(status, f"pytest ended with {status}")
+        status = _status(tree, tests)
+        return {0: "survived", 1: "killed", None: "hung"}.get(status, f"pytest ended with {status}")
 
 
 def main() -> int:
@@ -102,7 +105,7 @@ def main() -> int:
             found[result] = found.get(result, 0) + 1
             print(f"{result:10} {mutation.file}: {mutation.protects}", flush=True)
     print(", ".join(f"{count} {result}" for result, count in sorted(found.items())), f"of {len(chosen)}")
-    if not found.keys() <= {"killed"}:
+    if not found.keys() <= {"killed", "hung"}:
         return 1
     return 2 if failing else 0
 

@@ -67,6 +67,18 @@ def test_load_ignores_files_of_other_names(log: EventLog, tmp_path: Path) -> Non
     assert log.list_partitions() == {one.partition}
 
 
+def test_event_file_that_is_none_is_missing(log: EventLog, tmp_path: Path) -> None:
+    events = chained(3)
+    for one in events:
+        log.append(one)
+    path = tmp_path / log.key(events[1].partition)
+    path.unlink()
+    path.symlink_to("/nothing/there")
+    assert len(log.names()) == 2
+    with pytest.raises(StateError, match=r"is broken: .* Restore the event files that are missing between them"):
+        EventLog(LocalStore(tmp_path), ERA).load()
+
+
 def test_listed_partitions_count_revisions_once(log: EventLog) -> None:
     assert log.list_partitions() == frozenset()
     one, two = event(2, 11, ""), event(12, 21, "")

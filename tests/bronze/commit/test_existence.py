@@ -70,6 +70,12 @@ def test_missing_partitions_carry_checksum_of_event(published: Workspace) -> Non
     assert (found.unfinished, found.superfluous, dict(found.problems)) == ((), (), {})
 
 
+def test_missing_event_between_others_is_refused(published: Workspace) -> None:
+    (published.events / published.log.key(SECOND)).unlink()
+    with pytest.raises(StateError, match="is broken: 2-11 follows nothing"):
+        check(published)
+
+
 def test_nothing_there_is_refused(published: Workspace) -> None:
     shutil.rmtree(published.data)
     message = r"6 event files in .*events say that it reaches ledger 61: expected for example .*range=52-61/part-52-61"

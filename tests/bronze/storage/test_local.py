@@ -435,10 +435,35 @@ def test_only_regular_files_are_objects(store: LocalStore) -> None:
 def test_size_needs_no_right_to_read(store: LocalStore) -> None:
     store.create("a", b"abc")
     store.path("a").chmod(0)
-    (store.root / "dangling").symlink_to("nothing")
     handles = len(list(Path("/proc/self/fd").iterdir()))
-    assert [store.size(key) for key in ("a", "dangling", "a/b", "missing")] == [3, None, None, None]
+    assert [store.size(key) for key in ("a", "a/b", "missing")] == [3, None, None]
     assert len(list(Path("/proc/self/fd").iterdir())) == handles
+
+
+def test_link_that_leads_nowhere_is_named(store: LocalStore) -> None:
+    """Its volume may not be mounted: nothing is written in its place as if nothing had been there."""
+    store.create("kept", b"x")
+    (store.root / "dangling").symlink_to("/nothing/there")
+    for use in (store.read, store.open_read, store.size):
+        with pytest.raises(NotAnObjectError, match=f"{store.root}/dangling is a symbolic link to /nothing/there"):
+            use("dangling")
+
+
+def test_listing_tells_odd_things_from_objects(store: LocalStore, tmp_path: Path) -> None:
+    store.create("p/object", b"x")
+    store.create("p/directory/x", b"x")
+    (store.root / "p" / "link").symlink_to("object")
+    (tmp_path / "outside").write_bytes(b"x")
+    (store.root / "p" / "out").symlink_to(tmp_path / "outside")
+    (store.root / "p" / "dangling").symlink_to("/nothing/there")
+    (store.root / "p" / "circle").symlink_to("circle")
+    os.mkfifo(store.root / "p" / "fifo")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{os.path.relpath(store.root)}/p/socket")
+    found = list(store.list_children("p"))
+    assert {entry.name for entry in found if entry.is_odd} == {"out", "dangling", "circle", "fifo", "socket"}
+    assert {entry.name for entry in found if not entry.is_odd} == {"object", "directory", "link"}
+    assert dict(store.list_directories(""))["p"] == {"object", "link"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")

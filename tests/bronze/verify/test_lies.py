@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -162,6 +163,13 @@ def test_foreign_parquet_file_is_found(published: Workspace, name: str) -> None:
     path = published.parquet(SECOND).parent.parent / name
     path.parent.mkdir(exist_ok=True)
     shutil.copy(published.parquet(SECOND), path)
+    assert f"{path}: belongs to no partition" in problem_in(published.audit())
+
+
+def test_foreign_pipe_is_found(published: Workspace) -> None:
+    """A query over all parquet files would wait at it for ever."""
+    path = published.parquet(SECOND).parent / "extra.parquet"
+    os.mkfifo(path)
     assert f"{path}: belongs to no partition" in problem_in(published.audit())
 
 
