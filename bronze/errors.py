@@ -93,8 +93,9 @@ class DataError(BronzeError):
     where: str | None = None
 
     def at(self, where: str) -> Self:
-        """Record where the error was found, unless that is already recorded; return the error itself."""
-        self.where = self.where or where
+        """Record where the error was found, unless that is recorded or in the message; return the error itself."""
+        if where not in super().__str__():
+            self.where = self.where or where
         return self
 
     def __str__(self) -> str:

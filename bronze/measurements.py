@@ -34,8 +34,10 @@ PARTITION_COMMITTED: Final = "partition_committed"
 SOURCE_READ: Final = "source_read"
 #: One audit event was created.
 EVENT_EMITTED: Final = "event_emitted"
-#: One audit event could not be delivered, after all attempts.
+#: One audit event could not be delivered, after all attempts, because of ``error``.
 EVENT_FAILED: Final = "event_failed"
+#: One audit event was delivered.
+EVENT_DELIVERED: Final = "event_delivered"
 #: One operation (``operation``) is tried again.
 RETRY: Final = "retry"
 #: A lake object could not be read.
@@ -44,8 +46,10 @@ SOURCE_ERROR: Final = "source_error"
 STORAGE_ERROR: Final = "storage_error"
 #: Last ledger of a partition that enough history archives have confirmed (value).
 LEDGER_ANCHORED: Final = "ledger_anchored"
-#: The catalog could not be written to.
+#: The catalog could not be written to, because of ``error``.
 METADATA_ERROR: Final = "metadata_error"
+#: The catalog was written to, or has all that it should have.
+METADATA_RECORDED: Final = "metadata_recorded"
 #: A store (``store``) does not answer since this Unix time (value), because of ``error``; it is waited for.
 STORE_UNREACHABLE: Final = "store_unreachable"
 #: A store (``store``) answers again.

@@ -87,7 +87,7 @@ def test_kubernetes_manifest_is_safe(manifest: Path) -> None:
         assert document["spec"]["concurrencyPolicy"] == "Forbid"
     else:
         assert (document["spec"]["replicas"], document["spec"]["strategy"]) == (1, {"type": "Recreate"})
-        assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+        assert container["livenessProbe"]["httpGet"]["path"] == "/live"
         assert container["startupProbe"]["httpGet"]["path"] == "/ready"
 
 

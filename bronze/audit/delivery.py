@@ -14,8 +14,8 @@ from bronze.audit.chain_hash_file import ChainHashFile
 from bronze.audit.event import Event
 from bronze.audit.event_log import EventLog
 from bronze.errors import DeliveryError, DeliveryRejectedError
-from bronze.log_fields import chain_fields
-from bronze.measurements import EVENT_FAILED, report
+from bronze.log_fields import chain_fields, error_fields
+from bronze.measurements import EVENT_DELIVERED, EVENT_FAILED, report
 from bronze.storage.store import Store
 
 if TYPE_CHECKING:  # the cursor is needed where no HTTP client is
@@ -103,9 +103,10 @@ class EventDelivery:
     def _send(self, event: Event) -> None:
         try:
             self._endpoint.send(event)
-        except (DeliveryError, DeliveryRejectedError):
-            report(EVENT_FAILED, 1, **chain_fields(event.chain))
+        except (DeliveryError, DeliveryRejectedError) as error:
+            report(EVENT_FAILED, 1, **chain_fields(event.chain), **error_fields(error))
             raise
+        report(EVENT_DELIVERED, 1, **chain_fields(event.chain))
         _LOG.debug("delivered the event %s of %s %s", event.event_hash, event.chain, event.partition)
 
     def _events_after(self, last: str | None) -> list[Event]:

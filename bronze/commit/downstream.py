@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bronze.audit.event import Event
 from bronze.errors import CatalogError, DeliveryError, DeliveryRejectedError
 from bronze.log_fields import error_fields
-from bronze.measurements import METADATA_ERROR, report
+from bronze.measurements import METADATA_ERROR, METADATA_RECORDED, report
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -58,7 +58,7 @@ class Downstream:
             row = self._lineage_context.lineage(summary, summary.storage_path, event_hash)
             self._catalog.record(era, self._lineage_context.table, row)
         except CatalogError as error:
-            report(METADATA_ERROR)
+            report(METADATA_ERROR, 1, **error_fields(error))
             if self._catalog_strict:
                 raise
             _LOG.warning(
@@ -67,6 +67,8 @@ class Downstream:
                 extra=error_fields(error),
             )
             self._catalog = None
+        else:
+            report(METADATA_RECORDED)
 
     def deliver(self, era: Era, event: Event) -> None:
         """Deliver `event` and all before it that were not. Raises delivery errors when the delivery is strict."""

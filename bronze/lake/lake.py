@@ -86,7 +86,7 @@ class Lake:
         found = self._read(other, max_bytes)
         if found is None:
             report(SOURCE_ERROR)
-            raise LakeError(f"object {self.describe(key)} is missing from the lake")
+            raise LakeError(f"object {self.describe(key)} is missing from the lake: have it exported again")
         self._extension, self._is_mixed = other.rpartition(".")[2], True
         return found
 

@@ -17,7 +17,7 @@ from bronze.commit.recovery import restore
 from bronze.errors import CatalogError
 from bronze.job.connections import Connections
 from bronze.log_fields import error_fields
-from bronze.measurements import METADATA_ERROR, report
+from bronze.measurements import METADATA_ERROR, METADATA_RECORDED, report
 from bronze.outcomes import PartitionFailure
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
@@ -74,7 +74,7 @@ class ChainSession:
                     era = self._job.era(failure.chain)
                     self._catalog.record_failure(era, self._job.target.table, failure.partition, failure.message)
         except CatalogError as error:
-            report(METADATA_ERROR)
+            report(METADATA_ERROR, 1, **error_fields(error))
             if self._job.chain.catalog_strict:
                 raise
             _LOG.warning("%s; that partitions failed is not recorded", error, extra=error_fields(error))
@@ -89,8 +89,10 @@ class ChainSession:
         if self._catalog is not None:
             try:
                 outstanding += self._close_catalog()
+                if not outstanding:
+                    report(METADATA_RECORDED)
             except CatalogError as error:
-                report(METADATA_ERROR)
+                report(METADATA_ERROR, 1, **error_fields(error))
                 outstanding.append(f"rows not yet recorded in the catalog: {error}")
             self._catalog.close()
         if not self._job.run.dry_run:
@@ -103,13 +105,14 @@ class ChainSession:
             return False
         try:
             act()
-            return True
         except CatalogError as error:
-            report(METADATA_ERROR)
+            report(METADATA_ERROR, 1, **error_fields(error))
             if self._job.chain.catalog_strict:
                 raise
             _LOG.warning("%s; the copy continues, its rows are written later (catalog.strict is false)", error)
             return False
+        report(METADATA_RECORDED)
+        return True
 
     def _lock(self) -> None:
         assert self._catalog is not None

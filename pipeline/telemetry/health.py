@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bronze.timestamps import rfc3339
@@ -11,8 +12,9 @@ from pipeline.telemetry.run_state import Snapshot
 def health(found: Snapshot, *, stalled_after_s: float) -> tuple[int, dict[str, Any]]:
     """The HTTP status and the document of ``/health``.
 
-    503 means that the run makes no progress for `stalled_after_s` seconds (``stalled``), or that its last partitions
-    all failed (``failing``), or that a store does not answer and is waited for (``unreachable``).
+    503 means that the run makes no progress for `stalled_after_s` seconds (``stalled``), that its last partitions all
+    failed or that endpoint or catalog do not take what it commits (``failing``), or that a store does not answer and
+    is waited for (``unreachable``).
     """
     status = (
         "unreachable"
@@ -36,7 +38,8 @@ def health(found: Snapshot, *, stalled_after_s: float) -> tuple[int, dict[str, A
             }
             for one in found.chains
         },
-        "unreachable_since": {store: rfc3339(int(since) * 1_000_000_000) for store, since in found.unreachable},
+        "unreachable_since": _times(found.unreachable),
+        "behind_since": _times(found.behind),
         "lake_latest_ledger": found.lake_latest,
         "seconds_since_progress": round(found.idle_s, 1),
         "ledgers_per_second": round(found.ledgers_per_second, 1),
@@ -44,3 +47,12 @@ def health(found: Snapshot, *, stalled_after_s: float) -> tuple[int, dict[str, A
         "last_error": found.last_error or None,
     }
     return (200 if status == "ok" else 503), document
+
+
+def is_alive(found: Snapshot, *, stalled_after_s: float) -> bool:
+    """Whether a restart could not help: the run makes progress, or waits for what it says that it waits for."""
+    return found.idle_s < stalled_after_s or bool(found.unreachable)
+
+
+def _times(since: Iterable[tuple[str, float]]) -> dict[str, str]:
+    return {name: rfc3339(int(seconds) * 1_000_000_000) for name, seconds in since}

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.telemetry.progress_line import eta_words, format_duration, outage_words, rate_words
+from pipeline.telemetry.progress_line import behind_words, eta_words, format_duration, outage_words, rate_words
 from pipeline.telemetry.run_progress import ChainProgress
 from pipeline.telemetry.run_state import Snapshot
 
@@ -91,7 +91,7 @@ class _Above(io.StringIO):
 
 def render(found: Snapshot, width: int) -> RenderableType:
     """What is shown of a state in `width` columns."""
-    if found.phase:
+    if found.phase and not found.unreachable:
         return Text(f"{found.phase} ({format_duration(found.elapsed_s)})", overflow="ellipsis", no_wrap=True)
     is_narrow = width < _NARROW
     bars = Table.grid(padding=(0, 1), expand=True)
@@ -128,6 +128,8 @@ def _lines(found: Snapshot, *, is_narrow: bool) -> list[Text]:
     lines = [", ".join(part) for part in parts] if is_narrow else [", ".join(parts[0] + parts[1])]
     if found.unreachable:
         lines.append(outage_words(found))
+    if found.behind:
+        lines.append(behind_words(found))
     for one in found.in_flight[:_LISTED]:
         at = "waiting for its first ledger" if one.ledger < one.start else f"at ledger {one.ledger}"
         if is_narrow:
@@ -138,6 +140,6 @@ def _lines(found: Snapshot, *, is_narrow: bool) -> list[Text]:
     waiting = sum(one.waiting for one in found.chains)
     if waiting and not found.in_flight:
         lines.append(f"  committing {waiting:,} partitions")
-    if found.failures:
+    if found.failures or found.behind:
         lines.append(f"last error: {found.last_error}")
     return [Text(line, overflow="ellipsis", no_wrap=True) for line in lines]

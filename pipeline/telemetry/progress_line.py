@@ -34,6 +34,8 @@ def progress_line(found: Snapshot) -> str:
         parts.append(f"{found.retries:,} retries")
     if found.failures:
         parts.append(f"{found.failures:,} failed")
+    if found.behind:
+        parts.append(behind_words(found))
     return "; ".join(parts)
 
 
@@ -50,6 +52,7 @@ def progress_fields(found: Snapshot) -> dict[str, object]:
         "retries": found.retries,
         "idle_s": round(found.idle_s, 1),
         "unreachable": [store for store, _ in found.unreachable],
+        "behind": [name for name, _ in found.behind],
     }
 
 
@@ -57,6 +60,12 @@ def outage_words(found: Snapshot) -> str:
     """``waiting for s3://lake, unreachable since 2026-01-01T00:03:27Z``."""
     stores = (f"{store}, unreachable since {rfc3339(int(since) * 1_000_000_000)}" for store, since in found.unreachable)
     return f"waiting for {' and '.join(stores)}"
+
+
+def behind_words(found: Snapshot) -> str:
+    """``events are not delivered since 2026-01-01T00:03:27Z``."""
+    what = {"endpoint": "events are not delivered", "catalog": "the catalog lacks rows"}
+    return ", ".join(f"{what[name]} since {rfc3339(int(since) * 1_000_000_000)}" for name, since in found.behind)
 
 
 def rate_words(found: Snapshot) -> str:

@@ -23,6 +23,9 @@ _RATE_STEP_S = 1.0
 _RATE_SETTLED_S = 3.0
 #: Partitions in a row that fail until the run is said to be failing.
 _FAILING_AFTER = 3
+#: What says that a system does not take what was committed, or takes it again.
+_BEHIND = {m.EVENT_FAILED: "endpoint", m.METADATA_ERROR: "catalog"}
+_UP_TO_DATE = {m.EVENT_DELIVERED: "endpoint", m.METADATA_RECORDED: "catalog"}
 #: What a run does until its workers begin, in words.
 _STARTING = "starting the workers"
 
@@ -41,7 +44,8 @@ class Snapshot:
         idle_s: seconds since anything was read, published or committed, or since the lake had nothing new to copy.
         is_waiting: whether the run waits for the lake to grow.
         unreachable: stores that do not answer, and since when (Unix time); the run waits for them.
-        is_failing: whether the last partitions all failed.
+        behind: of ``endpoint`` and ``catalog`` those that do not take what is committed, and since when (Unix time).
+        is_failing: whether the last partitions all failed, or one of these is `behind`.
     """
 
     phase: str
@@ -55,6 +59,7 @@ class Snapshot:
     eta_s: float | None
     idle_s: float
     unreachable: tuple[tuple[str, float], ...]
+    behind: tuple[tuple[str, float], ...]
     elapsed_s: float
     retries: int
     failures: int
@@ -121,6 +126,7 @@ class RunState:
     _is_waiting: bool = False
     _progress: RunProgress = field(default_factory=RunProgress)
     _unreachable: dict[str, float] = field(default_factory=dict)
+    _behind: dict[str, float] = field(default_factory=dict)
     _rates: _Rates = field(default_factory=_Rates)
     _retries: int = 0
     _failures_in_a_row: int = 0
@@ -207,6 +213,13 @@ class RunState:
                 self._unreachable.pop(str(fields["store"]), None)
                 self._progress_at = self.clock()
                 return
+            if name in _BEHIND:
+                self._behind.setdefault(_BEHIND[name], self.now())
+                self._last_error = f"{fields['error_type']}: {fields['error']}"
+                return
+            if name in _UP_TO_DATE:
+                self._behind.pop(_UP_TO_DATE[name], None)
+                return
             chain = chain_of(fields)
             if name == m.LEDGER_ANCHORED and chain in self._progress.chains:
                 self._progress.anchor(chain, int(value))
@@ -258,11 +271,12 @@ class RunState:
                 eta_s=max(0, left) / rate if rate > 0 and self._rates.are_settled(now) else None,
                 idle_s=now - self._progress_at,
                 unreachable=tuple(sorted(self._unreachable.items())),
+                behind=tuple(sorted(self._behind.items())),
                 elapsed_s=now - self._started,
                 retries=self._retries,
                 failures=sum(one.failed for one in chains),
                 last_error=self._last_error,
-                is_failing=self._failures_in_a_row >= _FAILING_AFTER,
+                is_failing=self._failures_in_a_row >= _FAILING_AFTER or bool(self._behind),
                 is_waiting=self._is_waiting,
                 lake_latest=self._lake_latest,
             )

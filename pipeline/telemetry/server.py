@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 
 from bronze.errors import ConfigError
 from bronze.redact import redact
-from pipeline.telemetry.health import health
+from pipeline.telemetry.health import health, is_alive
 from pipeline.telemetry.run_state import RunState
 
 #: Seconds that a client may take for its request.
@@ -25,7 +25,7 @@ _TIMEOUT_S = 10.0
 def serve(
     host: str, port: int, *, path: str, registry: CollectorRegistry, state: RunState, stalled_after_s: float
 ) -> Iterator[tuple[str, int]]:
-    """Serve metrics at `path`, and ``/health`` and ``/ready``, until the block ends; gives the address.
+    """Serve metrics at `path`, and ``/health``, ``/live`` and ``/ready``, until the block ends; gives the address.
 
     Args:
         host: empty for all interfaces.
@@ -42,11 +42,14 @@ def serve(
         elif wanted == "/health":
             status, document = health(state.snapshot(), stalled_after_s=stalled_after_s)
             handler.reply(status, redact(json.dumps(document, indent=2)).encode() + b"\n", "application/json")
+        elif wanted == "/live":
+            alive = is_alive(state.snapshot(), stalled_after_s=stalled_after_s)
+            handler.reply(200 if alive else 503, b"alive\n" if alive else b"stalled\n")
         elif wanted == "/ready":
             ready = state.is_planned
             handler.reply(200 if ready else 503, b"ready\n" if ready else b"not ready: the run is not planned yet\n")
         else:
-            handler.reply(404, f"there is nothing here: {path}, /health, /ready\n".encode())
+            handler.reply(404, f"there is nothing here: {path}, /health, /live, /ready\n".encode())
 
     try:
         server = _server(host, port, answer)

@@ -122,7 +122,7 @@ class Telemetry:
                 stalled_after_s=settings.stalled_after_seconds,
             )
             at = stack.enter_context(served)
-            _LOG.info("metrics, /health and /ready are served at http://%s:%d%s", at[0], at[1], settings.path)
+            _LOG.info("metrics, /health, /live and /ready are served at http://%s:%d%s", at[0], at[1], settings.path)
         self._tasks.append(_Task(_LAKE_INTERVAL_S, self._look_at_lake))
 
     def _open_progress(self, stack: ExitStack) -> None:

@@ -124,6 +124,7 @@ def test_location_prefixes_the_message_once() -> None:
     error = LakeError("holds ledgers 1-2")
     assert error.at("object a") is error
     assert str(error.at("object b")) == "object a: holds ledgers 1-2"
+    assert str(LakeError("object a is missing").at("object a")) == "object a is missing"
 
 
 @pytest.mark.parametrize(

@@ -442,7 +442,7 @@ def test_damaged_object_fails_only_its_partition(
     failed = ran.lines("failed")
     assert len(failed) == len(damage.hits)
     assert f"standalone/e1/v1 {damage.hits[0][0]}-{damage.hits[0][1]}" in failed[0]
-    assert str(lake.path(damage.at)) in failed[0]
+    assert failed[0].count(str(lake.path(damage.at))) == 1
     assert damage.says.format(**values) in failed[0]
     behind = [part for part in sound if part > damage.hits[0]]
     assert [line.split(" is ")[0] for line in ran.lines("pending")] == [

@@ -15,9 +15,11 @@ import yaml
 
 from bronze.metric_families import FAMILIES, Kind
 from bronze.xdr import is_compiled
+from pipeline.sample.chain import STANDALONE_PASSPHRASE
 from pipeline.sample.config_file import validators_file
 from tests.e2e.conftest import Copier, LakeFiles, finish, small, wait_until
 from tests.support.http_endpoint import EventEndpoint
+from tests.support.made_archive import header_of, make_archive
 from tests.support.prometheus_server import free_port, get, need, prometheus
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -82,17 +84,19 @@ def test_prometheus_sees_what_summary_says(
     endpoint: EventEndpoint,
     tmp_path: Path,
 ) -> None:
-    """Two workers; partitions that exist, that are written, that fail and that wait; retries; no catalog there."""
-    lake = sample(first=8, ledgers=32)
-    copy = copier(lake.root, ledger_start=8, ledger_end=15, partition_size=4)
+    """Two workers; partitions that exist, are written, fail and wait; retries; validators, an archive, no catalog."""
+    lake = sample(first=64, ledgers=64)
+    headers = {ledger: header_of(lake.meta(ledger)) for ledger in range(64, 128)}
+    archive = make_archive(tmp_path / "archive", headers, STANDALONE_PASSPHRASE)
+    copy = copier(lake.root, ledger_start=64, ledger_end=71, partition_size=4)
     assert copy.run().status == 0
     for kept in ("pas", "state"):
         shutil.rmtree(copy.root / kept)
-    lake.remove(33)
+    lake.remove(89)
     port, textfile, scraped = free_port(), tmp_path / "copier.prom", threading.Event()
-    copy.settings["era"]["ledger_end"] = 39
+    copy.settings["era"]["ledger_end"] = 95
     copy.settings["perf"] |= {"workers": 2, "wave_partitions": 8}
-    copy.settings["authenticity"] = {"validators": str(tmp_path / "validators.cfg")}
+    copy.settings["authenticity"] = {"validators": str(tmp_path / "validators.cfg"), "archives": [f"file://{archive}"]}
     sample_options = small()
     validators = validators_file(sample_options.passphrase, sample_options.validators)
     (tmp_path / "validators.cfg").write_text(validators)
@@ -112,7 +116,7 @@ def test_prometheus_sees_what_summary_says(
             lambda: len(endpoint.requests) > 3 and server.value(f"bronze_copier_pas_errors_total{CHAIN}") == 1,
             "a scrape of the whole run",
         )
-        wait_until(lambda: server.value(f"bronze_copier_last_committed_ledger{CHAIN}") == 31, "a scrape of all commits")
+        wait_until(lambda: server.value(f"bronze_copier_last_committed_ledger{CHAIN}") == 87, "a scrape of all commits")
         found = {
             name: server.value(f"{name}{CHAIN}" if not FAMILIES[key].of_process else name)
             for key, name in ((key, family.full_name) for key, family in FAMILIES.items())
@@ -137,15 +141,15 @@ def test_prometheus_sees_what_summary_says(
     assert (value["partitions_published_total"], value["partitions_skipped_total"]) == (5, 2)
     assert value["ledgers_processed_total"] == read == len(copy.ledgers()) - 8 == 20
     assert value["raw_bytes_processed_total"] == sum(
-        row["xdr_byte_length"] for row in copy.rows() if row["ledger_sequence"] > 15
+        row["xdr_byte_length"] for row in copy.rows() if row["ledger_sequence"] > 71
     )
     assert (value["partition_errors_total"], value["pas_events_emitted_total"]) == (1, len(copy.events()))
     assert (value["retry_attempts_total"], value["source_errors_total"], value["storage_errors_total"]) == (2, 1, 0)
-    assert (value["lake_latest_ledger"], value["last_committed_ledger"]) == (39, copy.checkpoint())
-    assert value["attested_ledger"] == copy.checkpoint() - 2
+    assert (value["lake_latest_ledger"], value["last_committed_ledger"]) == (127, copy.checkpoint())
+    assert (value["attested_ledger"], value["anchored_ledger"]) == (copy.checkpoint() - 2, copy.checkpoint())
     assert (value["worker_queue_depth"], value["active_workers"], value["sequencer_pending"]) == (0, 0, 1)
     assert (value["metadata_errors_total"] or 0) > 0
-    assert [name for name, found in value.items() if found is None] == ["anchored_ledger"]  # no archive is named
+    assert [name for name, found in value.items() if found is None] == []
     assert counts == {
         "partition_duration_seconds": 5,
         "partition_upload_duration_seconds": 5,
@@ -156,10 +160,11 @@ def test_prometheus_sees_what_summary_says(
     }
     assert (counts["source_read_seconds"] or 0) >= 20
     assert len(results) == len(expressions())
-    assert (status, ready) == (200, 200)
     document = json.loads(health)
-    assert document["chains"]["standalone/e1/v1"]["last_committed_ledger"] == 31
-    assert document["last_error"].startswith("LakeError: ")
+    assert (status, ready, document["status"]) == (503, 200, "failing")
+    assert document["behind_since"].keys() == {"catalog", "endpoint"}
+    assert document["chains"]["standalone/e1/v1"]["last_committed_ledger"] == 87
+    assert document["last_error"].startswith(("DeliveryError: ", "CatalogUnavailableError: "))
     # The file holds the figures at the very end.
     assert 'bronze_copier_ledgers_processed_total{era_id="e1",network="standalone",version="v1"} 20.0' in (
         textfile.read_text()

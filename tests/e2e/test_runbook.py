@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import REPOSITORY, Copier, LakeFiles, call, wait_until
 from tests.faults.program import child_of, finish, start, strace
+from tests.support.growing_lake import GrowingLake
 from tests.support.http_endpoint import EventEndpoint
 from tests.support.prometheus_server import free_port
 
@@ -68,37 +71,104 @@ def asked(address: str) -> tuple[int, bytes]:
         return error.code, error.read()
 
 
+@pytest.fixture
+def watched(copier: Callable[..., Copier], sample: Callable[..., LakeFiles], tmp_path: Path) -> Iterator[Watched]:
+    """A lake that has the first two partitions of four, an endpoint, and a copier that serves its health."""
+    full = sample(first=8, ledgers=32)
+    lake = GrowingLake(full, tmp_path / "growing")
+    lake.root.mkdir()
+    shutil.copy(full.root / ".config.json", lake.root)
+    lake.add(*range(8, 24))
+    with EventEndpoint() as endpoint:
+        address = f"127.0.0.1:{free_port()}"
+        settings: dict[str, Any] = {
+            "source": {"poll_seconds": 1},
+            "pas": {"endpoint": endpoint.url},
+            "metrics": {"enabled": True, "address": address},
+        }
+        copy = copier(lake.root, name="watched", ledger_start=8, partition_size=8, settings=settings)
+        yield Watched(copy, lake, endpoint, f"http://{address}")
+
+
+@dataclass
+class Watched:
+    """What the drill needs."""
+
+    copy: Copier
+    lake: GrowingLake
+    endpoint: EventEndpoint
+    address: str
+
+    def health(self) -> tuple[int, dict[str, Any]]:
+        """Status and document of ``/health``; 0 while nobody answers."""
+        try:
+            status, body = asked(f"{self.address}/health")
+        except OSError:
+            return 0, {}
+        return status, json.loads(body)
+
+    def wait_for_health(self, status: int, what: str, *, doing: str = "") -> dict[str, Any]:
+        wait_until(lambda: (found := self.health())[0] == status and doing in found[1]["doing"], what, every_s=0.05)
+        return self.health()[1]
+
+    def wait_for_commit(self, ledger: int) -> None:
+        wait_until(lambda: self.copy.checkpoint() == ledger, f"the commit of {ledger}", every_s=0.05)
+
+
 @pytest.mark.timeout(180)
-def test_operators_drill(copy: Copier, tmp_path: Path) -> None:
-    """Start, watch, kill, resume, break the endpoint, see it, fix it, deliver, verify."""
-    port = free_port()
-    endpoint = EventEndpoint()
-    with contextlib.closing(endpoint):
-        copy.settings["pas"]["endpoint"] = endpoint.url
-        copy.settings["metrics"] = {"enabled": True, "address": f"127.0.0.1:{port}"}
-        hold = ["-P", str(copy.parquet((16, 23))), "-e", "inject=link,linkat:delay_enter=20000000"]
-        process = start(copy, under=strace(tmp_path / "trace", *hold, calls=["link", "linkat"]))
-        base = f"http://127.0.0.1:{port}"
+def test_operators_drill(watched: Watched, tmp_path: Path) -> None:
+    """Start, watch, kill, resume, break the endpoint, read /health, fix it, deliver, verify."""
+    copy, endpoint, chain = watched.copy, watched.endpoint, "standalone/e1/v1"
+    follow = ["--follow", "--wait", "600"]
+    assert " ".join(["bronze-copier", "run", *follow]) in commands()
 
-        def serves() -> bool:
-            try:
-                return asked(f"{base}/ready")[0] == 200
-            except OSError:
-                return False
+    # Start and watch.
+    hold = ["-P", str(copy.parquet((16, 23))), "-e", "inject=link,linkat:delay_enter=20000000"]
+    process = start(copy, under=strace(tmp_path / "trace", *hold, calls=["link", "linkat"]), arguments=follow)
+    watched.wait_for_health(200, "a run that is well")
+    wait_until(lambda: asked(f"{watched.address}/ready")[0] == 200, "a run that is planned")
+    for path in [line.rpartition("9090")[2] for line in commands() if line.startswith("curl")]:
+        assert asked(watched.address + path)[0] == 200
+    assert b"bronze_copier_build_info" in asked(f"{watched.address}/metrics")[1]
 
-        wait_until(serves, "the metrics server")
-        status, body = asked(f"{base}/health")
-        assert (status, json.loads(body)["status"]) == (200, "ok")
-        assert b"bronze_copier_build_info" in asked(f"{base}/metrics")[1]
-        subprocess.run(["kill", f"-{signal.SIGKILL}", str(child_of(process.pid))], check=True)
-        assert finish(process).status in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    # Kill and resume.
+    subprocess.run(["kill", f"-{signal.SIGKILL}", str(child_of(process.pid))], check=True)
+    assert finish(process).status in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    process = start(copy, arguments=follow)
+    try:
+        found = watched.wait_for_health(200, "the wait for the lake", doing="waiting for ledger 31 of the lake")
+        assert found["chains"][chain]["last_committed_ledger"] == 23
 
-        endpoint.behaviour = lambda _: 503
-        ran = copy.run()
-        assert ran.status == 5, ran
-        assert "not yet delivered" in ran.out
+        # The endpoint breaks: the copy goes on, and its health says so until it is mended.
+        endpoint.behaviour = lambda _: 500
+        watched.lake.add(*range(24, 32))
+        found = watched.wait_for_health(503, "a run that is not well")
+        assert (found["status"], list(found["behind_since"])) == ("failing", ["endpoint"])
+        assert found["last_error"].startswith("DeliveryError: ")
+        assert "answered 500" in found["last_error"]
+        assert asked(f"{watched.address}/live")[0] == 200
+        watched.wait_for_commit(31)
         endpoint.behaviour = lambda _: "ok"
-        delivered = copy.run("deliver")
-        assert delivered.status == 0, delivered
+        found = watched.wait_for_health(200, "a run that is well again")
+        assert (found["status"], found["behind_since"]) == ("ok", {})
+        assert endpoint.event_ids() == [event["event_id"] for event in copy.events()]
+
+        # It breaks in another way, and the run is stopped meanwhile.
+        endpoint.behaviour = lambda _: "close"
+        watched.lake.add(*range(32, 40))
+        assert watched.wait_for_health(503, "a run that is not well")["status"] == "failing"
+        watched.wait_for_commit(39)
+        process.terminate()
+    finally:
+        ended = finish(process)
+    assert ended.status == 128 + signal.SIGTERM, ended
+
+    # Fix, deliver, verify.
+    document = json.loads(copy.run("status", "--json").out)
+    assert document["eras"][0]["undelivered"] == 1
+    assert copy.run("deliver").status == 5
+    endpoint.behaviour = lambda _: "ok"
+    assert copy.run("deliver").status == 0
     assert endpoint.event_ids() == [event["event_id"] for event in copy.events()]
     assert copy.run("verify").status == 0
+    assert copy.partitions() == copy.committed() == [(8, 15), (16, 23), (24, 31), (32, 39)]

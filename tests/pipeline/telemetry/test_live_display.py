@@ -42,6 +42,18 @@ def test_display_fits_width_of_terminal(width: int, state: RunState) -> None:
     assert "and 2 more partitions" in captured.get() or width < 40
 
 
+def test_outages_are_shown_while_planning() -> None:
+    state = RunState()
+    state(m.Measurement(m.STORE_UNREACHABLE, 0.0, {"store": "s3://lake", "error": "refused"}))
+    state(m.Measurement(m.EVENT_FAILED, 1.0, {"error": "500", "error_type": "DeliveryError"}))
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    with console.capture() as captured:
+        console.print(render(state.snapshot(), 80))
+    assert "waiting for s3://lake, unreachable since 1970-01-01T00:00:00Z" in captured.get()
+    assert "events are not delivered since" in captured.get()
+    assert "last error: DeliveryError: 500" in captured.get()
+
+
 def test_log_lines_go_above_display(state: RunState) -> None:
     terminal = io.StringIO()
     handler = logging.StreamHandler(terminal)

@@ -8,7 +8,7 @@ import pytest
 
 from bronze import measurements as m
 from bronze.log_fields import partition_fields
-from pipeline.telemetry.health import health
+from pipeline.telemetry.health import health, is_alive
 from pipeline.telemetry.progress_line import format_duration, progress_line
 from pipeline.telemetry.run_progress import ChainProgress
 from pipeline.telemetry.run_state import RunState
@@ -167,6 +167,38 @@ def test_health_fails_after_three_failures(state: RunState) -> None:
     assert (document["status"], document["last_error"]) == ("failing", "LakeError: missing")
     done(state, 40)
     assert health(state.snapshot(), stalled_after_s=60)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("fails", "answers", "system", "words"),
+    [
+        (m.EVENT_FAILED, m.EVENT_DELIVERED, "endpoint", "events are not delivered since 1970-01-01T00:01:40Z"),
+        (m.METADATA_ERROR, m.METADATA_RECORDED, "catalog", "the catalog lacks rows since 1970-01-01T00:01:40Z"),
+    ],
+)
+def test_health_fails_until_systems_are_up_to_date(
+    fails: str, answers: str, system: str, words: str, state: RunState, clock: Clock
+) -> None:
+    for _ in range(2):
+        tell(state, fails, 10, error_type="SomeError", error="refused")
+        clock.time += 5
+    found = state.snapshot()
+    status, document = health(found, stalled_after_s=60)
+    assert (status, document["status"], document["last_error"]) == (503, "failing", "SomeError: refused")
+    assert document["behind_since"] == {system: "1970-01-01T00:01:40Z"}  # since the first failure
+    assert progress_line(found).endswith(f"; {words}")
+    assert is_alive(found, stalled_after_s=60)
+    tell(state, answers, 10)
+    status, document = health(state.snapshot(), stalled_after_s=60)
+    assert (status, document["behind_since"], document["last_error"]) == (200, {}, "SomeError: refused")
+
+
+def test_stalled_run_is_alive_while_store_is_out(state: RunState, clock: Clock) -> None:
+    clock.time += 60
+    assert not is_alive(state.snapshot(), stalled_after_s=60)
+    state(m.Measurement(m.STORE_UNREACHABLE, 100.0, {"store": "s3://lake", "error": "refused"}))
+    assert is_alive(state.snapshot(), stalled_after_s=60)
+    assert health(state.snapshot(), stalled_after_s=60)[1]["status"] == "unreachable"
 
 
 def test_health_is_stalled_without_progress(state: RunState, clock: Clock) -> None:
