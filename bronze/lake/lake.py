@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from bronze.errors import BronzeError, FrameError, LakeError, ObjectNotFoundError, ObjectTooLargeError
@@ -20,6 +20,7 @@ from bronze.lake.layout import (
     with_extension,
 )
 from bronze.lake.oldest import OldestObject, find_oldest
+from bronze.lake.survey import count_objects
 from bronze.measurements import SOURCE_ERROR, SOURCE_READ, report
 from bronze.stellar import FIRST_LEDGER
 from bronze.storage.store import Store, join
@@ -162,16 +163,8 @@ class Lake:
 
         Costs a listing of each directory of the range.
         """
-        directory, found = None, set[int]()
-        for ledger in self.file_starts(start, end):
-            path = self.key(ledger).rpartition("/")[0]
-            if path != directory:
-                children = self.store.list_children(path)
-                names = (parse_object(child.name) for child in children if not child.is_prefix)
-                directory, found = path, {name.start for name in names if name is not None}
-            if ledger not in found:
-                return ledger
-        return None
+        with closing(count_objects(self.store, self.layout, [self.file_starts(start, end)])) as windows:
+            return next((window.missing[0][0] for window in windows if window.missing), None)
 
 
 def list_objects(store: Store) -> Iterator[tuple[str, ParsedName]]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +26,7 @@ from bronze.storage.local_root import LOOK, RootDirectory
 from bronze.storage.local_upload import LocalUpload
 from bronze.storage.lock_file import lock_file_name, locked_file, this_process
 from bronze.storage.posix import sync_directory
-from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key, join
+from bronze.storage.store import TEMPORARY, Change, ListedObject, ListEntry, checked_key, join
 
 #: Seconds that `LocalStore.lock` and `LocalStore.update` wait; what they protect takes a second at most.
 LOCK_WAIT_S = 60.0
@@ -114,6 +114,10 @@ class LocalStore:
     def list_children(self, prefix: str, *, after: str = "") -> Iterator[ListEntry]:
         """See `bronze.storage.store.Store`."""
         yield from self._directory.entries(checked_key(prefix) if prefix else "", after)
+
+    def list_objects(self, prefix: str, *, after: str = "") -> Generator[ListedObject, None, None]:
+        """See `bronze.storage.store.Store`."""
+        yield from self._directory.objects(checked_key(prefix) if prefix else "", after)
 
     def list_directories(self, prefix: str) -> Iterator[tuple[str, frozenset[str]]]:
         """See `bronze.storage.store.Store`."""

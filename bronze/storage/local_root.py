@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from bronze.errors import NotAnObjectError, ObjectNotFoundError
 from bronze.storage.mounts import Mount, is_below, mount_of, read_mounts
-from bronze.storage.store import ListEntry, join
+from bronze.storage.store import ListedObject, ListEntry, join
 
 #: What the system raises when there is no object; a directory is not an object.
 _NOT_FOUND = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -92,9 +93,8 @@ class RootDirectory:
         Raises:
             NotAnObjectError: a symbolic link leads out of the root.
         """
-        try:
-            handle = self.open_directory(f"{self._root}/{prefix}" if prefix else str(self._root))
-        except (FileNotFoundError, NotADirectoryError):
+        handle = self._open_listed(prefix)
+        if handle is None:
             return []
         try:
             # Directory entries carry their kind: one listing, no stat for each.
@@ -103,6 +103,43 @@ class RootDirectory:
         finally:
             os.close(handle)
         return sorted(entries, key=lambda entry: entry.name)
+
+    def objects(self, prefix: str, after: str = "") -> Iterator[ListedObject]:
+        """The objects in the directory `prefix`, in name order, with their sizes; each is looked at when it is needed.
+
+        What cannot be read as an object, or is gone meanwhile, is left out. Arguments and errors as of `entries`.
+        """
+        handle = self._open_listed(prefix)
+        if handle is None:
+            return
+        try:
+            with os.scandir(handle) as found:
+                entries = [entry for entry in found if entry.name > after]
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                size = self._size(prefix, entry)
+                if size is not None:
+                    yield ListedObject(entry.name, size)
+        finally:
+            os.close(handle)
+
+    def _open_listed(self, prefix: str) -> int | None:
+        """The descriptor of the directory `prefix`; None when there is none. Raises `NotAnObjectError`."""
+        try:
+            return self.open_directory(f"{self._root}/{prefix}" if prefix else str(self._root))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _size(self, prefix: str, entry: os.DirEntry[str]) -> int | None:
+        """Bytes of the object that the entry is; None when it is none. Only links are opened."""
+        try:
+            if entry.is_symlink():
+                handle, size = self.open(join(prefix, entry.name), LOOK)
+                os.close(handle)
+                return size
+            status = entry.stat(follow_symlinks=False)
+        except (NotAnObjectError, ObjectNotFoundError, FileNotFoundError):
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def _entry(self, prefix: str, entry: os.DirEntry[str]) -> ListEntry:
         if _is_directory(entry):

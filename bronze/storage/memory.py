@@ -7,12 +7,12 @@ import hashlib
 import io
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import Self
 
 from bronze.errors import LockedError, ObjectExistsError, ObjectNotFoundError, ObjectTooLargeError
-from bronze.storage.store import TEMPORARY, Change, ListEntry, checked_key
+from bronze.storage.store import TEMPORARY, Change, ListedObject, ListEntry, checked_key
 from bronze.timestamps import rfc3339
 from bronze.waiting import wait_until
 
@@ -77,6 +77,13 @@ class MemoryStore:
         entries = {ListEntry(rest.partition("/")[0], "/" in rest) for rest in rests}
         wanted = (entry for entry in entries if entry.name > after)
         return iter(sorted(wanted, key=lambda entry: (entry.name, entry.is_prefix)))
+
+    def list_objects(self, prefix: str, *, after: str = "") -> Generator[ListedObject, None, None]:
+        """See `Store`; lists what exists when the first is asked for."""
+        start = f"{checked_key(prefix)}/" if prefix else ""
+        with self._mutex:
+            sizes = {key.removeprefix(start): len(data) for key, data in self._objects.items() if key.startswith(start)}
+        yield from (ListedObject(name, sizes[name]) for name in sorted(sizes) if "/" not in name and name > after)
 
     def list_directories(self, prefix: str) -> Iterator[tuple[str, frozenset[str]]]:
         """See `Store`; lists what exists when it is called."""

@@ -7,7 +7,7 @@ an object never overwrites another one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -37,6 +37,14 @@ class ListEntry:
     name: str
     is_prefix: bool
     is_odd: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object as a listing shows it; `name` is its key's last segment, `size` its bytes."""
+
+    name: str
+    size: int
 
 
 class Upload(Protocol):
@@ -117,6 +125,17 @@ class Store(Protocol):
 
         Args:
             after: only children whose names come after this, which need not be a child's.
+        """
+        ...
+
+    def list_objects(self, prefix: str, *, after: str = "") -> Generator[ListedObject, None, None]:
+        """The objects directly in `prefix` (a "directory", without trailing slash), in name order, with their sizes.
+
+        Lazy: on object stores a page of names is requested when it is needed, on disks a size is looked up when its
+        object is. On disks what is no regular file, and a link that leads out of the root, is left out.
+
+        Args:
+            after: only objects whose names come after this, which need not be an object's.
         """
         ...
 

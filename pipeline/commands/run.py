@@ -123,6 +123,7 @@ def _run(options: Options, summary: RunSummary) -> int:
     from pipeline.launch.attestation import read_attestations
     from pipeline.launch.beam_options import check_beam_options
     from pipeline.launch.chain_locks import exclusive_chains
+    from pipeline.launch.forecast import make_forecast
     from pipeline.launch.places import check_new_chains
     from pipeline.launch.prepare import prepare
     from pipeline.launch.progress import begin_progress
@@ -155,7 +156,8 @@ def _run(options: Options, summary: RunSummary) -> int:
         with prepared.connections as connections:
             summary.totals = totals = Totals()
             summary.add(planned_part(prepared))
-            for line in plan_lines(prepared):
+            forecasts = make_forecast(prepared, settings) if options.dry_run else ()
+            for line in plan_lines(prepared, forecasts):
                 _LOG.info("%s", line)
             begin_progress(telemetry, prepared)
             if not options.dry_run:

@@ -6,7 +6,7 @@ Keys are only added while the names of the schemas stay.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bronze.authenticity.quorum import Attestation
@@ -15,6 +15,7 @@ from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
 from pipeline.commands.authentic_text import anchoring_document
 from pipeline.launch.existence import Round
+from pipeline.launch.forecast import EraForecast
 from pipeline.launch.places import find_places
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
@@ -22,11 +23,11 @@ from pipeline.telemetry.totals import Totals
 PLAN_SCHEMA = "bronze-copier/plan/1"
 
 
-def plan_document(prepared: Prepared) -> dict[str, Any]:
-    """The plan of a run."""
+def plan_document(prepared: Prepared, forecasts: Sequence[EraForecast]) -> dict[str, Any]:
+    """The plan of a run, with the forecasts of its eras."""
     layout, newest = prepared.lake.layout, prepared.newest
     eras = []
-    for plan, existence in zip(prepared.plans, prepared.existence, strict=True):
+    for plan, existence, forecast in zip(prepared.plans, prepared.existence, forecasts, strict=True):
         problems = {**existence.problems, **existence.uncorrected}
         eras.append(
             {
@@ -37,6 +38,7 @@ def plan_document(prepared: Prepared) -> dict[str, Any]:
                 "unfinished": [_range(one) for one in existence.unfinished],
                 "superfluous": [_range(one) for one in existence.superfluous],
                 "problems": [{**_range(one), "problem": text} for one, text in sorted(problems.items())],
+                **_forecast(forecast),
             }
         )
     return {
@@ -145,6 +147,41 @@ def _planned(prepared: Prepared, plan: EraPlan) -> dict[str, Any]:
         "files": plan.file_count(prepared.lake.layout.ledgers_per_file),
         "incomplete_tail": plan.incomplete_tail,
     }
+
+
+def _forecast(forecast: EraForecast) -> dict[str, Any]:
+    count, expected = forecast.objects, forecast.time
+    return {
+        "published": len(forecast.published),
+        "skipped": forecast.skipped,
+        "to_copy": {"partitions": len(forecast.to_copy), "ledgers": forecast.ledgers},
+        "objects": None
+        if count is None
+        else {
+            "expected": count.expected,
+            "listed": count.listed,
+            "missing": count.missing,
+            "empty": count.empty,
+            "doubles": count.doubles,
+            "behind_newest": count.behind_newest,
+            "missing_ledgers": [_range(one) for one in count.missing_ledgers],
+            "empty_ledgers": [_range(one) for one in count.empty_ledgers],
+            "lacking": count.lacking,
+            "lacking_partitions": [_range(one) for one in count.first_lacking],
+        },
+        "bytes_to_read": forecast.bytes_to_read,
+        "bytes_to_write": forecast.bytes_to_write,
+        "time": {
+            "basis": str(expected.basis),
+            "shortest_s": _rounded(expected.shortest_s),
+            "longest_s": _rounded(expected.longest_s),
+            "workers": expected.workers,
+        },
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _failure(failure: PartitionFailure) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Each line of a summary begins with a label of one word in a column of its own (`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 from bronze.authenticity.quorum import Attestation
 from bronze.commit.anchoring import Anchoring
@@ -15,6 +16,8 @@ from bronze.outcomes import Outcome
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
 from pipeline.commands.authentic_text import authentic_lines
+from pipeline.commands.forecast_text import forecast_lines, total_lines
+from pipeline.launch.forecast import EraForecast
 from pipeline.launch.places import find_places
 from pipeline.launch.prepare import Prepared
 from pipeline.sizes import format_size, number_of
@@ -24,8 +27,12 @@ from pipeline.telemetry.totals import Totals
 _LISTED = 20
 
 
-def plan_lines(prepared: Prepared) -> Iterator[str]:
-    """What a run would do."""
+def plan_lines(prepared: Prepared, forecasts: Sequence[EraForecast] = ()) -> Iterator[str]:
+    """What a run would do.
+
+    Args:
+        forecasts: of the plans, in their order; none where they were not made.
+    """
     places = find_places(prepared.connections)
     yield f"lake         {prepared.lake.store.url} ({_layout(prepared)})"
     if prepared.newest:
@@ -39,7 +46,7 @@ def plan_lines(prepared: Prepared) -> Iterator[str]:
     ):
         if place is not None:
             yield f"{label:12} {place}"
-    for plan, existence in zip(prepared.plans, prepared.existence, strict=True):
+    for plan, existence, forecast in zip_longest(prepared.plans, prepared.existence, forecasts):
         yield f"era {plan.era.era_id} ({plan.era.chain})"
         if not plan.partitions:
             yield f"  nothing to do: the next ledger is {plan.start}, {_end_words(plan)}"
@@ -54,6 +61,9 @@ def plan_lines(prepared: Prepared) -> Iterator[str]:
                 f" {plan.end + plan.incomplete_tail} (--publish-partial publishes them)"
             )
         yield from _existence_lines(existence)
+        if forecast is not None:
+            yield from forecast_lines(forecast)
+    yield from total_lines(forecasts)
 
 
 def _existence_lines(existence: Existence) -> Iterator[str]:

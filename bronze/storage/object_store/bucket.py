@@ -21,7 +21,7 @@ from bronze.storage.object_store.checksums import ObjectChecksums
 from bronze.storage.object_store.clients import DEFAULT_RETRIES, Clients
 from bronze.storage.object_store.errors import translated
 from bronze.storage.object_store.gcs import GcsProvider
-from bronze.storage.object_store.listing import ListedObject, Page, list_pages
+from bronze.storage.object_store.listing import BucketObject, Page, list_pages
 from bronze.storage.object_store.reader import ObjectSource
 from bronze.storage.object_store.s3 import S3Provider
 from bronze.storage.rate_limit import RateLimiter
@@ -144,7 +144,7 @@ class Bucket:
             if upload.path == path:
                 self.service.abort_multipart_upload(upload)
 
-    def list_pages(self, base: str, *, after: str | None = None) -> Iterator[list[ListedObject]]:
+    def list_pages(self, base: str, *, after: str | None = None) -> Iterator[list[BucketObject]]:
         """All objects below the path `base` of the bucket, in the order of their paths; each page when it is needed.
 
         Args:
@@ -152,6 +152,15 @@ class Bucket:
         """
         for page in self._pages(base, delimiter=False, after=after or ""):
             yield page.objects
+
+    def list_objects(self, base: str, *, after: str = "") -> Iterator[BucketObject]:
+        """The objects directly below the path `base` of the bucket, in name order; each page when it is needed.
+
+        Args:
+            after: only objects whose paths come after this one.
+        """
+        for page in self._pages(base, delimiter=True, after=after):
+            yield from page.objects
 
     def list_level(self, base: str) -> list[ListEntry]:
         """The direct children of the path `base` of the bucket, in name order; in one listing."""

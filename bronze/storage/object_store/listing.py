@@ -24,24 +24,25 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class ListedObject:
-    """An object: its path in the bucket, and when it was written, in seconds since 1970."""
+class BucketObject:
+    """An object: its path in the bucket, when it was written, in seconds since 1970, and its bytes."""
 
     path: str
     modified: float
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page: the objects and the common prefixes (with their slash at the end), each in the service's order."""
 
-    objects: list[ListedObject]
+    objects: list[BucketObject]
     prefixes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    objects: list[ListedObject]
+    objects: list[BucketObject]
     prefixes: list[str]
     token: str
     truncated: bool
@@ -118,7 +119,9 @@ def _parse(body: bytes) -> _Answer:
         return unquote_plus(found) if escaped else found
 
     objects = [
-        ListedObject(text(found, "Key"), _seconds(found.findtext("{*}LastModified", "")))
+        BucketObject(
+            text(found, "Key"), _seconds(found.findtext("{*}LastModified", "")), _size(found.findtext("{*}Size", ""))
+        )
         for found in root.iterfind("{*}Contents")
     ]
     prefixes = [text(found, "Prefix") for found in root.iterfind("{*}CommonPrefixes")]
@@ -131,6 +134,12 @@ def _seconds(stated: str) -> float:
         return datetime.fromisoformat(stated).timestamp()
     except ValueError:
         raise ET.ParseError from None
+
+
+def _size(stated: str) -> int:
+    if not (stated.isascii() and stated.isdigit() and len(stated) < 20):
+        raise ET.ParseError
+    return int(stated)
 
 
 def _is_ours(path: str, prefix: str) -> bool:

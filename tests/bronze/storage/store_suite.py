@@ -152,6 +152,15 @@ class StoreSuite:
         assert [entry.name for entry in store.list_children("", after="p")] == ["pp", "q"]
         assert [entry.name for entry in store.list_children("", after="pz")] == ["q"]
 
+    def test_objects_are_listed_with_sizes(self, store: Store) -> None:
+        for number, key in enumerate(("p/c", "p/b.txt", "p/b/1", "p/b/2", "p/a/deep/3", "p/B", "pp/x", "q")):
+            store.create(key, b"x" * number)
+        found = [("B", 5), ("b.txt", 1), ("c", 0)]
+        assert [(one.name, one.size) for one in store.list_objects("p")] == found
+        assert [one.name for one in store.list_objects("p", after="b")] == ["b.txt", "c"]
+        assert [one.name for one in store.list_objects("")] == ["q"]
+        assert [*store.list_objects("q"), *store.list_objects("no/such")] == []
+
     def test_directories_are_listed_with_their_objects(self, store: Store) -> None:
         for key in ("p/b/1", "p/b/2", "p/b/deep/3", "p/a", "p/B/x", "p/b.d/y", "q/z", "pp/x/1"):
             store.create(key, b"x")

@@ -42,6 +42,10 @@ def test_first_child_costs_one_page(gcs_server: GcsServer, store: ObjectStore) -
     assert lists(gcs_server) == 1
     assert [entry.name for entry in store.list_children("flat")] == [f"{number:04}" for number in range(2_500)]
     assert lists(gcs_server) == 3
+    assert [entry.name for entry in store.list_objects("flat", after="1999")] == [
+        f"{n:04}" for n in range(2_000, 2_500)
+    ]
+    assert lists(gcs_server) == 1
     store.replace("flat/2000/nested", b"")  # first met on a later page
     assert [entry.name for entry in store.list_children("flat")] == sorted(
         [f"{number:04}" for number in range(2_500)] + ["2000"]

@@ -22,9 +22,10 @@ __all__ = ["gcs_bucket", "gcs_server", "s3_bucket", "s3_server"]
 pytestmark = pytest.mark.timeout(120)
 
 
-def page(keys: list[str], more: str = "", escaped: bool = False) -> Answer:
+def page(keys: list[str], more: str = "", escaped: bool = False, size: str = "1") -> Answer:
     rows = "".join(
-        f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>" for key in keys
+        f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>{size}</Size></Contents>"
+        for key in keys
     )
     token = f"<NextContinuationToken>{more}</NextContinuationToken>" if more else ""
     encoding = "<EncodingType>url</EncodingType>" if escaped else ""
@@ -88,6 +89,12 @@ def test_keys_are_listed_over_pages(store_of: StoreOf) -> None:
         return page([f"p/{number}", f"p/{number}x"], more=str(number + 1) if number < 3 else "")
 
     assert names(store_of(answer)) == ["0", "0x", "1", "1x", "2", "2x", "3", "3x"]
+
+
+@pytest.mark.parametrize("size", ["", "-1", "1.5", "many", "9" * 20])
+def test_sizes_that_are_none_are_refused(store_of: StoreOf, size: str) -> None:
+    with pytest.raises(StoreError, match="the service's answer to a list request is not XML"):
+        list(store_of(lambda _: page(["p/a"], size=size)).list_objects("p"))
 
 
 @pytest.mark.parametrize("keys", [["p/a"], ["p/b", "p/a"], ["p//x"]])
