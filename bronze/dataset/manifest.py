@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bronze.authenticity.findings import PartitionAuthenticity, parse_authenticity
@@ -22,6 +22,7 @@ MAX_MANIFEST_BYTES = 1 << 20
 
 _LEDGER_HASH = re.compile(r"[0-9a-f]{64}")
 _LINK_HASHES = ("previous_hash", "first_hash", "last_hash")
+_KEYS = {"partition", "tables", "producer", "made_with", "created_at", "ledgers", "authenticity"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ class Manifest:
         ledgers: None in a manifest of the older copier.
         authenticity: what was proven of the ledgers; None where nothing was checked, and in older manifests.
         made_with: versions and verification; None in manifests of version 0.1 and of the older copier.
+        unknown_keys: those of the document that this version does not know, sorted; `to_bytes` does not write them.
 
     >>> manifest = Manifest(
     ...     partition=Partition(2, 11), network="pubnet", era_id="e1", version_label="v1", table="ledgers_lcm_raw",
@@ -124,6 +126,7 @@ class Manifest:
     ledgers: LedgerLinks | None
     authenticity: PartitionAuthenticity | None = None
     made_with: MadeWith | None = None
+    unknown_keys: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def file(self) -> str:
@@ -196,6 +199,7 @@ def parse_manifest(document: dict[str, Any], table: str) -> Manifest:
         ledgers=None if ledgers is None else parse_ledger_links(ledgers),
         authenticity=None if authenticity is None else parse_authenticity(authenticity),
         made_with=None if made_with is None else _parse_made_with(made_with),
+        unknown_keys=tuple(sorted(set(document) - _KEYS)),
     )
     for node, ledger in manifest.authenticity.signers if manifest.authenticity else ():
         if not manifest.partition.first_ledger <= ledger <= manifest.partition.end:

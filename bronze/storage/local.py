@@ -124,7 +124,10 @@ class LocalStore:
         for entry in self.list_children(prefix):
             if entry.is_prefix:
                 children = self.list_children(join(prefix, entry.name))
-                yield entry.name, frozenset(child.name for child in children if not (child.is_prefix or child.is_odd))
+                yield (
+                    entry.name,
+                    frozenset(f"{one.name}/" if one.is_prefix else one.name for one in children if not one.is_odd),
+                )
 
     def open_read(self, key: str) -> BinaryIO:
         """See `bronze.storage.store.Store` and `read`."""

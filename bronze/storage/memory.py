@@ -94,7 +94,8 @@ class MemoryStore:
         for rest in rests:
             directory, slash, name = rest.partition("/")
             if slash:
-                found[directory] |= set() if "/" in name else {name}
+                own, deeper, _ = name.partition("/")
+                found[directory].add(own + deeper)
         return iter([(directory, frozenset(names)) for directory, names in sorted(found.items())])
 
     def create(self, key: str, data: bytes) -> None:

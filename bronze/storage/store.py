@@ -140,7 +140,8 @@ class Store(Protocol):
         ...
 
     def list_directories(self, prefix: str) -> Iterator[tuple[str, frozenset[str]]]:
-        """Each "directory" directly below `prefix`, in name order, with the names of the objects directly in it.
+        """Each "directory" directly below `prefix`, in name order, with the names of the objects directly in it, and of
+        the directories in it, which end with a slash.
 
         What is no object is left out, whatever its name.
 

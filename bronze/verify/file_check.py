@@ -12,6 +12,9 @@ from bronze.partitioning.partition import Partition
 from bronze.storage.store import join
 from bronze.verify.finding import FindingCollector
 
+#: Files and directories that are looked at in a directory that is none of a partition's.
+_MAX_FOREIGN = 1_000
+
 
 def check_footer(dataset: Dataset, era: Era, manifest: Manifest, findings: FindingCollector) -> LedgerLinks:
     """Check columns, number of rows and both ends of a parquet file against its manifest; return what its rows link.
@@ -48,7 +51,10 @@ def check_footer(dataset: Dataset, era: Era, manifest: Manifest, findings: Findi
 
 
 def check_names(dataset: Dataset, era: Era, findings: FindingCollector) -> None:
-    """Check that the table's directory holds partitions only; parquet files that do not belong there are wrong."""
+    """Check that the table's directory holds partitions only; parquet files that do not belong there are wrong.
+
+    At any depth: what reads a whole directory reads the directories in it too.
+    """
     root = join(dataset.prefix, era.chain, dataset.table)
     for entry in dataset.store.list_children(root):
         if not entry.is_prefix:
@@ -58,7 +64,10 @@ def check_names(dataset: Dataset, era: Era, findings: FindingCollector) -> None:
         partition = parse_range(name)
         own = _own_names(partition) if partition else frozenset[str]()
         for file in sorted({*files, *_odd_names(dataset, join(root, name))} - own):
-            _foreign(dataset.object_url(join(root, name, file)), findings)
+            if file.endswith("/"):
+                _foreign_directory(dataset, join(root, name, file.rstrip("/")), findings)
+            else:
+                _foreign(dataset.object_url(join(root, name, file)), findings)
 
 
 def _odd_names(dataset: Dataset, directory: str) -> list[str]:
@@ -80,6 +89,25 @@ def has_manifest(dataset: Dataset, era: Era, partition: Partition) -> bool:
 
 def _own_names(partition: Partition) -> frozenset[str]:
     return frozenset((parquet_file_name(partition), MANIFEST_NAME, REPLACING_NAME))
+
+
+def _foreign_directory(dataset: Dataset, key: str, findings: FindingCollector) -> None:
+    """Add what lies below `key`, a directory that is none of a partition's."""
+    left, seen = [key], 0
+    while left:
+        directory = left.pop()
+        for entry in dataset.store.list_children(directory):
+            seen += 1
+            if seen > _MAX_FOREIGN:
+                findings.note(
+                    f"holds more than {_MAX_FOREIGN:,} files: not all were looked at", where=dataset.object_url(key)
+                )
+                return
+            at = join(directory, entry.name)
+            if entry.is_prefix:
+                left.append(at)
+            else:
+                _foreign(dataset.object_url(at), findings)
 
 
 def _foreign(url: str, findings: FindingCollector) -> None:

@@ -180,6 +180,12 @@ class PartitionCheck:
                 findings.add(Level.MANIFESTS, key, "is missing", expected="a manifest")
             return None
         links = manifest.ledgers
+        if links is None and manifest.made_with is not None:
+            found = "has no links to its neighbours (ledgers), though it is not of the older copier"
+            findings.add(Level.MANIFESTS, key, found, expected="the first and the last ledger, with their hashes")
+        if manifest.unknown_keys:
+            found = f"has keys that this version does not know, and does not check: {', '.join(manifest.unknown_keys)}"
+            findings.add(Level.MANIFESTS, key, found, severity=Severity.NOTE)
         if links is not None and (links.first, links.last) != (partition.first_ledger, partition.end):
             findings.add(
                 Level.MANIFESTS,

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from bronze.authenticity.authenticator import Authenticator
 from bronze.authenticity.findings import PartitionAuthenticity
 from bronze.dataset.manifest import LedgerLinks
-from bronze.errors import DataError
+from bronze.errors import DataError, StoreError
 from bronze.ledger.close_meta import CloseMeta, VerifyLevel, read_close_meta
 from bronze.ledger.hashes import check_hashes, check_link
 from bronze.partitioning.era import Era
@@ -52,6 +52,10 @@ _COLUMNS = (
     "network",
 )
 _RAW = "xdr_bytes"
+#: Null in every row, unless the file is of the older copier.
+_INGESTED = "ingested_at"
+#: Ledgers of a partition that the lake could not give: after so many it is not asked for the others.
+_MAX_UNCOMPARED = 5
 
 #: Returns the close meta of a ledger as the lake has it; raises `DataError` or `StoreError`.
 LedgerSource = Callable[[int], bytes | memoryview]
@@ -65,7 +69,7 @@ class RowProblem:
         ledger: the ledger that should be in this row.
         found, expected: as in `bronze.verify.finding.Finding`.
         is_source: whether the row differs from the lake; otherwise it is wrong by itself.
-        is_unchecked: whether the lake could not be read, so that nothing is known of the row.
+        is_unchecked: whether the lake's ledger could not be read, so that the row is compared with nothing.
     """
 
     ledger: int
@@ -104,6 +108,7 @@ class RowCheck:
         self._verify = verify
         self._authenticator = authenticator
         self._source = source
+        self._uncompared = 0
         self._first: CloseMeta | None = None
         self._previous: CloseMeta | None = None
         self._next = partition.first_ledger
@@ -143,12 +148,12 @@ class RowCheck:
     def _problems(self, file: BinaryReader) -> Iterator[RowProblem]:
         try:
             with pq.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False) as parquet:
-                missing = {*_COLUMNS, _RAW} - set(parquet.schema_arrow.names)
+                missing = {*_COLUMNS, _INGESTED, _RAW} - set(parquet.schema_arrow.names)
                 if missing:
                     raise ValueError(f"it has no column {', '.join(sorted(missing))}")
                 self.is_of_older_copier = parquet.schema_arrow.field("ledger_sequence").type == pa.uint64()
                 rows = _batch_rows(parquet.metadata)
-                for batch in parquet.iter_batches(rows, columns=[*_COLUMNS, _RAW], use_threads=False):
+                for batch in parquet.iter_batches(rows, columns=[*_COLUMNS, _INGESTED, _RAW], use_threads=False):
                     stop_if_asked(f"checking ledger {self._next}")
                     yield from self._batch(batch)
         except pa.ArrowException as error:
@@ -169,6 +174,10 @@ class RowCheck:
         data = memoryview(content).cast("B") if content is not None else memoryview(b"")
         times = batch.column("close_time").cast(_MICROSECONDS).cast(pa.int64()).to_pylist()
         columns = [times if name == "close_time" else batch.column(name).to_pylist() for name in _COLUMNS]
+        ingested = batch.column(_INGESTED)
+        if ingested.null_count != len(ingested) and not self.is_of_older_copier:
+            at = ingested.is_valid().index(True).as_py()
+            yield RowProblem(ledger=self._next + at, found=f"{_INGESTED} is set", expected="null")
         for (start, end), stated in zip(itertools.pairwise(bounds), zip(*columns, strict=True), strict=True):
             self.rows += 1
             yield from self._row(data, start, end, stated)
@@ -201,13 +210,24 @@ class RowCheck:
         self._first = self._first or meta
         self._previous = meta
         yield from self._columns(ledger, self._derived(meta, data[start:end]), stated)
-        if self._source is not None and self._source(ledger) != data[start:end]:
-            yield RowProblem(
-                ledger=ledger,
-                found="its bytes differ from those in the lake",
-                expected="the same bytes",
-                is_source=True,
-            )
+        if self._source is not None:
+            yield from self._against_lake(self._source, ledger, data[start:end])
+
+    def _against_lake(self, source: LedgerSource, ledger: int, xdr: memoryview) -> Iterator[RowProblem]:
+        """Compare a row with the lake. What is wrong with the lake says nothing against the row."""
+        try:
+            if source(ledger) == xdr:
+                return
+            found, is_unchecked = "its bytes differ from those in the lake", False
+        except (DataError, StoreError, OSError) as error:
+            found, is_unchecked = f"cannot be compared with the lake: {error}", True
+            self._uncompared += 1
+            # Each row would wait for a store that does not answer.
+            if self._uncompared == _MAX_UNCOMPARED or not isinstance(error, DataError):
+                self._source = None
+                found += "; nor were the ledgers after it"
+        expected = "" if is_unchecked else "the same bytes"
+        yield RowProblem(ledger=ledger, found=found, expected=expected, is_source=True, is_unchecked=is_unchecked)
 
     def _derived(self, meta: CloseMeta, xdr: memoryview) -> tuple[Any, ...]:
         """The values of `_COLUMNS` that follow from the ledger."""

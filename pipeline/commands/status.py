@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pipeline.launch.status import EraStatus
 
 DESCRIPTION = """\
-Shows how far each era is: published partitions and gaps, the last committed ledger and how old that is, the chain of
-events and what of it is not yet delivered or recorded, and how far the lake's newest ledger is ahead. Reads no ledger,
-writes nothing; as a health check with --max-age and --max-lag.
+Shows how far each era is: published partitions, gaps and overlaps, the last committed ledger and how old that is, the
+chain of events and what of it is not yet delivered or recorded, and how far the lake's newest ledger is ahead. Reads no
+ledger, writes nothing; as a health check with --max-age and --max-lag.
 """
 EXAMPLES = """\
   bronze-copier status --config config.yaml
@@ -29,12 +29,15 @@ EXAMPLES = """\
 """
 EXIT_STATUS = """\
   0  everything could be read, no ledgers are left out, and no limit is exceeded
-  1  a gap, a limit is exceeded, or a history archive contradicts what was copied
+  1  a gap, ledgers that are published twice, a partition without its file, a limit is exceeded, or a history archive
+     contradicts what was copied
   2  the configuration or the command line is wrong
   3  something could not be read (the lake, the destination, a checkpoint, the catalog)
 """
 #: Version of the JSON document: keys are only added.
 SCHEMA = "bronze-copier/status/1"
+#: Problems of an era that people are shown.
+_LISTED = 20
 
 
 OPTIONS: tuple[click.Parameter, ...] = (
@@ -87,7 +90,7 @@ def unmet_limits(status: EraStatus, max_age: float | None, max_lag: int | None) 
 def exit_status(found: Sequence[EraStatus], unmet: dict[str, list[str]]) -> int:
     """What is wrong wins over what could not be read."""
     contradicted = any(one.anchoring.of(Standing.CONTRADICTS) for one in found if one.anchoring)
-    if any(one.gaps for one in found) or any(unmet.values()) or contradicted:
+    if any(one.gaps or one.problems for one in found) or any(unmet.values()) or contradicted:
         return UNDONE
     return UNCHECKED if any(one.failures for one in found) else DONE
 
@@ -102,6 +105,10 @@ def status_lines(status: EraStatus, unmet: Sequence[str]) -> Iterator[str]:
             f"  gap          ledgers {gap}: set last_committed_ledger of the checkpoint to {max(gap.start - 1, 0)}, and"
             " `bronze-copier run` copies them"
         )
+    for sentence in status.problems[:_LISTED]:
+        yield f"  wrong        {sentence}"
+    if len(status.problems) > _LISTED:
+        yield f"               and {len(status.problems) - _LISTED:,} more (--json names all)"
     if status.committed is None:
         yield "  committed    nothing"
     else:

@@ -27,6 +27,7 @@ EXAMPLES = """\
   bronze-copier verify --config config.yaml
   bronze-copier verify --config config.yaml --level rows --subset 1/10
   bronze-copier verify s3://bucket/bronze --chain s3://bucket/pas --json
+  bronze-copier verify /data/bronze --level source --lake s3://lake/pubnet --lake-region us-east-2 --lake-anonymous
   bronze-copier verify s3://bucket/bronze --archives https://history.example.org/001
   bronze-copier verify s3://bucket/bronze --scp https://history.example.org/001 --validators pubnet.cfg
 """
@@ -66,6 +67,9 @@ AUDIT_OPTIONS: tuple[click.Parameter, ...] = (
     option("--expect-events", convert=whole_number, metavar="N", help="the chain must have so many events, or more"),
     flag("--catalog", help="compare the rows of the configured catalog too"),
     option("--lake", default="", metavar="URL", help="the lake for --level source (default: the configured one)"),
+    option("--lake-endpoint", metavar="URL", help="of the object store of --lake (default: as that of URL)"),
+    option("--lake-region", metavar="NAME", help="of the bucket of --lake"),
+    flag("--lake-anonymous", help="send no credentials to the lake"),
     option(
         "--scp",
         is_flag=False,
@@ -87,7 +91,7 @@ AUDIT_OPTIONS: tuple[click.Parameter, ...] = (
         help="with --scp: a stellar-core configuration, whose validators' messages count (default: the configured one)",
     ),
     option("--passphrase", default="", metavar="TEXT", help="of the network, where its name does not tell it"),
-    option("--endpoint", metavar="URL", help="of the object store of URL"),
+    option("--endpoint", metavar="URL", help="of the object store of URL, and of events and lake of that kind"),
     option("--region", metavar="NAME", help="of the bucket of URL"),
     flag("--anonymous", help="send no credentials"),
 )

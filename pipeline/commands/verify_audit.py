@@ -12,6 +12,7 @@ from bronze.errors import ConfigError, StoreError
 from pipeline.exit_status import UNCHECKED
 
 if TYPE_CHECKING:
+    from bronze.storage.location import StorageLocation
     from bronze.verify.era_audit import EraAudit
     from pipeline.launch.audit import AuditOptions, AuditTarget
     from pipeline.settings.model import Settings
@@ -32,6 +33,8 @@ class AuditRequest:
         expect_head, expect_events: what is known of the chain.
         catalog: whether the configured catalog is compared.
         lake: where the lake is, for the level ``source``; empty: where the configuration says.
+        lake_endpoint, lake_region, lake_anonymous: how the object store of `lake` is reached; none of them given: as
+            that of `url`, where it is of that kind.
         scp: the history archive whose SCP messages are compared; None: they are not.
         archives: the history archives that are compared, separated by commas; empty: the configured ones; None: none.
         validators: the file that says whose messages count; empty: the configured one.
@@ -52,6 +55,9 @@ class AuditRequest:
     expect_events: int | None = None
     catalog: bool = False
     lake: str = ""
+    lake_endpoint: str | None = None
+    lake_region: str | None = None
+    lake_anonymous: bool = False
     scp: str | None = None
     archives: str | None = None
     validators: str = ""
@@ -167,7 +173,7 @@ def _targets(
         subset = Subset.parse(request.subset) if request.subset else None
     except ValueError as error:
         raise ConfigError(f"--subset: {error}") from error
-    lake = location_of(request.lake) if request.lake else None
+    lake = _lake_location(request)
     headers_only, passphrase = False, request.passphrase
     settings = None
     if request.url:
@@ -175,10 +181,9 @@ def _targets(
             raise ConfigError("--catalog compares the configured catalog: leave the URL out")
         if request.chain == "":
             raise ConfigError("--chain needs the place of the event files where there is no configuration")
-        reach: Any = {"endpoint": request.endpoint, "region": request.region, "anonymous": request.anonymous}
-        place = location_of(request.url, **reach)
-        is_same = bool(request.chain) and (request.chain or "").partition("://")[0] == request.url.partition("://")[0]
-        events = location_of(request.chain, **(reach if is_same else {})) if request.chain else None
+        place = location_of(request.url, **_reach(request))
+        reach = _reach(request) if _is_beside(request, request.chain or "") else {}
+        events = location_of(request.chain, **reach) if request.chain else None
         targets = find_targets(place, request.eras, events=events)
     else:
         if request.endpoint or request.region or request.anonymous:
@@ -200,6 +205,30 @@ def _targets(
         expected=ExpectedChain(head=request.expect_head, events=request.expect_events),
     )
     return targets, options, settings
+
+
+def _reach(request: AuditRequest) -> dict[str, Any]:
+    return {"endpoint": request.endpoint, "region": request.region, "anonymous": request.anonymous}
+
+
+def _is_beside(request: AuditRequest, url: str) -> bool:
+    """Whether `url` is of an object store of the same kind as the request's."""
+    return "://" in url and url.partition("://")[0] == request.url.partition("://")[0]
+
+
+def _lake_location(request: AuditRequest) -> StorageLocation | None:
+    from pipeline.launch.audit import location_of
+
+    reach: dict[str, Any] = {
+        "endpoint": request.lake_endpoint, "region": request.lake_region, "anonymous": request.lake_anonymous
+    }  # fmt: skip
+    if not request.lake:
+        if any(reach.values()):
+            raise ConfigError("--lake-endpoint, --lake-region and --lake-anonymous are of --lake: name it")
+        return None
+    if not any(reach.values()) and _is_beside(request, request.lake):
+        reach = _reach(request)
+    return location_of(request.lake, **reach)
 
 
 def unreachable(error: Exception, *, as_json: bool) -> int:

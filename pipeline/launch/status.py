@@ -13,16 +13,19 @@ from bronze.audit.event_log import EventLog
 from bronze.authenticity.quorum import Attestation
 from bronze.commit.anchoring import Anchoring
 from bronze.commit.checkpoint import Checkpoint
-from bronze.dataset.listing import list_dataset
+from bronze.commit.existence import find_overlaps
+from bronze.dataset.listing import DatasetListing, list_dataset
 from bronze.errors import BronzeError, DataError, StoreError
 from bronze.job.connections import Connections
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.partitioning.partition_index import PartitionIndex
 from bronze.timestamps import seconds_of
 from pipeline.launch.archives import committed_partitions
 from pipeline.launch.prepare import connect_without_lake, open_configured_lake
 from pipeline.settings.directories import checked_locations
 from pipeline.settings.model import Settings
+from pipeline.sizes import number_of
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +38,8 @@ class EraStatus:
         partitions: number of published partitions.
         first, last: inclusive ledgers that they reach from and to.
         gaps: ledgers before the last published or committed one that no partition covers.
+        problems: what is wrong with published partitions, a sentence each: ledgers of one are in another one too, of
+            this era or of another one of its version; or its parquet file is missing.
         committed: the last committed ledger.
         committed_partition: the partition that was committed last.
         updated_at: when the checkpoint was written, RFC 3339.
@@ -58,6 +63,7 @@ class EraStatus:
     first: int | None = None
     last: int | None = None
     gaps: list[Partition] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     committed: int | None = None
     committed_partition: Partition | None = None
     updated_at: str = ""
@@ -81,10 +87,14 @@ def read_status(connections: Connections, newest: int | None, *, now: datetime |
         newest: the newest ledger of the lake; None when it is not known.
         now: the present time; None: the clock's.
     """
-    return [_era_status(connections, era, newest, now or datetime.now(UTC)) for era in connections.job.eras]
+    published: dict[Era, Sequence[Partition]] = {}
+    return [_era_status(connections, era, newest, now or datetime.now(UTC), published) for era in connections.job.eras]
 
 
-def _era_status(connections: Connections, era: Era, newest: int | None, now: datetime) -> EraStatus:
+def _era_status(
+    connections: Connections, era: Era, newest: int | None, now: datetime, others: dict[Era, Sequence[Partition]]
+) -> EraStatus:
+    """The status of `era`; what is published of it is added to `others`, the eras before it."""
     status = EraStatus(chain=era.chain, ledger_start=era.ledger_start, ledger_end=era.ledger_end, newest=newest)
     checkpoint: Checkpoint | None = None
     try:
@@ -112,6 +122,8 @@ def _era_status(connections: Connections, era: Era, newest: int | None, now: dat
         catch_up = connections.archive_catch_up(era, committed_partitions(listing, status.committed or 0))
         status.anchoring = catch_up.read() if catch_up else None
         status.gaps = listing.uncovered_ranges(reached + 1) if reached else []
+        status.problems = _problems(connections, listing, others)
+        others[era] = published
     except (BronzeError, OSError) as error:
         status.failures.append(f"what is published cannot be read: {error}")
     _add_attestation(status, connections, era)
@@ -120,6 +132,28 @@ def _era_status(connections: Connections, era: Era, newest: int | None, now: dat
         done = status.committed if status.committed is not None else era.ledger_start - 1
         status.lag = max(0, min(newest, era.last_ledger) - done)
     return status
+
+
+def _problems(connections: Connections, listing: DatasetListing, others: dict[Era, Sequence[Partition]]) -> list[str]:
+    era = listing.era
+    overlaps = find_overlaps(listing, connections.event_log(era))
+    found = [f"partition {partition}: {sentence}" for partition, sentence in overlaps.items()]
+    for other, theirs in others.items():
+        if (other.network, other.version_label) == (era.network, era.version_label):
+            index = PartitionIndex(theirs)
+            twice = [one for one in listing.published if index.overlapping(one)]
+            if twice:
+                found.append(
+                    f"{number_of(len(twice), 'partition')} ({twice[0]} and on, up to ledger {twice[-1].end}) with"
+                    f" ledgers that era {other.era_id} has published too, so that readers find these twice: find out"
+                    " which era they belong to, and remove the partitions of the other one"
+                )
+    found += [
+        f"partition {partition}: its parquet file is missing: `bronze-copier run --partition {partition} --again`"
+        for partition in listing.bare
+        if partition not in listing.replaced
+    ]
+    return found
 
 
 def _add_attestation(status: EraStatus, connections: Connections, era: Era) -> None:

@@ -220,7 +220,7 @@ def test_allow_overwrite_keeps_equal_partition(lake: LakeFiles, copier: Callable
 def test_go_partitions_are_skipped_and_linked(copied: Copier, lake: LakeFiles) -> None:
     """Its manifests lack the key `ledgers`: the linking hashes are read from the parquet files."""
     for part in PARTITIONS[:2]:
-        edit_manifest(copied, part, lambda manifest: manifest.pop("ledgers"))
+        edit_manifest(copied, part, lambda manifest: [manifest.pop(key) for key in ("ledgers", "made_with")])
     shutil.rmtree(copied.parquet(PARTITIONS[2]).parent)
     lake.remove(16)
 
@@ -262,7 +262,7 @@ def make_go_partition(copy: Copier, part: tuple[int, int]) -> None:
     stated = {"checksum": f"sha256:{hashlib.sha256(data).hexdigest()}", "byte_size": len(data)}
 
     def edit(manifest: dict[str, Any]) -> None:
-        del manifest["ledgers"]
+        del manifest["ledgers"], manifest["made_with"]
         manifest["tables"]["ledgers_lcm_raw"].update(stated)
 
     edit_manifest(copy, part, edit)
@@ -274,7 +274,7 @@ def go_partition_without_chain(copy: Copier, part: tuple[int, int]) -> None:
 
 
 def go_partition_with_chain(copy: Copier, part: tuple[int, int]) -> None:
-    edit_manifest(copy, part, lambda manifest: manifest.pop("ledgers"))
+    edit_manifest(copy, part, lambda manifest: [manifest.pop(key) for key in ("ledgers", "made_with")])
 
 
 @pytest.mark.parametrize("seed", [1, 0], ids=["same chain", "another chain"])

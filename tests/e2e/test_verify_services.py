@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from bronze.storage.opening import open_store
-from tests.e2e.conftest import TABLE, Copier, LakeFiles, call
+from tests.e2e.conftest import TABLE, Copier, LakeFiles, call, tree
 from tests.e2e.test_object_stores import Cloud
 from tests.support.fault_proxy import FaultProxy
 from tests.support.gcs_server import gcs_bucket, gcs_server
@@ -61,6 +61,36 @@ def test_bucket_verifies_at_every_level(copy: Copier, cloud: Cloud) -> None:
     assert ran.status == 1
     assert "part-16-23.parquet: has the checksum" in ran.out
     assert "(bronze-copier run --partition 16-23 --again)" in ran.out
+
+
+@pytest.mark.parametrize("cloud", ["s3", "gs"], indirect=True)
+def test_lake_in_bucket_is_compared(copy: Copier, cloud: Cloud) -> None:
+    """Beside the destination's bucket, and of a destination on a disk; a changed lake object is found."""
+    cloud.fill(copy.lake)
+    lake, lake_url = open_store(cloud.location("lake")), f"{cloud.scheme}://{cloud.bucket}/lake"
+    options = ["--endpoint", cloud.endpoint, "--region", REGION] if cloud.scheme == "s3" else []
+    lake_options = [option.replace("--", "--lake-") for option in options]
+    cloud.write_to(copy)
+    assert copy.run().status == 0
+    bronze, source = f"{cloud.scheme}://{cloud.bucket}/data/bronze", ["--level", "source", "--lake", lake_url]
+    assert call("verify", bronze, *options, *source).status == 0
+    assert call("verify", bronze, *options, *source, *lake_options).status == 0
+    cloud.fetch(copy)
+    fetched = copy.root / "data" / "bronze"
+    assert call("verify", fetched, *source, *lake_options, "--workers", "2").status == 0
+    first, second = (next(name for name in tree(copy.lake) if f"--{number}." in name) for number in (16, 17))
+    lake.replace(first, lake.read(second))
+    ran = call("verify", fetched, *source, *lake_options)
+    assert ran.status == 3, "the lake is damaged, not the partition"
+    assert "part-16-23.parquet: ledger 16: cannot be compared with the lake: object" in ran.out
+
+
+def test_options_of_no_lake_are_refused(copy: Copier) -> None:
+    copy.run()
+    for options in (["--lake-region", REGION], ["--lake-anonymous", "--lake", str(copy.lake)]):
+        ran = call("verify", copy.root / "data" / "bronze", "--level", "source", *options)
+        assert ran.status == 2, ran
+        assert "are of --lake: name it" in ran.err or "are for object stores" in ran.err
 
 
 def test_read_only_mount_verifies(copy: Copier, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,8 @@ from tests.faults.tampered_place import (
 )
 from tests.support.postgres_server import running_server
 
-#: Keys of a manifest that nothing covers (docs/verifying.md).
-_UNCOVERED = ("created_at", "producer", "authenticity")
+#: Keys of a manifest that something covers; nothing covers the others (docs/verifying.md).
+_COVERED = ("partition", "tables", "ledgers")
 
 
 def flip(path: Path, rng: random.Random) -> int:
@@ -116,16 +118,10 @@ def flipped_manifest(place: Place, one: Partition, rng: random.Random) -> Tamper
     before = json.loads(path.read_bytes())
     at = flip(path, rng)
     what = f"bit at byte {at} of the manifest flipped"
-    try:
+    with suppress(ValueError):
         after = json.loads(path.read_bytes())
-        covered = [{key: value for key, value in doc.items() if key not in _UNCOVERED} for doc in (before, after)]
-        if covered[0] == covered[1] or ({**covered[1], "ledgers": 0} == {**covered[0], "ledgers": 0} and (
-            after["ledgers"].keys() == before["ledgers"].keys()
-            and all(after["ledgers"][key] == value for key, value in before["ledgers"].items())
-        )):  # fmt: skip
+        if all(before[key] == after.get(key) for key in _COVERED):
             return Tampering(what, "", "")
-    except (ValueError, AttributeError, KeyError):
-        pass
     return Tampering(what, "rows", str(one))
 
 
@@ -150,6 +146,8 @@ _COLUMNS: dict[str, Callable[[Any], Any]] = {
     "network": lambda value: f"{value}x",
     "bronze_version": lambda value: "v9",
     "ledger_sequence": lambda value: value + 1000,
+    "close_time": lambda value: value + timedelta(seconds=1),
+    "ingested_at": lambda _: datetime(2026, 1, 1, tzinfo=UTC),
 }
 
 
@@ -316,9 +314,16 @@ def exchanged_chains(place: Place, one: Partition, rng: random.Random) -> Tamper
 
 
 def foreign_file(place: Place, one: Partition, rng: random.Random) -> Tampering:
+    """Wherever in the table's directory, which some engines read at any depth."""
     path = place.of(one).parquet(one)
-    shutil.copy(path, path.with_name("part-extra.parquet"))
-    return Tampering("a parquet file added", "manifests", "part-extra.parquet")
+    table = path.parent.parent
+    name = rng.choice([
+        f"range={one}/part-extra.parquet", "part-extra.parquet", f"range=0{one}/part-extra.parquet",
+        f"range={one}/deeper/part-extra.parquet", f"backup/range={one}/part-extra.parquet",
+    ])  # fmt: skip
+    (table / name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(path, table / name)
+    return Tampering(f"a parquet file added at {name}", "manifests", "part-extra.parquet")
 
 
 def forged_links(place: Place, one: Partition, rng: random.Random) -> Tampering:
@@ -329,9 +334,12 @@ def forged_links(place: Place, one: Partition, rng: random.Random) -> Tampering:
 
 
 def removed_links(place: Place, one: Partition, rng: random.Random) -> Tampering:
-    at = place.of(one)
-    edit(at.manifest(one), lambda document: document.pop("ledgers"))
-    return Tampering("links removed from the manifest", "", "")
+    """Also as the older copier's manifests are, which have none."""
+    as_older = rng.random() < 0.5
+    keys = ("ledgers", "made_with") if as_older else ("ledgers",)
+    edit(place.of(one).manifest(one), lambda document: [document.pop(key) for key in keys])
+    what = f"{' and '.join(keys)} removed from the manifest"
+    return Tampering(what, "" if as_older else "manifests", f"range={one}/_manifest.json")
 
 
 KINDS: tuple[Callable[[Place, Partition, random.Random], Tampering], ...] = (

@@ -118,7 +118,8 @@ class ObjectStore:
             for listed in page:
                 directory, slash, name = listed.path[start:].partition("/")
                 if slash:
-                    found.setdefault(directory, set()).update(() if "/" in name else (name,))
+                    own, deeper, _ = name.partition("/")
+                    found.setdefault(directory, set()).add(own + deeper)
         yield from ((directory, frozenset(names)) for directory, names in sorted(found.items()))
 
     def create(self, key: str, data: bytes) -> None:

@@ -166,7 +166,7 @@ class StoreSuite:
             store.create(key, b"x")
         assert list(store.list_directories("p")) == [
             ("B", frozenset({"x"})),
-            ("b", frozenset({"1", "2"})),
+            ("b", frozenset({"1", "2", "deep/"})),
             ("b.d", frozenset({"y"})),
         ]
         assert [name for name, _ in store.list_directories("") if name != TEMPORARY] == ["p", "pp", "q"]

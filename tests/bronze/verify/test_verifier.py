@@ -169,7 +169,22 @@ def test_gap_is_reported(workspace: Workspace) -> None:
 
 def forget_links(path) -> None:
     """As the older copier's manifests are."""
-    edit(path, lambda document: document.pop("ledgers"))
+    edit(path, lambda document: [document.pop(key) for key in ("ledgers", "made_with")])
+
+
+def test_manifest_without_links_is_found(published: Workspace) -> None:
+    """What makes it no manifest of the older copier is still there."""
+    edit(published.manifest(GRID[2]), lambda document: document.pop("ledgers"))
+    (problem,) = published.audit().problems
+    assert f"{published.manifest(GRID[2])}: has no links to its neighbours (ledgers)" in problem
+
+
+def test_unknown_keys_of_manifest_are_noted(published: Workspace) -> None:
+    edit(published.manifest(GRID[2]), lambda document: document.update(au4henticity={}, zzz=1))
+    found = published.audit()
+    assert found.verdict is Verdict.HOLDS
+    (note,) = found.notes
+    assert note.endswith("has keys that this version does not know, and does not check: au4henticity, zzz")
 
 
 def test_linked_older_partitions_hold(published: Workspace) -> None:

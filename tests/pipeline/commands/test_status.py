@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
-from tests.e2e.conftest import Copier, tree
+from tests.e2e.conftest import Copier, era, new_copier, tree
 
 
 def era_of(copy: Copier, *arguments: str) -> tuple[int, dict]:
@@ -48,6 +48,49 @@ def test_gap_exits_1_with_remedy(copy: Copier) -> None:
     ran = copy.run("status")
     assert ran.status == 1
     assert "gap          ledgers 16-23: set last_committed_ledger of the checkpoint to 15" in ran.out
+
+
+def publish_again(copy: Copier, era_id: str, **keys: int) -> None:
+    """Publish ledgers once more, by a copier that knows nothing of the first one's chain."""
+    other = new_copier(copy.root.parent / "other", copy.lake, era_id=era_id, **keys)
+    assert other.run().status == 0
+    for path in other.folder(era_id).iterdir():
+        shutil.copytree(path, copy.folder(era_id) / path.name)
+
+
+def test_overlapping_partitions_exit_1_with_remedy(copy: Copier) -> None:
+    copy.run()
+    publish_again(copy, "e1", ledger_start=12, ledger_end=19, partition_size=8)
+    status, found = era_of(copy)
+    assert (status, found["gaps"], len(found["problems"])) == (1, [], 1)
+    (sentence,) = found["problems"]
+    assert "partition 12-19: it holds ledgers of the published partition 16-23 too" in sentence
+    assert f"It has no event: remove {copy.folder()}/range=12-19" in sentence
+    assert "wrong        partition 12-19: it holds ledgers" in copy.run("status").out
+
+
+def test_ledgers_of_another_era_exit_1(copy: Copier) -> None:
+    copy.run()
+    publish_again(copy, "e2", ledger_start=24, ledger_end=31, partition_size=8)
+    del copy.settings["era"]
+    eras = [("e1", 8, 23), ("e2", 24, 31)]
+    copy.settings["eras"] = [era(name, ledger_start=a, ledger_end=b, partition_size=8) for name, a, b in eras]
+    ran = copy.run("status")
+    assert ran.status == 1
+    assert (
+        "wrong        1 partition (24-31 and on, up to ledger 31) with ledgers that era e1 has published too" in ran.out
+    )
+
+
+def test_partition_without_its_file_exits_1(copy: Copier) -> None:
+    copy.run()
+    copy.parquet((16, 23)).unlink()
+    status, found = era_of(copy)
+    (problem,) = found["problems"]
+    assert (status, found["partitions"]) == (1, 2)
+    assert problem == ("partition 16-23: its parquet file is missing: `bronze-copier run --partition 16-23 --again`")
+    assert copy.run("run", "--partition", "16-23", "--again").status == 0
+    assert era_of(copy)[0] == 0
 
 
 def test_unreadable_lake_exits_3(copy: Copier) -> None:
