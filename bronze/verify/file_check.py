@@ -7,10 +7,11 @@ from contextlib import closing
 from bronze.dataset.dataset import REPLACING_NAME, Dataset, parse_range
 from bronze.dataset.manifest import MANIFEST_NAME, LedgerLinks, Manifest, parquet_file_name
 from bronze.dataset.parquet import read_footer, read_ledger_links
+from bronze.errors import NotAnObjectError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.storage.store import join
-from bronze.verify.finding import FindingCollector
+from bronze.verify.finding import FindingCollector, remake
 
 #: Files and directories that are looked at in a directory that is none of a partition's.
 _MAX_FOREIGN = 1_000
@@ -63,18 +64,27 @@ def check_names(dataset: Dataset, era: Era, findings: FindingCollector) -> None:
         # By its name alone: beside a run, what another listing says may be older.
         partition = parse_range(name)
         own = _own_names(partition) if partition else frozenset[str]()
-        for file in sorted({*files, *_odd_names(dataset, join(root, name))} - own):
+        odd = _odd_names(dataset, join(root, name))
+        looked_at = {parquet_file_name(partition)} if partition and MANIFEST_NAME in files else set()
+        for file in sorted(odd & own - looked_at):
+            findings.add(
+                "cannot be read: it is no regular file",
+                where=dataset.object_url(join(root, name, file)),
+                partition=partition,
+                remedy=f"remove it, then: {remake(partition)}" if partition else "",
+            )
+        for file in sorted({*files, *odd} - own):
             if file.endswith("/"):
                 _foreign_directory(dataset, join(root, name, file.rstrip("/")), findings)
             else:
                 _foreign(dataset.object_url(join(root, name, file)), findings)
 
 
-def _odd_names(dataset: Dataset, directory: str) -> list[str]:
+def _odd_names(dataset: Dataset, directory: str) -> frozenset[str]:
     """What lies in a directory and is no file, such as a pipe, at which a query over all files would wait for ever."""
     if dataset.is_remote:
-        return []
-    return [entry.name for entry in dataset.store.list_children(directory) if entry.is_odd]
+        return frozenset()
+    return frozenset(entry.name for entry in dataset.store.list_children(directory) if entry.is_odd)
 
 
 def is_being_replaced(dataset: Dataset, era: Era, partition: Partition) -> bool:
@@ -83,8 +93,14 @@ def is_being_replaced(dataset: Dataset, era: Era, partition: Partition) -> bool:
 
 
 def has_manifest(dataset: Dataset, era: Era, partition: Partition) -> bool:
-    """Whether the partition is published now: a run may have done that, or replaced it, after the listing."""
-    return dataset.store.size(dataset.manifest_key(era, partition)) is not None
+    """Whether the partition is published now: a run may have done that, or replaced it, after the listing.
+
+    Also where something else than a file has the manifest's name, which `check_names` finds.
+    """
+    try:
+        return dataset.store.size(dataset.manifest_key(era, partition)) is not None
+    except NotAnObjectError:
+        return True
 
 
 def _own_names(partition: Partition) -> frozenset[str]:

@@ -12,7 +12,6 @@ from bronze.errors import ConfigError, StoreError
 from pipeline.exit_status import UNCHECKED
 
 if TYPE_CHECKING:
-    from bronze.storage.location import StorageLocation
     from bronze.verify.era_audit import EraAudit
     from pipeline.launch.audit import AuditOptions, AuditTarget
     from pipeline.settings.model import Settings
@@ -173,7 +172,8 @@ def _targets(
         subset = Subset.parse(request.subset) if request.subset else None
     except ValueError as error:
         raise ConfigError(f"--subset: {error}") from error
-    lake = _lake_location(request)
+    lake_reach = _lake_reach(request)
+    lake = location_of(request.lake, **lake_reach) if request.lake else None
     headers_only, passphrase = False, request.passphrase
     settings = None
     if request.url:
@@ -182,8 +182,8 @@ def _targets(
         if request.chain == "":
             raise ConfigError("--chain needs the place of the event files where there is no configuration")
         place = location_of(request.url, **_reach(request))
-        reach = _reach(request) if _is_beside(request, request.chain or "") else {}
-        events = location_of(request.chain, **reach) if request.chain else None
+        is_beside = _is_same_kind(request.chain or "", request.url)
+        events = location_of(request.chain, **(_reach(request) if is_beside else {})) if request.chain else None
         targets = find_targets(place, request.eras, events=events)
     else:
         if request.endpoint or request.region or request.anonymous:
@@ -211,24 +211,23 @@ def _reach(request: AuditRequest) -> dict[str, Any]:
     return {"endpoint": request.endpoint, "region": request.region, "anonymous": request.anonymous}
 
 
-def _is_beside(request: AuditRequest, url: str) -> bool:
-    """Whether `url` is of an object store of the same kind as the request's."""
-    return "://" in url and url.partition("://")[0] == request.url.partition("://")[0]
+def _is_same_kind(url: str, other: str) -> bool:
+    """Whether both are URLs of object stores of one kind."""
+    return "://" in url and url.partition("://")[0] == other.partition("://")[0]
 
 
-def _lake_location(request: AuditRequest) -> StorageLocation | None:
-    from pipeline.launch.audit import location_of
+def _lake_reach(request: AuditRequest) -> dict[str, Any]:
+    """How the lake is reached.
 
+    Raises:
+        ConfigError: the request says how, and names no lake.
+    """
     reach: dict[str, Any] = {
         "endpoint": request.lake_endpoint, "region": request.lake_region, "anonymous": request.lake_anonymous
     }  # fmt: skip
-    if not request.lake:
-        if any(reach.values()):
-            raise ConfigError("--lake-endpoint, --lake-region and --lake-anonymous are of --lake: name it")
-        return None
-    if not any(reach.values()) and _is_beside(request, request.lake):
-        reach = _reach(request)
-    return location_of(request.lake, **reach)
+    if any(reach.values()) and not request.lake:
+        raise ConfigError("--lake-endpoint, --lake-region and --lake-anonymous are of --lake: name it")
+    return reach if any(reach.values()) or not _is_same_kind(request.lake, request.url) else _reach(request)
 
 
 def unreachable(error: Exception, *, as_json: bool) -> int:
