@@ -93,6 +93,11 @@ class EventLog:
         children = self._store.list_children("")
         return [child.name for child in children if self._file_name.fullmatch(child.name) and not child.is_odd]
 
+    def odd_names(self) -> list[str]:
+        """The names of event files under which there is no file, but a pipe, a device or a link that leads to none."""
+        children = self._store.list_children("")
+        return [child.name for child in children if self._file_name.fullmatch(child.name) and child.is_odd]
+
     def append(self, event: Event, revision: int = 1) -> None:
         """Create the event's file.
 

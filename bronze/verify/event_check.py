@@ -59,6 +59,13 @@ class EventCheck:
 def read_events(log: EventLog, findings: FindingCollector) -> EventCheck:
     """Read all event files; one that is damaged or cannot be read is a finding, the others are still checked."""
     found = EventCheck()
+    for name in sorted(log.odd_names()):
+        findings.add(
+            "cannot be read: it is no regular file",
+            where=f"{log.where}/{name}",
+            remedy="remove it, and restore the event file",
+        )
+        found.is_whole = False
     for name in sorted(log.names()):
         try:
             found.events.append(log.read_event(name))
@@ -100,7 +107,9 @@ def check_head(
             " updates it"
         )
     elif head != last:
-        findings.add(f"the chain head of {era.chain} is {head}", expected=last, remedy="bronze-copier repair")
+        findings.add(
+            f"the chain head of {era.chain} is {head}", expected=last, remedy="remove it, and restore the event file"
+        )
     end = checkpoint.chain if checkpoint else None
     if end is not None and end.events is not None and not events[0].prev_hash:
         at = next((number for number, event in enumerate(events, 1) if event.event_hash == end.head), None)
