@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
+#: Of every command.
+VERBOSITY = (
+    flag("-q", "--quiet", help="log warnings and errors only; run, doctor, init, sample print nothing if all is well"),
+    flag("-v", "--verbose", help="log every step too (level debug)"),
+)
 #: Of every command that takes a configuration.
 CONFIG_OPTIONS = (
     option("-config", "--config", metavar="FILE", convert=Path, help="YAML settings (or the variable CONFIG_FILE)"),
     option("--eras", default="", metavar="A,B", help="only these eras of the settings"),
-    flag("-q", "--quiet", help="log warnings and errors only; run and doctor print nothing where all is well"),
-    flag("-v", "--verbose", help="log every step too (level debug)"),
+    *VERBOSITY,
 )
 PUBLISH_PARTIAL = flag("--publish-partial", help="with ledger_end 0: publish the last, incomplete partition too")
 WAIT = option(
@@ -41,6 +45,12 @@ def verbosity(options: Options) -> int:
 def chosen_eras(options: Options) -> list[str]:
     """The era ids that ``--eras`` names; empty for all eras."""
     return [name for part in options.eras.split(",") if (name := part.strip())]
+
+
+def settings_file(options: Options) -> str:
+    """The absolute path of the settings' file that `options` or the environment name; empty without one."""
+    path = options.config or os.environ.get("CONFIG_FILE")
+    return os.path.abspath(path) if path else ""  # noqa: PTH100 - resolves "..", but no symbolic links
 
 
 def log_without_settings(options: Options) -> None:

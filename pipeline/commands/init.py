@@ -12,6 +12,7 @@ import click
 from bronze.errors import ConfigError, ConflictError
 from bronze.partitioning.path_names import SEGMENT_RULE, is_plain_segment
 from bronze.producer import this_producer
+from pipeline.commands.configured import VERBOSITY, log_without_settings
 from pipeline.commands.options import JSON, Options, flag, option, whole_number
 from pipeline.exit_status import DONE
 
@@ -60,6 +61,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
     option("--region", metavar="NAME", help="of the S3 buckets, for the lake and the destination"),
     flag("--anonymous", help="read the lake without credentials"),
     flag("--force", help="replace the file when it exists"),
+    *VERBOSITY,
     JSON,
 )
 
@@ -76,9 +78,8 @@ def run(options: Options) -> int:
     from pipeline.launch.lake_facts import read_lake_facts
     from pipeline.launch.new_configuration import Wishes, configuration_text
     from pipeline.settings.load import load
-    from pipeline.telemetry import logs
 
-    logs.configure()
+    log_without_settings(options)
     out = Path(os.path.abspath(options.out))  # noqa: PTH100 - resolves "..", but no symbolic links
     if os.path.lexists(out) and not (options.force and out.is_file()):
         raise ConflictError(f"{out} exists: give another --out, or --force to replace it")
@@ -112,7 +113,7 @@ def run(options: Options) -> int:
                 "files_per_directory": lake.layout.files_per_directory,
             }
         )
-    else:
+    elif not options.quiet:
         print_lines(
             [
                 f"lake         {location.url}: {lake.network}, ledgers {lake.first}-{lake.last}",

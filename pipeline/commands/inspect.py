@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bronze.errors import ConfigError, StoreError
-from pipeline.commands.configured import CONFIG_OPTIONS, load_settings
+from pipeline.commands.configured import CONFIG_OPTIONS, load_settings, log_without_settings
 from pipeline.commands.options import JSON, Options, argument, flag, option
 from pipeline.exit_status import DONE, UNCHECKED, UNDONE
 
@@ -55,6 +55,7 @@ def run(options: Options) -> int:
     from bronze.verify.finding import is_unreadable
     from pipeline.telemetry.logs import report_error
 
+    log_without_settings(options)  # as the configuration says, once it is read
     try:
         found, raw = _look(options)
     except (StoreError, OSError) as error:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from bronze.errors import ConfigError, RunStoppedError, StoreError, is_unreachable
 from bronze.partitioning.partition import Partition
-from pipeline.commands.configured import CONFIG_OPTIONS, PUBLISH_PARTIAL, WAIT, chosen_eras, load_settings, verbosity
+from pipeline.commands.configured import (
+    CONFIG_OPTIONS,
+    PUBLISH_PARTIAL,
+    WAIT,
+    chosen_eras,
+    load_settings,
+    settings_file,
+    verbosity,
+)
 from pipeline.commands.options import JSON, Options, flag, option
 from pipeline.commands.version import VERSION
 from pipeline.exit_status import DONE, GAP, OUTSTANDING, UNDONE
@@ -118,7 +126,7 @@ def _run(options: Options, summary: RunSummary) -> int:
     follows = options.follow or options.until_caught_up
     from pipeline.commands.output import print_json, print_lines
     from pipeline.commands.run_document import ended_part, planned_part
-    from pipeline.commands.text import plan_lines, run_lines
+    from pipeline.commands.text import plan_lines, run_lines, start_lines
     from pipeline.launch.archives import archive_problems, unconfirmed
     from pipeline.launch.attestation import read_attestations
     from pipeline.launch.beam_options import check_beam_options
@@ -157,7 +165,7 @@ def _run(options: Options, summary: RunSummary) -> int:
             summary.totals = totals = Totals()
             summary.add(planned_part(prepared))
             forecasts = make_forecast(prepared, settings) if options.dry_run else ()
-            for line in plan_lines(prepared, forecasts):
+            for line in (*start_lines(prepared, settings_file(options)), *plan_lines(prepared, forecasts)):
                 _LOG.info("%s", line)
             begin_progress(telemetry, prepared)
             if not options.dry_run:

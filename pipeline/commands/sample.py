@@ -16,6 +16,7 @@ import click
 from bronze.errors import ConfigError
 from bronze.lake.layout import EXTENSIONS
 from bronze.stellar import PASSPHRASES
+from pipeline.commands.configured import VERBOSITY, log_without_settings
 from pipeline.commands.options import JSON, Options, argument, flag, option, whole_number
 from pipeline.commands.output import print_json, print_lines
 from pipeline.exit_status import DONE
@@ -95,6 +96,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
     ),
     option("--write-config", metavar="FILE", convert=Path, help="write a configuration that copies the lake"),
     _number("--eras", "N", 1, "number of eras in that configuration"),
+    *VERBOSITY,
     JSON,
 )
 
@@ -106,6 +108,7 @@ def run(options: Options) -> int:
         ConfigError: no lake can have these options.
         ConflictError: the directory, or the file of the configuration, holds something else.
     """
+    log_without_settings(options)
     try:
         lake_options = SampleOptions(
             first=options.first,
@@ -138,7 +141,7 @@ def run(options: Options) -> int:
         write_configuration(options.write_config, content, validators)
     if options.as_json:
         print_json(_document(lake, options.write_config))
-    else:
+    elif not options.quiet:
         print_lines(summary(lake).splitlines())
         print_lines([f"configuration: {options.write_config}"] if content is not None else [])
     return DONE

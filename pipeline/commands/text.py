@@ -27,6 +27,19 @@ from pipeline.telemetry.totals import Totals
 _LISTED = 20
 
 
+def start_lines(prepared: Prepared, settings_file: str) -> Iterator[str]:
+    """What a run is.
+
+    Args:
+        settings_file: empty where the environment alone has the settings.
+    """
+    run, lake = prepared.job.run, prepared.job.source
+    yield f"run          {run.run_id} of {run.producer.name} {run.producer.version} ({run.producer.git_sha})"
+    yield f"settings     {settings_file or 'of the environment'}"
+    if lake is not None:
+        yield f"checked      hashes: {lake.verify}, signatures: {lake.authenticity.signatures}"
+
+
 def plan_lines(prepared: Prepared, forecasts: Sequence[EraForecast] = ()) -> Iterator[str]:
     """What a run would do.
 
@@ -166,6 +179,8 @@ def _total_lines(totals: Totals, seconds: float, *, dry_run: bool) -> Iterator[s
     failed = len(totals.failures) - refused
     rate = totals.ledgers / seconds if seconds > 0 else 0.0
     yield f"partitions   {counts or 'none'}, {failed:,} failed" + (f", {refused:,} refused" if refused else "")
+    if not totals.files:
+        return
     yield (
         f"ledgers      {totals.ledgers:,} from {totals.files:,} files, {format_size(totals.raw_bytes)} raw,"
         f" {format_size(totals.parquet_bytes)} parquet"
@@ -187,7 +202,10 @@ def _chain_lines(
     if plan.incomplete_tail:
         yield f"unpublished  {chain}: {plan.incomplete_tail} ledgers of an incomplete partition"
     for gap in gaps[:_LISTED]:
-        yield f"gap          {chain}: ledgers {gap} have no partition, the chain continues after the gap"
+        yield (
+            f"gap          {chain}: ledgers {gap} have no partition, the chain continues after the gap: set"
+            f" last_committed_ledger of the checkpoint to {max(gap.start - 1, 0)}, and run again"
+        )
     yield from _rest(gaps)
 
 
@@ -220,8 +238,11 @@ def _undone_lines(totals: Totals) -> Iterator[str]:
         yield f"{what:12} {failure.chain} {failure.partition}: {failure.error_type}: {failure.message}"
     yield from _rest(failures)
     waiting = sorted(totals.pending.values(), key=lambda pending: (pending.chain, pending.partition))
+    told = set[tuple[str, str]]()
     for pending in waiting[:_LISTED]:
-        reason = f"; {pending.reason}" if pending.reason else ""
+        is_new = pending.reason and (pending.chain, pending.reason) not in told
+        told.add((pending.chain, pending.reason))
+        reason = f"; {pending.reason}" if is_new else ""
         yield (
             f"pending      {pending.chain} {pending.partition} is published, but its chain waits for ledger"
             f" {pending.blocked_at}{reason}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from bronze.errors import ConfigError, LakeError, StoreError
@@ -10,6 +11,8 @@ from bronze.lake.opening import LakeOptions, open_lake
 from bronze.stellar import network_of
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,11 @@ def _read(location: StorageLocation, network: str) -> LakeFacts:
     if parse_directory(name) is not None:
         raise ConfigError(f"{location.url} is named as a directory inside a lake: give the lake's root")
     lake = open_lake(open_store(location), LakeOptions(network=network or None))
+    _LOG.debug("%s: passphrase %r, %s", location.url, lake.passphrase, lake.layout)
     newest, oldest = lake.newest(), lake.oldest()
+    _LOG.debug(
+        "%s: the first object is %s, the last one %s", location.url, oldest and oldest.key, newest and newest.key
+    )
     if newest is None or oldest is None:
         raise LakeError(f"the lake {location.url} is empty: it has no ledger yet")
     known = network_of(lake.passphrase) if lake.passphrase else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,9 @@ from pipeline.sample.chain import SampleLedger
 from pipeline.sample.options import SampleOptions
 from pipeline.sample.template import u32
 
+_LOG = logging.getLogger(__name__)
+#: Seconds between two lines of the log that say how far it is.
+_LINE_INTERVAL_S = 10.0
 _CONFIG_NAME = ".config.json"
 # Galexie streams into an encoder, which knows the size of an input only if it fits into the first buffer.
 _SIZED_FRAME_MAX = 128 * 1024
@@ -116,11 +121,16 @@ def _files(options: SampleOptions, tally: _Tally) -> Iterator[_File]:
     layout = options.layout
     encoder = _Encoder()
     batch: list[SampleLedger] = []
-    for ledger in options.chain():
+    next_line_at = time.monotonic() + _LINE_INTERVAL_S
+    for number, ledger in enumerate(options.chain(), start=1):
         batch.append(ledger)
+        if time.monotonic() >= next_line_at:
+            next_line_at += _LINE_INTERVAL_S
+            _LOG.info("%d of %d ledgers are made", number, options.schedule.count)
         if ledger.sequence == layout.file_end(ledger.sequence):
             raw = _batch(batch)
             made = _File(layout.key(ledger.sequence), encoder.encode(raw))
+            _LOG.debug("object %s: %d bytes of XDR, %d compressed", made.key, len(raw), len(made.content))
             tally.objects += 1
             tally.stored += len(made.content)
             tally.xdr += sum(len(one.xdr) for one in batch)

@@ -91,7 +91,8 @@ def load_with_origins(
     try:
         return _resolve(document, environ, unused)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}" if path else str(error)) from None
+        where = path or "no file is named (--config FILE or CONFIG_FILE; `bronze-copier init` writes one)"
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def log_format(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> str:

@@ -241,7 +241,8 @@ def test_repair_resumes_from_catalog_like_run(copy: Copier, database: str) -> No
     assert (repaired.status, copy.checkpoint(), copy.heads) == (0, 39, heads)
     assert copy.run("plan").out == plan
     assert copy.run().lines("gap") == [
-        "standalone/e1/v1: ledgers 16-31 have no partition, the chain continues after the gap"
+        "standalone/e1/v1: ledgers 16-31 have no partition, the chain continues after the gap: set"
+        " last_committed_ledger of the checkpoint to 15, and run again"
     ]
     assert copy.committed() == []
 
@@ -266,7 +267,7 @@ def test_advanced_checkpoint_gap_is_reported_until_filled(copy: Copier) -> None:
     path.write_text(path.read_text().replace('"last_committed_ledger": 15', '"last_committed_ledger": 31'))
     ran = copy.run()
     assert copy.committed() == [PARTS[0], PARTS[3]]
-    assert ran.lines("gap") == ["standalone/e1/v1: ledgers 16-31 have no partition, the chain continues after the gap"]
+    assert ran.lines("gap")[0].startswith("standalone/e1/v1: ledgers 16-31 have no partition, the chain continues")
     assert copy.run().lines("gap") == ran.lines("gap")
     path.write_text(path.read_text().replace('"last_committed_ledger": 39', '"last_committed_ledger": 15'))
     filled = copy.run()

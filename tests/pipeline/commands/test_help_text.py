@@ -46,6 +46,14 @@ def test_columns_are_those_of_the_terminal() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_takes_common_options(name: str) -> None:
+    module = importlib.import_module(f"pipeline.commands.{name}")
+    spellings = {spelling for option in module.OPTIONS for spelling in option.opts}
+    assert {"-q", "--quiet", "-v", "--verbose"} <= spellings
+    assert ("--json" in spellings) == (name != "report")  # whose answer is a page
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_examples_and_statuses(name: str) -> None:
     module = importlib.import_module(f"pipeline.commands.{name}")
     lines = lines_of(WIDEST, examples=module.EXAMPLES, exit_status=module.EXIT_STATUS, description=module.DESCRIPTION)

@@ -27,6 +27,20 @@ def init(lake: object, tmp_path: Path, *options: str) -> RunResult:
     return call("init", "--lake", str(lake), "--out", tmp_path / "config.yaml", *options)
 
 
+def test_quiet_prints_nothing_and_verbose_every_step(lake: Path, tmp_path: Path) -> None:
+    ran = init(lake, tmp_path, "--network", "standalone", "-q")
+    assert (ran.status, ran.out, ran.err, (tmp_path / "config.yaml").is_file()) == (0, "", "", True)
+    ran = init(lake, tmp_path, "--network", "standalone", "--force", "-v")
+    assert (ran.status, "DEBUG" in ran.err, "the first object is " in ran.err) == (0, True, True)
+
+
+def test_log_format_of_environment_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    (tmp_path / "empty").mkdir()
+    ran = init(tmp_path / "empty", tmp_path)
+    assert (ran.status, json.loads(ran.err)["error_type"]) == (1, "LakeError")
+
+
 def test_configuration_is_accepted_as_written(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "config.yaml"
     monkeypatch.chdir(tmp_path)

@@ -16,6 +16,14 @@ def bronze(copy: Copier) -> str:
     return str(copy.root / "data" / "bronze")
 
 
+def test_verbosity_counts_without_configuration(copy: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = []
+    monkeypatch.setattr("pipeline.telemetry.logs.configure", lambda format, level: levels.append((format, level)))
+    for option in ("-q", "-v"):
+        assert call("inspect", "nowhere.xdr.zst", option).status == 1
+    assert levels == [("text", "warn"), ("text", "debug")]
+
+
 def test_ledger_is_shown_by_url_and_configuration(copy: Copier, tmp_path: Path) -> None:
     copy.run()
     before = tree(copy.root)

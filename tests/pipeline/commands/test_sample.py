@@ -13,6 +13,7 @@ import yaml
 from bronze.errors import ConfigError, ConflictError
 from pipeline.commands import sample as command
 from pipeline.commands.options import Options
+from pipeline.sample import SampleOptions, write_sample_lake
 from tests.e2e.conftest import call
 
 
@@ -32,6 +33,22 @@ def test_command_makes_a_lake_and_describes_it(tmp_path: Path, capsys: pytest.Ca
     assert config["networkPassphrase"] == "Test SDF Network ; September 2015"
     assert run_command(*words) == 0
     assert "already there, identical" in capsys.readouterr().out
+
+
+def test_quiet_prints_nothing_and_verbose_every_step(tmp_path: Path) -> None:
+    ran = call("sample", tmp_path / "lake", "--ledgers", "3", "-q")
+    assert (ran.status, ran.out, ran.err, (tmp_path / "lake").is_dir()) == (0, "", "", True)
+    ran = call("sample", tmp_path / "lake", "--ledgers", "3", "-v")
+    assert (ran.status, ran.err.count(" DEBUG   object ")) == (0, 3)
+
+
+def test_long_work_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pipeline.sample.lake_writer._LINE_INTERVAL_S", 0.0)
+    with caplog.at_level("INFO"):
+        write_sample_lake(tmp_path / "lake", SampleOptions(ledgers=3, transactions=1))
+    assert [record.message for record in caplog.records] == [f"{number} of 3 ledgers are made" for number in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(

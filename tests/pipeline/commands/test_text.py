@@ -19,7 +19,7 @@ from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import EraPlan
 from bronze.storage.local import LocalStore
-from pipeline.commands.text import plan_lines, run_lines
+from pipeline.commands.text import plan_lines, run_lines, start_lines
 from pipeline.launch.listings import Listings
 from pipeline.launch.prepare import Prepared
 from pipeline.telemetry.totals import Totals
@@ -71,6 +71,38 @@ def test_plan_says_what_is_made_again_or_finished() -> None:
         "  found       0-999: in the chain but not published: to be made again",
         "  found       2000-2499: a parquet file without a manifest: to be finished",
     ]
+
+
+def test_run_begins_with_what_it_is() -> None:
+    assert list(start_lines(prepared(), "/etc/config.yaml")) == [
+        "run          test of test v0 (unknown)",
+        "settings     /etc/config.yaml",
+        "checked      hashes: full, signatures: require",
+    ]
+    assert list(start_lines(prepared(), ""))[1] == "settings     of the environment"
+
+
+def test_gap_names_its_remedy() -> None:
+    lines = list(
+        run_lines(prepared(), Totals(), 2.0, [ChainPosition(2000, HEAD, None)], {ERA.chain: [Partition(10, 19)]})
+    )
+    assert lines[-1].endswith("set last_committed_ledger of the checkpoint to 9, and run again")
+
+
+def test_run_without_work_has_no_rates() -> None:
+    assert lines_of(Totals(), ChainPosition(2000, HEAD, None)) == [
+        "partitions   0 written, 0 skipped, 0 failed",
+        f"chain        net/e/v1: committed up to ledger 1999, head {HEAD}",
+    ]
+
+
+def test_reason_of_waiting_partitions_is_told_once() -> None:
+    totals = Totals()
+    for start, reason in ((30, "does not link"), (40, "does not link"), (50, ""), (60, "other")):
+        one = PendingPartition(chain="net/e/v1", partition=Partition(start, start + 9), blocked_at=10, reason=reason)
+        totals.add(one)
+    lines = lines_of(totals, ChainPosition(10, HEAD, None))[-4:]
+    assert [line.partition("ledger 10")[2] for line in lines] == ["; does not link", "", "", "; other"]
 
 
 def test_run_lists_what_is_missing_still() -> None:

@@ -307,3 +307,10 @@ def test_unused_section_is_neither_read_nor_checked(tmp_path: Path) -> None:
     path.write_text("source: {mode: tape, mode: disk}\ncopier_id: x\n", encoding="utf-8")
     settings = load(path, {"SOURCE_MODE": "tape"}, unused={"source"})
     assert (settings.copier_id, settings.source.mode) == ("x", "local")
+
+
+def test_missing_file_name_is_told() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^no file is named \(--config FILE or CONFIG_FILE; .*the settings have 1 error"
+    ):
+        load(None, {})
