@@ -75,6 +75,7 @@ class ChainState:
             if agreed is not None:
                 return agreed
         events = self.log.load()
+        check_start(self.era, checkpoint, events)
         check_chain_end(self.era, checkpoint, events, head, self.log.where)
         if not events and head is None:
             recorded = self.downstream.last_event(self.era, needed=checkpoint is not None)

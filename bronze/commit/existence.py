@@ -38,8 +38,8 @@ class Existence:
         uncorrected: partitions that were replaced and whose events still state the content before, a sentence each.
         pruned_end: the chain's end as the checkpoint is to state it, when its oldest event files were removed: else
             every run would read those that are left.
-        problems: missing partitions that cannot be made again, and published ones that hold ledgers of another one, a
-            sentence each.
+        problems: missing partitions that cannot be made again, published ones that hold ledgers of another one, and
+            parquet files without a manifest that no run with these settings finishes, a sentence each.
     """
 
     listing: DatasetListing
@@ -91,6 +91,8 @@ def check_existence(
             superfluous.append(orphan)
         elif era.ledger_start <= orphan.start and orphan.end <= era.last_ledger and orphan.start <= last_ledger:
             unfinished.append(orphan)
+        else:
+            problems[orphan] = _beyond(listing, orphan, last_ledger)
     return Existence(
         listing=listing,
         missing=dict(sorted(missing.items())),
@@ -99,6 +101,16 @@ def check_existence(
         uncorrected=_uncorrected(listing, log),
         problems=dict(sorted({**problems, **find_overlaps(listing, log)}.items())),
         pruned_end=check_names(log, names, checkpoint) if log else None,
+    )
+
+
+def _beyond(listing: DatasetListing, orphan: Partition, last_ledger: int) -> str:
+    key = listing.dataset.parquet_key(listing.era, orphan)
+    return (
+        f"{listing.dataset.object_url(key)} has no manifest, so readers of all parquet files find ledgers that are not"
+        f" published, and this run does not finish it: it copies ledgers {listing.era.ledger_start} to"
+        f" {min(last_ledger, listing.era.last_ledger)} only, as far as era and lake reach. If no other copier publishes"
+        " it just now, run once with an end and a lake that hold it, or remove its directory"
     )
 
 

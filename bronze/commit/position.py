@@ -42,19 +42,23 @@ class ChainPosition:
     is_behind_checkpoint: bool = field(default=False, compare=False, kw_only=True)
 
 
-def check_start(era: Era, checkpoint: Checkpoint | None) -> None:
+def check_start(era: Era, checkpoint: Checkpoint | None, events: Sequence[Event] = ()) -> None:
     """Check that the era does not start behind the next ledger of a chain that has begun already.
+
+    Args:
+        events: of the chain; they count where there is no checkpoint.
 
     Raises:
         StateError: the ledgers between would be missing from the chain for ever.
     """
-    if checkpoint is None or checkpoint.is_edited:
-        return  # nothing is known, or an operator has set it by hand
-    if checkpoint.last_ledger + 1 < era.ledger_start:
+    last = max((event.partition.end for event in events), default=None)
+    if checkpoint is not None:
+        last = None if checkpoint.is_edited else checkpoint.last_ledger  # an operator has set it by hand
+    if last is not None and last + 1 < era.ledger_start:
         raise StateError(
-            f"the chain {era.chain} is committed up to ledger {checkpoint.last_ledger}, but ledger_start is"
-            f" {era.ledger_start}: the ledgers between would be missing. Set ledger_start back to"
-            f" {checkpoint.last_ledger + 1} or less, or begin another chain with another era_id or version_label"
+            f"the chain {era.chain} is committed up to ledger {last}, but ledger_start is {era.ledger_start}: the"
+            f" ledgers between would be missing. Set ledger_start back to {last + 1} or less, or begin another chain"
+            " with another era_id or version_label"
         )
 
 

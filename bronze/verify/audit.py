@@ -135,7 +135,7 @@ def _note_unfinished(
     selection: Selection,
 ) -> None:
     for partitions, text in (
-        (orphans, "has no manifest yet: a run in progress, or the next one, finishes or removes it"),
+        (orphans, "has no manifest yet: a run in progress, or the next one, finishes or removes it, or says why not"),
         (replaced, "is being replaced: a run in progress, or the next one, completes that"),
     ):
         for partition in partitions:

@@ -52,6 +52,12 @@ def changes(era: Era, published: Sequence[Partition], next_ledger: int) -> Itera
             f"ledger_start is {era.ledger_start}, but its partitions are published from ledger {first.start} on: they"
             f" stay there{ends}. Set it back to {first.start}, or give the era another version_label"
         )
+    if last.end + 1 < era.ledger_start:
+        yield (
+            f"ledger_start is {era.ledger_start}, but it is published up to ledger {last.end} only: ledgers"
+            f" {last.end + 1}-{era.ledger_start - 1} will be in no partition. Set it back to {last.end + 1} or less, or"
+            " give the era another version_label"
+        )
     ((length, count),) = Counter(map(len, published)).most_common(1)
     if length != era.partition_size and count > 1 and count > len(published) / 2:
         yield (

@@ -119,7 +119,9 @@ def finish_existence(
         listing = prepared.listings.of(era)
         is_dry_run = prepared.job.run.dry_run  # it has read and encoded what is missing, or failed with it
         uncorrected = found.uncorrected if is_dry_run else settle_replacements(listing, log)
-        for sentences in (uncorrected, found.problems, find_overlaps(listing, log)):
+        published = set(listing.published)  # by another copier meanwhile, perhaps; what overlaps is found once more
+        left = {one: text for one, text in found.problems.items() if one not in published}
+        for sentences in (uncorrected, left, find_overlaps(listing, log)):
             problems |= {(era.chain, one): text for one, text in sentences.items()}
         missing = sorted(set(found.missing) - set(listing.published))
         for one in () if is_dry_run else missing:

@@ -31,11 +31,11 @@ def check_seams(
         VerificationError: the lake is of another history.
     """
     published = {found.era: set(found.published) for found in listings}
-    new = {
-        plan.era: [one for one in plan.partitions if one not in published[plan.era]]
-        for plan in plans
-        if not plan.era.allow_overwrite
-    }
+    # What is replaced is new too, and must link to what is not.
+    replaced = {plan.era: published[plan.era] & set(plan.partitions) for plan in plans if plan.era.allow_overwrite}
+    for plan in plans:
+        published[plan.era] -= replaced.get(plan.era, set())
+    new = {plan.era: [one for one in plan.partitions if one not in published[plan.era]] for plan in plans}
     if not any(new.values()):
         return
     from bronze.ingest.seams import Seams  # pyarrow takes a while to load
@@ -43,11 +43,11 @@ def check_seams(
     for era in _beside(settings, list(published)):
         published[era] = set(list_dataset(connections.dataset(), era).published)
     for era, partitions in new.items():
-        check_no_other_era(published, era, partitions)
+        check_no_other_era(published, era, [one for one in partitions if one not in replaced.get(era, ())])
     seams = Seams(lake, connections.dataset(), published, max_object=connections.source().max_file_bytes)
     for era, partitions in new.items():
         seams.check(era, partitions)
-        if partitions and published[era]:
+        if partitions and published[era] and not era.allow_overwrite:
             warn_of_compression(connections.dataset(), era, max(published[era]), settings.bronze.compression)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -66,6 +67,14 @@ def test_changed_setting_is_told(changes: dict[str, int], says: str, copied: Cop
     for command in ("plan", "run"):
         assert says in copied.run(command).err
     assert tree(copied.root / "data") == before
+
+
+def test_start_behind_what_is_published_is_told(copied: Copier) -> None:
+    """With checkpoint and events gone nothing says that the chain has begun."""
+    for name in ("state", "pas"):
+        shutil.rmtree(copied.root / name)
+    copied.settings["era"] |= {"ledger_start": 64, "ledger_end": 71}
+    assert "it is published up to ledger 47 only: ledgers 48-63 will be in no partition" in copied.run("plan").err
 
 
 def test_changed_compression_is_told(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:

@@ -376,6 +376,23 @@ def test_orphan_that_lake_cannot_finish_stays_alone(partial: Copier, lake: LakeF
     assert set(count_rows(partial).values()) == {1}
 
 
+def test_orphan_beyond_era_is_told(copied: Copier) -> None:
+    """Left by a killed run of an era whose end was set back then: readers find its ledgers."""
+    copied.settings["era"]["ledger_end"] = 31
+    (directory(copied, PARTITIONS[3]) / "_manifest.json").unlink()
+    for name in ("pas", "state"):
+        shutil.rmtree(copied.root / name)
+    for _ in range(2):
+        ran = copied.run()
+        assert ran.status == 1
+        (told,) = ran.lines("missing")
+        assert f"32-39: {copied.parquet(PARTITIONS[3])} has no manifest" in told
+        assert "ledgers 8 to 31 only" in told
+    copied.settings["era"]["ledger_end"] = 39  # the remedy that it names
+    assert copied.run().status == 0
+    assert copied.verified()
+
+
 # ------------------------------------------------------------------------------------------- overwriting
 
 

@@ -128,3 +128,26 @@ def test_published_partition_of_other_history_is_named(
     shutil.rmtree(copy.parquet((56, 63)).parent)
     assert copy.run().status == 0
     assert copy.committed() == copy.partitions()
+
+
+def test_replacement_links_to_what_stays(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:
+    """A correction from another history that ends where published partitions stay behind, or begins behind some."""
+    other = sample(first=8, ledgers=80, seed=9).root
+    copy = copier(sample(first=8, ledgers=80).root, ledger_start=8, ledger_end=87, partition_size=8)
+    assert copy.run().status == 0
+    before = tree(copy.root / "data")
+    copy.settings["source"]["local_path"] = str(other)
+    copy.settings["era"] |= {"allow_overwrite": True, "ledger_end": 71}
+    for command in (("plan",), ("run",)):
+        ran = copy.run(*command)
+        assert ran.status == 1
+        assert "ledger 71 in the lake" in ran.err
+        assert "ledger 72 of the published partition standalone/e1/v1 72-79" in ran.err
+    copy.settings["era"] |= {"ledger_start": 48, "ledger_end": 87}
+    ran = copy.run()
+    assert ran.status == 1
+    assert "ledger 48 in the lake" in ran.err
+    assert tree(copy.root / "data") == before
+    copy.settings["era"]["ledger_start"] = 8
+    assert copy.run().status == 0
+    assert copy.verified()

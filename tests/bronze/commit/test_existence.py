@@ -148,11 +148,14 @@ def test_last_partition_of_checkpoint_is_known(published: Workspace) -> None:
 
 def test_orphans_are_finished_or_superfluous(published: Workspace) -> None:
     beside, longer, shorter = orphan(published, 13, 20), orphan(published, 62, 63), orphan(published, 62, 62)
-    orphan(published, 70, 71)  # the lake does not reach it
+    beyond, across = orphan(published, 70, 71), orphan(published, 64, 69)  # the lake does not reach them
     found = check(published)
     assert found.superfluous == (beside, shorter)
     assert found.unfinished == (longer,)
     assert not found.missing
+    assert list(found.problems) == [across, beyond]
+    assert f"{published.parquet(beyond)} has no manifest" in found.problems[beyond]
+    assert "ledgers 2 to 63 only" in found.problems[beyond]
 
 
 def test_orphan_over_missing_partition_is_superfluous(published: Workspace) -> None:

@@ -139,6 +139,10 @@ def test_raised_ledger_start_is_refused(workspace: Workspace) -> None:
     with pytest.raises(StateError, match="is committed up to ledger 11, but ledger_start is 22"):
         workspace.sequencer(ledger_start=22).position()
     assert workspace.sequencer(ledger_start=12).position().next_ledger == 12
+    (workspace.state / CHECKPOINT).unlink()  # then the events say how far the chain is
+    with pytest.raises(StateError, match="is committed up to ledger 11, but ledger_start is 22"):
+        workspace.sequencer(ledger_start=22).position()
+    assert workspace.sequencer(ledger_start=12).position().next_ledger == 12
 
 
 # The files of a chain after each of its commits, put together at every state that a crash can leave: an event
