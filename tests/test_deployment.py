@@ -91,6 +91,18 @@ def test_kubernetes_manifest_is_safe(manifest: Path) -> None:
         assert container["startupProbe"]["httpGet"]["path"] == "/ready"
 
 
+@pytest.mark.parametrize("version", ["1.30", "1.36"])
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: path.name)
+def test_kubernetes_accepts_the_manifest(manifest: Path, version: str) -> None:
+    schemas = pytest.importorskip("kubernetes_validate", reason="not installed: see requirements-dev.txt")
+    document = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    schemas.validate(document, version, strict=True)
+    (container,) = pod_of(document)["containers"]
+    container["livenesProbe"] = {"httpGet": {"path": "/live", "port": "metrics"}}
+    with pytest.raises(schemas.ValidationError):
+        schemas.validate(document, version, strict=True)
+
+
 def test_flink_examples_are_what_the_launcher_accepts() -> None:
     """The cluster checks of a run, applied to the configuration of the scripts and of the Kubernetes example."""
     script = yaml.safe_load(re.sub(r"@\w+@", "1", (FLINK / "config.yaml").read_text(encoding="utf-8")))

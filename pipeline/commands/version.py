@@ -7,6 +7,7 @@ import click
 from bronze.producer import pyarrow_version, this_producer
 from bronze.xdr.table import STELLAR_SDK
 from pipeline.commands.options import flag
+from pipeline.commands.output import print_lines
 
 
 def version_text() -> str:
@@ -24,7 +25,7 @@ def version_text() -> str:
 
 def _print_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
-        print(version_text())
+        print_lines(version_text().splitlines())
         context.exit()
 
 

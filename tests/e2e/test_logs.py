@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,11 @@ from tests.e2e.test_workers import worker_processes
 compiled = pytest.param(
     "compiled", marks=pytest.mark.skipif(not is_compiled(), reason="the reader is not compiled"), id="threads"
 )
+
+
+#: What every record of a partition that failed says of it.
+LABELS = ("run_id", "network", "era_id", "version_label", "worker")
+FIELDS = {*LABELS, "correlation_id", "ledger_start", "ledger_end", "duration_ms", "attempt", "error", "error_type"}
 
 
 @pytest.fixture
@@ -44,6 +50,15 @@ def test_one_id_tells_story_of_partition(reader: str, format: str, copy: Copier)
     assert (ran.status, failed["error_type"], failed["ledger_start"], failed["ledger_end"]) == (1, "LakeError", 28, 31)
     assert failed["level" if format == "json" else "severity"] == "ERROR"
     assert failed["attempt"] == 1
+    assert FIELDS <= failed.keys()
+    assert (failed["network"], failed["era_id"], failed["version_label"]) == ("standalone", "e1", "v1")
+    if format == "json":
+        assert list(failed)[:3] == ["time", "level", "msg"]
+        assert datetime.fromisoformat(failed["time"]).utcoffset() == timedelta(0)
+    else:
+        labels = failed["logging.googleapis.com/labels"]
+        assert {name: labels[name] for name in LABELS} == {name: failed[name] for name in LABELS}
+        assert failed["logging.googleapis.com/trace"].endswith(failed["correlation_id"])
     stories: dict[str, list[str]] = {}
     for line in lines:
         if "correlation_id" in line:

@@ -7,11 +7,15 @@ import re
 import shutil
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from apache_beam.metrics import MetricsFilter
+from apache_beam.runners.portability.fn_api_runner import fn_runner
 
 from bronze.metric_families import FAMILIES, Kind
 from bronze.xdr import is_compiled
@@ -21,6 +25,7 @@ from tests.e2e.conftest import Copier, LakeFiles, finish, small, wait_until
 from tests.support.http_endpoint import EventEndpoint
 from tests.support.made_archive import header_of, make_archive
 from tests.support.prometheus_server import free_port, get, need, prometheus
+from transforms.beam_metrics import NAMESPACE
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 RULES = TEMPLATES / "prometheus" / "bronze-copier.rules.yml"
@@ -169,6 +174,54 @@ def test_prometheus_sees_what_summary_says(
     assert 'bronze_copier_ledgers_processed_total{era_id="e1",network="standalone",version="v1"} 20.0' in (
         textfile.read_text()
     )
+
+
+def test_beam_metrics_agree_with_summary(
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier], endpoint: EventEndpoint, monkeypatch: Any
+) -> None:
+    """Of a run with partitions that exist, are written and fail, and with deliveries that are tried again."""
+    lake = sample(first=8, ledgers=32)
+    copy = copier(lake.root, ledger_start=8, ledger_end=15, partition_size=4)
+    assert copy.run().status == 0
+    for kept in ("pas", "state"):
+        shutil.rmtree(copy.root / kept)
+    lake.remove(33)
+    copy.settings["era"]["ledger_end"] = 39
+    copy.settings["pas"]["endpoint"] = endpoint.url
+    copy.settings["metrics"] = {"textfile": str(copy.root / "copier.prom")}
+    endpoint.behaviour = lambda number: 500 if number < 2 else "ok"
+    run_pipeline, results = fn_runner.FnApiRunner.run_pipeline, []
+
+    def recorded(runner: Any, *arguments: Any) -> Any:
+        results.append(run_pipeline(runner, *arguments))
+        return results[-1]
+
+    monkeypatch.setattr(fn_runner.FnApiRunner, "run_pipeline", recorded)
+    document = json.loads(copy.run("run", "--json").out)
+
+    counted: Counter[str] = Counter()
+    for result in results:
+        found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
+        counted.update({one.key.metric.name: one.committed for one in found["counters"]})
+        counted.update({one.key.metric.name: one.committed.count for one in found["distributions"]})
+    assert document["partitions"]["written"] == counted["partitions_published"] == counted["partition_duration_ms"] == 5
+    assert document["partitions"]["skipped"] == counted["partitions_skipped"] == 2
+    assert document["ledgers"] == counted["ledgers_processed"] == 20
+    assert document["raw_bytes"] == counted["raw_bytes_processed"]
+    assert len(document["failures"]) == counted["partition_errors.LakeError"] == 1
+    assert counted["retry_attempts.delivery"] == 2
+    assert counted["pas_events_emitted"] == len(copy.events()) == 6
+    assert counted["source_read_ms"] >= 20
+    # Prometheus has the same: each counter and histogram that Beam has.
+    text = (copy.root / "copier.prom").read_text()
+    for name, value in counted.items():
+        family, _, label = name.replace("_ms", "_seconds").partition(".")
+        kind = "_total" if FAMILIES[family].kind is Kind.COUNTER else "_count"
+        (line,) = [
+            line for line in text.splitlines()
+            if line.startswith(f"bronze_copier_{family}{kind}{{") and 'era_id="e1"' in line and label in line
+        ]  # fmt: skip
+        assert float(line.rpartition(" ")[2]) == value, line
 
 
 def test_address_in_use_ends_the_start(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:
