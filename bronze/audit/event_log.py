@@ -88,6 +88,14 @@ class EventLog:
                 return event, revision
             revision += 1
 
+    def hashes_before(self, event: Event) -> list[str]:
+        """The hashes of the partition's events that `event`, which has a file, is a correction of."""
+        found: list[str] = []
+        with suppress(ObjectNotFoundError):  # pruned meanwhile
+            while (other := self.read_event(self.key(event.partition, len(found) + 1))) != event:
+                found.append(other.event_hash)
+        return found
+
     def names(self) -> list[str]:
         """The names of the chain's event files, in no order; one listing, no event is read."""
         children = self._store.list_children("")

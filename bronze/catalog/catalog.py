@@ -6,7 +6,7 @@ Each partition is one transaction and may be recorded twice. A lost connection i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
@@ -64,13 +64,17 @@ class Catalog:
         """Register the era's dataset, as recording does too; another schema than the registered one is a change."""
         self._write(era, table, lambda cursor, dataset: None)
 
-    def record(self, era: Era, table: str, row: Lineage) -> None:
+    def record(self, era: Era, table: str, row: Lineage, corrected: Collection[str] | None = None) -> None:
         """Record a committed partition: its lineage and that it passed, in one transaction.
 
         Events are to be recorded in the order of their chain (not of the ledgers): see `last_event`. Another
         checksum than the recorded one is a correction, noted among the changes.
+
+        Args:
+            corrected: the hashes of the partition's events before that of `row`: of another checksum and any other
+                event the recorded row is of a later correction, and stays. None: they are not known.
         """
-        self._write(era, table, lambda cursor, dataset: statements.record_lineage(cursor, dataset, era, row))
+        self._write(era, table, lambda cursor, dataset: statements.record_lineage(cursor, dataset, era, row, corrected))
 
     def correct(self, era: Era, table: str, row: Lineage) -> None:
         """Write what a published partition's row should be, the event's hash too when it is empty.

@@ -6,7 +6,7 @@ repeated: what is recorded already is not written again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import encodings
@@ -103,9 +103,15 @@ def select_last_event(cursor: Cursor, dataset: int) -> tuple[int, int, str] | No
     return None if found is None else (found[0], found[1], str(found[2]))
 
 
-def record_lineage(cursor: Cursor, dataset: int, era: Era, row: Lineage) -> None:
-    """Write the partition's lineage, its links and that it passed; another checksum than before is a correction."""
-    _upsert_lineage(cursor, dataset, era, row)
+def record_lineage(
+    cursor: Cursor, dataset: int, era: Era, row: Lineage, corrected: Collection[str] | None = None
+) -> None:
+    """Write the partition's lineage, its links and that it passed; another checksum than before is a correction.
+
+    Args:
+        corrected: see `bronze.catalog.catalog.Catalog.record`.
+    """
+    _upsert_lineage(cursor, dataset, era, row, corrected=corrected)
     _link_lineage(cursor, dataset, row.partition)
     _upsert_quality(cursor, dataset, row.partition, None)
 
@@ -200,7 +206,15 @@ def _select_dataset(cursor: Cursor, era: Era, table: str, *, lock: str = "") -> 
     return None if found is None else (int(found[0]), found[1])
 
 
-def _upsert_lineage(cursor: Cursor, dataset: int, era: Era, row: Lineage, *, corrects: bool = False) -> None:
+def _upsert_lineage(
+    cursor: Cursor,
+    dataset: int,
+    era: Era,
+    row: Lineage,
+    *,
+    corrects: bool = False,
+    corrected: Collection[str] | None = None,
+) -> None:
     partition = row.partition
     values: dict[str, str | int | None] = {
         "row_count": row.row_count,
@@ -229,6 +243,8 @@ def _upsert_lineage(cursor: Cursor, dataset: int, era: Era, row: Lineage, *, cor
         return
     lineage_id, before = existing[0], dict(zip(values, existing[1:], strict=True))
     if before["checksum"] != row.checksum:
+        if corrected is not None and before["pas_event_hash"] not in {"", row.event_hash, *corrected}:
+            return  # a worker that was taken for lost goes on with what was corrected meanwhile
         _insert_change(cursor, dataset, era, "correction", f"{partition}: {before['checksum']} became {row.checksum}")
     elif corrects:  # the file is the same: where it came from is better known to the row
         for name in ("storage_uri", "source_type", "source_location"):

@@ -114,20 +114,31 @@ class CheckpointFile:
         allowed: Callable[[Checkpoint | None], bool] = lambda _: True,
         *,
         chain: ChainEnd | None = None,
+        expected: Collection[str] | None = None,
     ) -> None:
-        """Replace the checkpoint: everything up to the end of `partition` is committed.
+        """Replace the checkpoint: everything up to the end of `partition` is committed. What it says already stays.
 
         Args:
             allowed: whether it may be replaced, by what it says now; no other copier comes in between.
             chain: the end of the chain of events; None: without an audit stream, or not known: then the head that it
                 states now stays.
+            expected: the heads that it may state now; with any other one another copier has come further than
+                `chain`, and what it knows stays. None: any.
         """
 
         def change(now: Checkpoint | None) -> bytes | None:
             if not allowed(now):
                 return None
             known = now.chain if now else None
-            return self._document(partition.end, partition, checksum, chain or (known and replace(known, files="")))
+            end = chain or (known and replace(known, files=""))
+            if now is not None and known is not None and expected is not None and known.head not in expected:
+                if now.last_ledger >= partition.end:
+                    return None
+                end = known
+            is_said = (now.last_ledger, now.partition, now.checksum, known) if now else None
+            if is_said == (partition.end, partition, checksum, end):
+                return None
+            return self._document(partition.end, partition, checksum, end)
 
         self._update(change)
 

@@ -9,7 +9,7 @@ partition.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from bronze.audit.event import Event
@@ -50,13 +50,19 @@ class Downstream:
         self._deliverer = deliverer
         self._delivery_strict = delivery_strict
 
-    def record(self, era: Era, summary: PartitionSummary, event_hash: str) -> None:
-        """Write the partition's lineage and that it passed. Raises `CatalogError` when the catalog is strict."""
+    def record(
+        self, era: Era, summary: PartitionSummary, event_hash: str, corrected: Collection[str] | None = None
+    ) -> None:
+        """Write the partition's lineage and that it passed. Raises `CatalogError` when the catalog is strict.
+
+        Args:
+            corrected: see `Catalog.record`.
+        """
         if self._catalog is None or self._lineage_context is None:
             return
         try:
             row = self._lineage_context.lineage(summary, summary.storage_path, event_hash)
-            self._catalog.record(era, self._lineage_context.table, row)
+            self._catalog.record(era, self._lineage_context.table, row, corrected)
         except CatalogError as error:
             report(METADATA_ERROR, 1, **error_fields(error))
             if self._catalog_strict:

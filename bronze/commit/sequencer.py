@@ -160,7 +160,8 @@ class Sequencer:
             position = position or self.position()
             self._place.check(summary, position)
             persisted = self._persist_event(summary, position, manifest.created_at)
-        self._downstream.record(self._era, summary, persisted.event_hash)
+        corrected = self._log.hashes_before(persisted.event) if self._log and persisted.event else None
+        self._downstream.record(self._era, summary, persisted.event_hash, corrected)
         if persisted.event is not None:
             self._downstream.deliver(self._era, persisted.event)
         with self._state.lock():
@@ -245,11 +246,10 @@ class Sequencer:
 
     def _advance(self, summary: PartitionSummary, position: ChainPosition, persisted: _PersistedEvent) -> None:
         """Update chain head and checkpoint, unless another copier has advanced them meanwhile."""
+        heads = _heads_up_to(self._log, position, persisted.head)
         if self._log is not None and persisted.head:
-            stated = position.stated_head
             # Other copiers may have advanced the head: to an event before this one, or to a later one, which stays.
-            between = self._log.hashes_between(stated, persisted.head)
-            self._log.set_head(persisted.head, expected=[None, stated, *between])
+            self._log.set_head(persisted.head, expected=[None, *heads])
             self._last_written_head = persisted.head if persisted.is_new else None
         is_ahead = summary.partition.end >= position.next_ledger
         # Committed last of all and perhaps corrected since: what is remembered of it follows.
@@ -259,12 +259,8 @@ class Sequencer:
                 self._checkpoint.save_chain(persisted.chain, expected=[position.stated_head, position.head])
             return
         if self._checkpoint:
-            self._checkpoint.save(
-                summary.partition,
-                summary.checksum,
-                functools.partial(_may_be_replaced, summary, position),
-                chain=persisted.chain,
-            )
+            may_be = functools.partial(_may_be_replaced, summary, position)
+            self._checkpoint.save(summary.partition, summary.checksum, may_be, chain=persisted.chain, expected=heads)
         self._place.remember(summary)
         if is_ahead:
             self._position = ChainPosition(
@@ -275,6 +271,13 @@ class Sequencer:
                 chain=persisted.chain,
                 recorded=persisted.chain,
             )
+
+
+def _heads_up_to(log: EventLog | None, position: ChainPosition, head: str) -> list[str]:
+    """The heads that chain heads and checkpoint may state unless another copier has come further than `head`."""
+    between = log.hashes_between(position.stated_head, head) if log is not None and head else []
+    recorded = [position.recorded.head] if position.recorded else []
+    return [position.stated_head, *between, position.head, *recorded, head]
 
 
 def _may_be_replaced(summary: PartitionSummary, position: ChainPosition, now: Checkpoint | None) -> bool:

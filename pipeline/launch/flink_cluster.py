@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 from collections.abc import Collection
 from typing import Any
 
 from bronze.errors import ConfigError, RunnerError
+from pipeline.launch.flink_options import FlinkOptions
 
+_LOG = logging.getLogger(__name__)
 _TIMEOUT_S = 20.0
 #: A cluster's configuration is a few hundred lines.
 _MAX_BYTES = 4 << 20
 _RESTARTS = frozenset(
     {"fixed-delay", "fixeddelay", "failure-rate", "failurerate", "exponential-delay", "exponentialdelay"}
 )
+
+
+def check_cluster(options: FlinkOptions) -> None:
+    """Check that the cluster of a run is safe and large enough; one within the job server always is.
+
+    Raises:
+        ConfigError, RunnerError: as `FlinkCluster.check`.
+    """
+    if not options.is_embedded:
+        version = FlinkCluster(options.master).check(options.parallelism)
+        _LOG.info("Flink %s at %s, parallelism %d", version, options.master, options.parallelism)
 
 
 class FlinkCluster:

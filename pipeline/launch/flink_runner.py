@@ -25,27 +25,18 @@ from pipeline.launch.job_runner import JobRunner
 from pipeline.launch.scratch import scratch_directory
 from pipeline.launch.shared_places import control_location_of
 
-_LOG = logging.getLogger(__name__)
 _SECRET_VARIABLES = (DSN_VARIABLE, ENDPOINT_VARIABLE)
 
 
 @dataclass
 class FlinkRunner(JobRunner):
-    """Runs graphs on Flink; each of them is a job.
-
-    Raises:
-        ConfigError: the cluster would not be safe, or is too small.
-        RunnerError: the cluster does not answer.
-    """
+    """Runs graphs on Flink; each of them is a job. The cluster was checked before (`check_cluster`)."""
 
     options: FlinkOptions
 
     def __post_init__(self) -> None:
         self._cluster = None if self.options.is_embedded else FlinkCluster(self.options.master)
         self._jobs = 0
-        if self._cluster is not None:
-            version = self._cluster.check(self.options.parallelism)
-            _LOG.info("Flink %s at %s, parallelism %d", version, self.options.master, self.options.parallelism)
 
     @property
     def is_distributed(self) -> bool:

@@ -112,7 +112,6 @@ def choose_runner(
 
     Raises:
         ConfigError: there is no such runner here, or it cannot run with these options.
-        RunnerError: it does not answer.
     """
     options = parse_distributed_options(settings, beam_arguments)
     if isinstance(options, FlinkOptions):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import bz2
 import json
 import re
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +226,43 @@ def test_local_places_are_refused(key: str, value: dict[str, str], cloud: Cloud,
     assert "workers mount nothing" in ran.err
     assert not (tmp_path / value[place]).exists()
     assert cloud.service.jobs == []
+
+
+def pardo(graph: beam_runner_api_pb2.Pipeline, stage: str) -> tuple[beam_runner_api_pb2.ParDoPayload, int]:
+    """What the job says of the stage of that name, and whether what it emits is bounded."""
+    (found,) = [one for one in graph.components.transforms.values() if one.unique_name == f"CopyPartitions/{stage}"]
+    bounded = {graph.components.pcollections[name].is_bounded for name in found.outputs.values()}
+    (is_bounded,) = bounded
+    return beam_runner_api_pb2.ParDoPayload.FromString(found.spec.payload), is_bounded
+
+
+def test_followed_lake_is_one_streaming_job(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An era without an end: the graph, the type of the job, and what Beam itself adds for such jobs."""
+    monkeypatch.setattr(dataflow_runner, "LOOK_S", 0.01)
+    cloud.copy.settings["era"]["ledger_end"] = 0
+    cloud.service.next_states = ["JOB_STATE_RUNNING"] * 3
+    cloud.service.state = "JOB_STATE_CANCELLED"
+    ran = cloud.copy.run("run", "--follow", "--", *cloud.arguments("--streaming"))
+    assert (ran.status, "ended as CANCELLED: see its log; run again to resume" in ran.err) == (1, True), ran
+    (job,), graph = cloud.service.jobs, graph_of(cloud.staged())
+    assert job["type"] == STREAMING
+    assert options_of(job)["streaming"] is True
+    assert {"use_runner_v2", "enable_streaming_engine"} <= set(job["environment"]["experiments"])
+    (pool,) = job["environment"]["workerPools"]
+    assert (pool["numThreadsPerWorker"], pool["autoscalingSettings"]["maxNumWorkers"]) == (2, 40)
+    source, is_bounded = pardo(graph, "HandOut")
+    assert (bool(source.restriction_coder_id), is_bounded) == (True, beam_runner_api_pb2.IsBounded.UNBOUNDED)
+    assert b"transforms.growth" in unpacked(source)
+    sequence, _ = pardo(graph, "Sequence/ParDo(SequencePartitions)")
+    assert len(sequence.state_specs) == 5
+    everything = b"".join([*cloud.service.raw, *cloud.staged().values(), unpacked(source), unpacked(sequence)])
+    assert b"hunter" not in everything
+
+
+def unpacked(stage: beam_runner_api_pb2.ParDoPayload) -> bytes:
+    """What workers unpickle of a stage."""
+    packed = base64.b64decode(stage.do_fn.payload)
+    for unpack in (bz2.decompress, zlib.decompress):
+        with suppress(OSError, zlib.error):
+            return unpack(packed)
+    raise AssertionError("the stage cannot be read")

@@ -1,7 +1,8 @@
 """A library, preloaded into a process, with which chosen calls of the C library fail as on other file systems.
 
 Or at which the process is killed: at the n-th call of a kind on a file whose path holds a given text, whichever thread
-makes it. (strace counts the calls of each thread, and names files only by their whole path.)
+makes it. (strace counts the calls of each thread, and names files only by their whole path.) Or stopped (SIGSTOP),
+before or after such a call, or before or after it sends a given text.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _SOURCE = r"""
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,7 +55,39 @@ static void kill_at_fd(const char *call, int fd) {
     ssize_t size = readlink(name, path, sizeof path - 1);
     if (size > 0) { path[size] = 0; kill_at(call, path); }
 }
-int unlink(const char *path) { kill_at("unlink", path); return NEXT(unlink)(path); }
+
+/* STOP_CALL, STOP_TEXT, STOP_NUMBER, STOP_LOG: SIGSTOP at the STOP_NUMBER-th STOP_CALL whose path, or what it sends,
+   holds STOP_TEXT; before it, unless STOP_AFTER is set. STOP_LOG is created first. Whether this is that call: */
+static int stops_seen = 0;
+static int is_stop(const char *call, const char *text, size_t size) {
+    const char *kind = getenv("STOP_CALL"), *part = getenv("STOP_TEXT"), *number = getenv("STOP_NUMBER");
+    if (!kind || !part || !number || strcmp(kind, call) || !memmem(text, size, part, strlen(part))) return 0;
+    return __sync_add_and_fetch(&stops_seen, 1) == atoi(number);
+}
+static void stop(int is_hit, int after) {
+    if (!is_hit || after != !!getenv("STOP_AFTER")) return;
+    int before = errno, fd = open(getenv("STOP_LOG"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd >= 0) close(fd);
+    kill(getpid(), SIGSTOP);
+    errno = before;
+}
+#define STOPPING(kind, call, text, size, made) do { \
+    int is_hit = is_stop(call, text, size); \
+    stop(is_hit, 0); \
+    kind result = (made); \
+    stop(is_hit, 1); \
+    return result; \
+} while (0)
+int unlink(const char *path) {
+    kill_at("unlink", path);
+    STOPPING(int, "unlink", path, strlen(path), NEXT(unlink)(path));
+}
+int rename(const char *from, const char *to) {
+    STOPPING(int, "rename", to, strlen(to), NEXT(rename)(from, to));
+}
+ssize_t send(int fd, const void *data, size_t size, int flags) {
+    STOPPING(ssize_t, "send", data, size, NEXT(send)(fd, data, size, flags));
+}
 
 int flock(int fd, int operation) {
     FAIL("FAIL_FLOCK");
@@ -71,7 +105,10 @@ int fsync(int fd) {
     if (fstat(fd, &found) == 0 && S_ISDIR(found.st_mode)) FAIL("FAIL_FSYNC_DIRECTORY");
     return NEXT(fsync)(fd);
 }
-int link(const char *from, const char *to) { FAIL("FAIL_LINK"); return NEXT(link)(from, to); }
+int link(const char *from, const char *to) {
+    FAIL("FAIL_LINK");
+    STOPPING(int, "link", to, strlen(to), NEXT(link)(from, to));
+}
 int linkat(int a, const char *from, int b, const char *to, int flags) {
     FAIL("FAIL_LINK");
     return NEXT(linkat)(a, from, b, to, flags);

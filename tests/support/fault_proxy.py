@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import unquote
@@ -17,19 +17,34 @@ from tests.support.http_server import RequestHandler, Server
 
 #: "busy": respond 503 without forwarding.  "drop": close the connection without forwarding.  "lost": forward, then
 #: close the connection instead of responding.  "lost-busy": forward, then respond 503.  "truncate": send half of the
-#: response's body, then close the connection.  "slow": wait `seconds` before forwarding.
-Kind = Literal["busy", "drop", "lost", "lost-busy", "truncate", "slow"]
+#: response's body, then close the connection.  "slow": wait `seconds` before forwarding.  "hold": before forwarding,
+#: wait until the fault is released.  "hold-answer": forward, then wait so before responding.
+Kind = Literal["busy", "drop", "lost", "lost-busy", "truncate", "slow", "hold", "hold-answer"]
+#: Longest wait for a release.
+_HOLD_LIMIT_S = 240.0
 
 
 @dataclass
 class Fault:
-    """Applies to the next `times` requests whose "METHOD target" matches `pattern`, after the first `skip` of them."""
+    """Applies to the next `times` requests whose "METHOD target" matches `pattern`, after the first `skip` of them.
+
+    Attributes:
+        is_held: set when a request is held.
+        is_released: to be set by the test, which lets that request go on.
+    """
 
     kind: Kind
     pattern: str = ""
     times: int = 1
     skip: int = 0
     seconds: float = 0.0
+    is_held: threading.Event = field(default_factory=threading.Event)
+    is_released: threading.Event = field(default_factory=threading.Event)
+
+    def hold(self) -> None:
+        """Wait until the test releases it."""
+        self.is_held.set()
+        self.is_released.wait(_HOLD_LIMIT_S)
 
     def applies_to(self, request: str) -> bool:
         if self.times == 0 or not re.search(self.pattern, request):
@@ -121,11 +136,15 @@ class _Handler(RequestHandler):
             return None
         if fault and fault.kind == "slow":
             time.sleep(fault.seconds)
+        if fault and fault.kind == "hold":
+            fault.hold()
         try:
             answer, data = self.proxy.forward(self, body)
         except OSError:  # the server closed the connection before it had read everything
             self.close_connection = True
             return None
+        if fault and fault.kind == "hold-answer":
+            fault.hold()
         if kind == "lost":
             self.close_connection = True
             return None

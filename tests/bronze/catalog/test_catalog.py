@@ -240,3 +240,16 @@ def test_lineage_and_quality_are_one_transaction(catalog: Catalog, database: str
     postgres.execute("ALTER TABLE _meta_quality DROP CONSTRAINT _meta_quality_passed_check", name)
     record(catalog, lineage(2, 11))
     assert len(rows(database, "SELECT * FROM _meta_lineage")) == 1
+
+
+def test_row_of_later_correction_stays(catalog: Catalog, database: str) -> None:
+    first, second, third = (lineage(2, 11, content) for content in "abc")
+    catalog.record(ERA, PRIMARY_TABLE, first, [])
+    catalog.record(ERA, PRIMARY_TABLE, second, [first.event_hash])
+    before = everything(database)
+    catalog.record(ERA, PRIMARY_TABLE, first, [])
+    assert everything(database) == before
+
+    catalog.record(ERA, PRIMARY_TABLE, third, [first.event_hash, second.event_hash])
+    assert rows(database, "SELECT checksum FROM _meta_lineage") == [(third.checksum,)]
+    assert len(rows(database, "SELECT FROM _meta_changes")) == 2

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 
 from bronze.audit.event import Event, make_event
 from bronze.audit.event_log import HEADS, EventLog
+from bronze.catalog.catalog import Catalog
+from bronze.catalog.lineage import LineageContext
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.downstream import Downstream
 from bronze.commit.position import ChainPosition
@@ -27,10 +29,27 @@ from bronze.commit.sequencer import Sequencer
 from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import ConflictError, StateError, VerificationError
 from bronze.outcomes import PartitionSummary
+from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
 from bronze.storage.local import LocalStore
-from tests.bronze.conftest import ERA, GRID, PRODUCER, Workspace, era, files, hex_hash, lay, summary, workspace_at
+from tests.bronze.catalog.conftest import rows
+from tests.bronze.conftest import (
+    ERA,
+    GRID,
+    PRODUCER,
+    LayingSequencer,
+    Workspace,
+    era,
+    files,
+    hex_hash,
+    lay,
+    summary,
+    workspace_at,
+)
 from tests.bronze.storage.store_suite import race
+from tests.support.postgres_server import database, postgres
+
+__all__ = ["database", "postgres"]
 
 CHECKPOINT = "checkpoint.json"
 FOUR = [summary(start, start + 9) for start in range(2, 42, 10)]
@@ -612,6 +631,66 @@ def test_head_advanced_during_commit_stays(workspace: Workspace) -> None:
     assert workspace.log.head() == head
     committed(Overtaken(), FOUR[1])
     assert workspace.log.head() == later
+
+
+def test_commit_overtaken_by_correction_changes_nothing(workspace: Workspace, database: str) -> None:
+    """A worker that is taken for lost goes on when its partition was committed, and corrected since."""
+    overwriting = dataclasses.replace(ERA, allow_overwrite=True)
+    corrected = summary(FOUR[1].partition.start, FOUR[1].partition.end, "other")
+
+    def sequencer(era: Era, kind: type[Downstream] = Downstream) -> Sequencer:
+        context = LineageContext(
+            table=PRIMARY_TABLE, storage_root="file:///data/", source_type="archive", source_location="/lake"
+        )
+        downstream = kind(catalog=Catalog(database, "tests"), lineage_context=context, catalog_strict=True)
+        return LayingSequencer(
+            era, workspace.dataset, PRODUCER, events=workspace.log, checkpoint=workspace.checkpoint,
+            downstream=downstream,
+        )  # fmt: skip
+
+    def everything() -> list[object]:
+        lines = rows(database, "SELECT * FROM _meta_lineage ORDER BY id")
+        notes = rows(database, "SELECT description FROM _meta_changes ORDER BY id")
+        return [workspace.log.head(), workspace.checkpoint.content(), lines, notes]
+
+    before: list[object] = []
+
+    class Overtaken(Downstream):
+        def record(self, *given: Any) -> None:
+            sequencer(ERA).commit(FOUR[1])
+            sequencer(overwriting).commit(corrected)
+            before.extend(everything())
+            super().record(*given)
+
+    sequencer(ERA).commit(FOUR[0])
+    sequencer(ERA, Overtaken).commit(FOUR[1])
+
+    assert everything() == before
+    assert corrected.checksum in str(before)
+
+
+def test_commit_overtaken_by_filled_gap_keeps_end(workspace: Workspace) -> None:
+    """The checkpoint keeps the end of the chain that another copier, which filled a gap meanwhile, knows of."""
+    workspace.checkpoint.save(summary(0, FOUR[1].partition.end).partition, "")
+
+    def sequencer(kind: type[Downstream] = Downstream) -> Sequencer:
+        return LayingSequencer(
+            ERA, workspace.dataset, PRODUCER, events=workspace.log, checkpoint=workspace.checkpoint, downstream=kind()
+        )
+
+    before: list[bytes] = []
+
+    class Overtaken(Downstream):
+        def record(self, *_: object) -> None:
+            for one in (FOUR[2], FOUR[0]):
+                sequencer().commit(one)
+            before.append(workspace.checkpoint.content())
+
+    sequencer(Overtaken).commit(FOUR[2])
+
+    (known,) = before
+    assert workspace.checkpoint.content() == known
+    assert str(workspace.log.head()).encode() in known
 
 
 def test_unpublished_partition_is_not_committed(workspace: Workspace) -> None:

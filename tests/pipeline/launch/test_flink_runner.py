@@ -124,7 +124,6 @@ def test_control_files_lie_beside_the_checkpoint(tmp_path: Path) -> None:
     checkpoint = StorageLocation("s3://bucket/state/", object_lock_mode="COMPLIANCE", object_lock_days=9)
     job = make_job(tmp_path, chain={"checkpoint": checkpoint}, run={"run_id": "my-own-run"})
     options = ["--flink_master=x:1", "--job_endpoint=y:2", '--environment_config={"command": "/opt/worker"}']
-    runner = object.__new__(FlinkRunner)  # it would ask the cluster
-    runner.connections, runner.options = Connections(job, Secrets()), parse_flink_options(options, workers=1)
+    runner = FlinkRunner(Connections(job, Secrets()), parse_flink_options(options, workers=1))
     found = runner.control_location(tmp_path)
     assert found == StorageLocation("s3://bucket/state/_runs/my-own-run")
