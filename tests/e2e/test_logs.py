@@ -50,7 +50,7 @@ def test_one_id_tells_story_of_partition(reader: str, format: str, copy: Copier)
     assert (ran.status, failed["error_type"], failed["ledger_start"], failed["ledger_end"]) == (1, "LakeError", 28, 31)
     assert failed["level" if format == "json" else "severity"] == "ERROR"
     assert failed["attempt"] == 1
-    assert FIELDS <= failed.keys()
+    assert failed.keys() >= FIELDS
     assert (failed["network"], failed["era_id"], failed["version_label"]) == ("standalone", "e1", "v1")
     if format == "json":
         assert list(failed)[:3] == ["time", "level", "msg"]
