@@ -107,9 +107,7 @@ def check_head(
             " updates it"
         )
     elif head != last:
-        findings.add(
-            f"the chain head of {era.chain} is {head}", expected=last, remedy="remove it, and restore the event file"
-        )
+        findings.add(f"the chain head of {era.chain} is {head}", expected=last, remedy="bronze-copier repair")
     end = checkpoint.chain if checkpoint else None
     if end is not None and end.events is not None and not events[0].prev_hash:
         at = next((number for number, event in enumerate(events, 1) if event.event_hash == end.head), None)

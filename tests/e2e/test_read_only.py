@@ -60,6 +60,34 @@ def test_reading_commands_need_no_write_permission(under: list[str], copy: Copie
 
 
 @pytest.mark.timeout(120)
+def test_audits_need_no_write_permission(under: list[str], copy: Copier, tmp_path: Path) -> None:
+    """By URL and by configuration, with workers too."""
+    copy.settings["era"]["ledger_end"] = 23
+    bronze, events, page = (str(place) for place in (copy.root / "data/bronze", copy.root / "pas", tmp_path / "a.html"))
+    by_url = [
+        (["verify", bronze, "--level", "rows", "--chain", events, "--workers", "2"], "e1/v1: HOLDS"),
+        (["verify", bronze, "--level", "source", "--lake", str(copy.lake)], "HOLDS"),
+        (["inspect", "20", bronze], "hold"),
+        (["inspect", "16-23", bronze], "rows                  8"),
+        (["report", bronze, "--chain", events, "--out", page], page),
+    ]
+    configured = [
+        (["verify"], "e1/v1: HOLDS"),
+        (["status"], "committed    up to ledger 23"),
+        (["inspect", "20"], "hold"),
+        (["report", "--out", page], page),
+    ]
+    before = traces(copy.root), traces(copy.lake)
+    for arguments, says in by_url:
+        ran = finish(start(*arguments, cwd=tmp_path, under=under))
+        assert (ran.status, says in ran.out) == (0, True), (arguments, ran)
+    for arguments, says in configured:
+        ran = copy.process(*arguments, under=under)
+        assert (ran.status, says in ran.out) == (0, True), (arguments, ran)
+    assert (traces(copy.root), traces(copy.lake)) == before
+
+
+@pytest.mark.timeout(120)
 def test_writing_commands_name_what_they_lack(under: list[str], copy: Copier) -> None:
     """`doctor` too: it says that a run would fail, and still checks what it can."""
     before = traces(copy.root), traces(copy.lake)

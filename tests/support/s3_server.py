@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import functools
 import itertools
+import json
 import os
 import shutil
 import socket
@@ -112,6 +113,27 @@ class S3Server:
         name = f"bucket-{os.getpid()}-{next(_NUMBERS)}"
         self.client.create_bucket(Bucket=name, **options)
         return name
+
+    def new_reader(self, bucket: str) -> dict[str, str]:
+        """The variables with the credentials of a new user, who may read and list the bucket and nothing else.
+
+        Only versitygw has users: skips elsewhere.
+        """
+        if self.kind != "versitygw":
+            pytest.skip(f"has no users: {self.why}")
+        access, secret = f"AKIATESTONLYREADER{next(_NUMBERS):04}", "secret/of+the+reader/0123456789abcdef"
+        admin = ["admin", "--access", ACCESS_KEY, "--secret", SECRET_KEY, "--endpoint-url", self.url]
+        user = ["create-user", "--access", access, "--secret", secret, "--role", "user"]
+        made = subprocess.run([self.command[0], *admin, *user], capture_output=True, text=True, check=False, timeout=30)
+        assert made.returncode == 0, made.stderr
+        may = {"Effect": "Allow", "Principal": {"AWS": [access]}}
+        allowed = [
+            {**may, "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"},
+            {**may, "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}"},
+        ]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": allowed})
+        self.client.put_bucket_policy(Bucket=bucket, Policy=policy)
+        return {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret}
 
     def keys(self, bucket: str) -> list[str]:
         """All of a bucket's keys."""

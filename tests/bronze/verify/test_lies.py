@@ -208,6 +208,14 @@ def test_missing_partition_is_not_holding(published: Workspace, lost: Partition)
     assert found.gaps == [lost]
 
 
+def test_made_up_head_is_found(published: Workspace) -> None:
+    (published.events / HEADS).write_text(json.dumps({published.era.chain: f"sha256:{hex_hash('other')}"}))
+    (published.state / "checkpoint.json").unlink()
+    problem = problem_in(published.audit())
+    assert f"the chain head of standalone/e1/v1 is sha256:{hex_hash('other')}, expected sha256:" in problem
+    assert problem.endswith("(bronze-copier repair)")
+
+
 @pytest.mark.parametrize("head", [0, 3, None])
 def test_lagging_head_is_not_wrong(published: Workspace, head: int | None) -> None:
     events = published.log.load()
