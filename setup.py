@@ -132,6 +132,7 @@ setup(
             "moto[server,s3]>=5.2.5,<6",  # the S3 server of the tests where Go is not installed to build a better one
             "duckdb>=1.3",
             "kubernetes-validate>=1.33",  # the schemas of Kubernetes, for templates/kubernetes
+            "polars>=2,<3",
             "pip>=25",
         ],
         "check": [

@@ -1,11 +1,14 @@
 """Find what is published below a prefix, knowing nothing but where that is, and read single ledgers of it.
 
-In a notebook (docs/verifying.md)::
+In a notebook (docs/verifying.md):
 
-    from bronze.dataset import open_tables
-
-    (table,) = open_tables("/data/bronze")
-    xdr = table.read_ledger(63092990)
+>>> (table,) = open_tables(url)
+>>> [str(partition) for partition in table.partitions]
+['2-11', '12-21', '22-31', '32-41', '42-51', '52-61']
+>>> table.manifest(table.partitions[0]).row_count
+10
+>>> table.read_ledger(17)[:4].hex()  # which version of LedgerCloseMeta it is: 0
+'00000000'
 """
 
 from __future__ import annotations

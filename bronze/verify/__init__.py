@@ -3,28 +3,27 @@
 What lives here reads a dataset and its chain and needs nothing of what wrote them: no Beam, lake, catalog, delivery
 endpoint or configuration. It must stay so, since an auditor runs it where none of these exist. Nothing here writes.
 
-Begin at `verifier.verify_chain`. In a notebook::
+Begin at `verifier.verify_chain`. In a notebook, with nothing but the URL of a bronze prefix:
 
-    from bronze.audit.event_log import EventLog
-    from bronze.dataset.dataset import Dataset
-    from bronze.partitioning.era import Era
-    from bronze.storage.local import LocalStore
-    from bronze.verify import verify_chain
+>>> from bronze.dataset import open_tables
+>>> from bronze.verify import Level, PartitionCheck, verify_chain
+>>> (table,) = open_tables(url)
+>>> check = PartitionCheck(dataset=table.dataset, era=table.era, level=Level.ROWS)
+>>> check.check(table.partitions[0]).findings
+()
+>>> found = verify_chain(table.era, table.dataset)
+>>> print(found.verdict, found.partitions, found.rows)
+HOLDS 6 60
+>>> found.not_checked[-1]
+'the audit events: whether what is here is what was announced (--chain)'
 
-    era = Era(
-        era_id="pre_p23", version_label="v1", network="pubnet", ledger_start=2, ledger_end=0, partition_size=10_000
-    )
-    dataset = Dataset(LocalStore("/data"), "bronze", "ledgers_lcm_raw")
-    verify_chain(era, dataset, log=EventLog(LocalStore("/data/pas"), era)).findings
+With the audit events:
 
-One partition at a level, with nothing but a URL::
-
-    from bronze.dataset import open_tables
-    from bronze.verify import Level, PartitionCheck
-
-    (table,) = open_tables("/data/bronze")
-    check = PartitionCheck(dataset=table.dataset, era=table.era, level=Level.ROWS)
-    check.check(table.partitions[0]).findings
+>>> from bronze.audit.event_log import EventLog
+>>> from bronze.storage.local import LocalStore
+>>> found = verify_chain(table.era, table.dataset, log=EventLog(LocalStore(events), table.era))
+>>> found.events, found.findings
+(6, [])
 """
 
 from bronze.verify.audit import audit_era
