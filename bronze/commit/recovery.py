@@ -198,7 +198,9 @@ def _set_aside_if_damaged(store: Store, name: str, read: Callable[[], object]) -
             except ObjectExistsError:
                 continue
             store.delete(name)
-            yield f"{store.url}/{name} was set aside as {aside}: {error}"
+            cause = error.__cause__  # without what to do about it: that is done here
+            reason = f"it lacks the key {cause}" if isinstance(cause, KeyError) else cause or error
+            yield f"{store.url}/{name} was set aside as {aside}: {reason}"
             return
 
 

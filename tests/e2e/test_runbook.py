@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import errno
 import json
+import os
 import re
 import shutil
 import signal
@@ -15,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from bronze import errors
 from tests.e2e.conftest import REPOSITORY, Copier, LakeFiles, call, wait_until
 from tests.faults.program import child_of, finish, start, strace
 from tests.support.growing_lake import GrowingLake
@@ -29,6 +34,75 @@ def commands() -> list[str]:
     """The command lines of the runbook."""
     text = (REPOSITORY / "docs" / "RUNBOOK.md").read_text(encoding="utf-8")
     return [line for block in _BLOCK.findall(text) for line in block.strip().splitlines()]
+
+
+def page() -> str:
+    return (REPOSITORY / "docs" / "RUNBOOK.md").read_text(encoding="utf-8")
+
+
+def spoken() -> list[str]:
+    """Every text that the program can say, with NUL where values are filled in; and the words of the system."""
+    nodes = [
+        node
+        for room in ("bronze", "pipeline", "transforms")
+        for file in (REPOSITORY / room).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    ]
+    joined = [
+        "".join(str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values)
+        for node in nodes
+        if isinstance(node, ast.JoinedStr)
+    ]
+    plain = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [*joined, *plain, *map(os.strerror, errno.errorcode)]
+
+
+def test_every_quoted_message_is_one() -> None:
+    """A message is quoted word for word; ``…`` stands for what is filled in."""
+    texts, missing = spoken(), []
+    quoted = {
+        quote
+        for quote in re.findall(r"`([^`]+)`", _BLOCK.sub("", page()))
+        if " " in quote and not re.match(r"bronze[-_]copier|systemctl|--|[a-z_.]+: \S+$", quote)
+    }
+    assert len(quoted) > 20
+    for quote in quoted:
+        parts = [re.escape(part.strip()) for part in quote.split("…") if part.strip()]
+        if not any(re.search(".*".join(parts), text, re.DOTALL) for text in texts):
+            missing.append(quote)
+    assert missing == []
+
+
+def test_every_type_of_error_is_explained() -> None:
+    table = page().partition("| `error_type` |")[2].partition("\n\n")[0]
+    explained = {name for row in table.splitlines() for name in re.findall(r"`(\w+Error)`", row.split("|")[1:2][0])}
+    kinds = {
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.BronzeError) and kind.__module__ == errors.__name__
+    }
+    assert kinds - explained == {"BronzeError", "DataError"}  # which are raised as one of theirs
+    assert explained - kinds == {"OSError", "PermissionError"}
+
+
+def test_every_alert_is_explained_with_its_threshold() -> None:
+    rules = yaml.safe_load((REPOSITORY / "templates" / "prometheus" / "bronze-copier.rules.yml").read_text())
+    rows = [line for line in page().splitlines() if line.startswith("| `bronze_copier_")]
+    for rule in (rule for group in rules["groups"] for rule in group["rules"]):
+        (row,) = [row for row in rows if f"`{rule['alert']}`" in row]
+        for threshold in set(re.findall(r"[<>] ([\d.e]+)", rule["expr"])) - {"0"}:
+            assert threshold in re.findall(r"[\d.e]+", row), (rule["alert"], threshold)
+
+
+@pytest.mark.parametrize(
+    "symptom",
+    [
+        "does not start", "Authentication", "slow", "does not resume", "PAS does not emit", "Partition exists",
+        "Integrity", "Cleanup", "Full reset", "Forced restart", "Watch", "What each error means",
+    ],
+)  # fmt: skip
+def test_symptom_has_a_section(symptom: str) -> None:
+    assert [line for line in page().splitlines() if line.startswith("## ") and symptom in line]
 
 
 @pytest.fixture

@@ -230,10 +230,17 @@ def test_checkpoint_made_meanwhile_stays(published: Workspace, monkeypatch: pyte
     assert path.read_bytes() == made
 
 
-def test_damaged_file_is_kept_aside(published: Workspace) -> None:
-    (published.state / "checkpoint.json").write_bytes(b"{ damaged")
-    repair(published)
-    assert (published.state / "checkpoint.json.damaged-1").read_bytes() == b"{ damaged"
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"{ damaged", "it is not valid JSON: "), (b"{}", "it lacks the key 'network'")],
+)
+def test_damaged_file_is_kept_aside(content: bytes, reason: str, published: Workspace) -> None:
+    """What is said of it does not advise to do what is being done."""
+    (published.state / "checkpoint.json").write_bytes(content)
+    (said, *_) = repair(published)
+    assert f"was set aside as checkpoint.json.damaged-1: {reason}" in said
+    assert "bronze-copier repair" not in said
+    assert (published.state / "checkpoint.json.damaged-1").read_bytes() == content
 
 
 def test_checkpoint_made_meanwhile_outlasts_repair(published: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
