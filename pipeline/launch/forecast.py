@@ -108,8 +108,16 @@ class EraForecast:
         return self.objects.size_bytes if self.objects else None
 
 
-def make_forecast(prepared: Prepared, settings: Settings, counting: Counting = Counting.AUTO) -> list[EraForecast]:
-    """What a run would do, era by era, in the order of the plans.
+def make_forecast(
+    prepared: Prepared,
+    settings: Settings,
+    counting: Counting = Counting.AUTO,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[EraForecast]:
+    """What a run would do, era by era, in the order of the plans. Lines of the log tell how far a long listing is.
+
+    Args:
+        clock: seconds, monotonic.
 
     Raises:
         StoreError: the lake or what is published cannot be listed.
@@ -125,7 +133,7 @@ def make_forecast(prepared: Prepared, settings: Settings, counting: Counting = C
         count = None
         if counting is not Counting.NONE:
             end = newest.ledger if newest else 0
-            count = _count(prepared.lake, to_copy, end, counting, settings.logging.progress_seconds)
+            count = _count(prepared.lake, to_copy, end, counting, settings.logging.progress_seconds, clock)
         to_write = _bytes_to_write(settings, count)
         time_to_copy = expected_time(
             existence.listing.dataset,
@@ -158,7 +166,14 @@ def _bytes_to_write(settings: Settings, count: ObjectCount | None) -> int | None
     return count.size_bytes if count and settings.bronze.compression == "zstd" else None
 
 
-def _count(lake: Lake, to_copy: Sequence[Partition], newest: int, counting: Counting, every_s: float) -> ObjectCount:
+def _count(
+    lake: Lake,
+    to_copy: Sequence[Partition],
+    newest: int,
+    counting: Counting,
+    every_s: float,
+    clock: Callable[[], float],
+) -> ObjectCount:
     """Count the objects of `to_copy`; what would lie behind the lake's `newest` ledger is missing without a listing."""
     layout = lake.layout
     files = list(_files(lake, to_copy))
@@ -172,7 +187,7 @@ def _count(lake: Lake, to_copy: Sequence[Partition], newest: int, counting: Coun
         there = spread_files(layout, there, samples=samples, most=_SAMPLE_FILES)
     tally = _Tally(lake, to_copy)
     wanted = sum(map(len, there))
-    for window in _told(count_objects(lake.store, layout, there), wanted, every_s):
+    for window in _told(count_objects(lake.store, layout, there), wanted, every_s, clock):
         tally.add(window)
     size = tally.size_bytes if wanted == known else None
     if size is None and tally.found:
@@ -212,16 +227,16 @@ def _files(lake: Lake, partitions: Iterable[Partition]) -> Iterator[range]:
 
 
 def _told(
-    windows: Iterable[WindowCount], total: int, every_s: float, clock: Callable[[], float] = time.monotonic
+    windows: Iterable[WindowCount], total: int, every_s: float, clock: Callable[[], float]
 ) -> Iterator[WindowCount]:
-    """`windows` as they come; every `every_s` seconds a line of the log says how far they are."""
+    """`windows` as they come; every `every_s` seconds, unless that is 0, a line of the log says how far they are."""
     began = shown = clock()
     done = 0
     for window in windows:
         yield window
         done += len(window.files)
         now = clock()
-        if now - shown >= every_s and done < total:
+        if every_s and now - shown >= every_s and done < total:
             shown = now
             left = format_duration((now - began) / done * (total - done))
             _LOG.info("listing the lake: %s of %s objects, %s left", f"{done:,}", f"{total:,}", left)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.conftest import SHARED, Copier, LakeFiles
+from tests.e2e.conftest import SHARED, Copier, LakeFiles, tree
 
 PARTITIONS = [(8, 15), (16, 23), (24, 31)]
 MIDDLE = PARTITIONS[1]
@@ -266,6 +266,61 @@ def make_go_partition(copy: Copier, part: tuple[int, int]) -> None:
         manifest["tables"]["ledgers_lcm_raw"].update(stated)
 
     edit_manifest(copy, part, edit)
+
+
+def make_older_partition(copy: Copier, part: tuple[int, int]) -> None:
+    """Give a partition what version 0.1 wrote: milliseconds, and a manifest that does not say what it was made with."""
+    path = copy.parquet(part)
+    table = pq.ParquetFile(path).read()
+    milliseconds = pa.timestamp("ms", "UTC")
+    fields = [one.with_type(milliseconds) if pa.types.is_timestamp(one.type) else one for one in table.schema]
+    pq.write_table(table.cast(pa.schema(fields)), path)
+    data = path.read_bytes()
+    stated = {"checksum": f"sha256:{hashlib.sha256(data).hexdigest()}", "byte_size": len(data)}
+
+    def edit(manifest: dict[str, Any]) -> None:
+        del manifest["made_with"], manifest["authenticity"]
+        manifest["tables"]["ledgers_lcm_raw"].update(stated)
+        manifest["producer"]["version"] = "v0.1.0"
+
+    edit_manifest(copy, part, edit)
+
+
+def test_older_partitions_stay_and_are_continued(lake: LakeFiles, copier: Callable[..., Copier]) -> None:
+    """Two of version 0.1, one of them off the grid: they are planned around, linked, verified, and never changed."""
+    copy = copier(lake.root, ledger_start=8, ledger_end=19, partition_size=8)
+    assert copy.run().status == 0
+    older = [(8, 15), (16, 19)]
+    for part in older:
+        make_older_partition(copy, part)
+    lose_chain_state(copy)
+    before = tree(copy.root / "data")
+    copy.settings["era"]["ledger_end"] = 31
+
+    plan = json.loads(copy.run("plan", "--json").out)["eras"][0]
+    ran = copy.run()
+
+    assert (plan["partitions"], plan["skipped"], plan["to_copy"]) == (4, 2, {"partitions": 2, "ledgers": 12})
+    assert (ran.status, ran.lines("partitions")) == (0, ["2 written, 2 skipped, 0 failed"]), ran
+    assert copy.committed() == [*older, (20, 23), (24, 31)]
+    after = tree(copy.root / "data")
+    assert {name: after[name] for name in before} == before
+    verified = copy.run("verify", "--level", "rows")
+    assert (verified.status, "HOLDS" in verified.out) == (0, True), verified
+    assert copy.ledgers() == list(range(8, 32))
+
+
+def test_unlinked_older_partition_is_refused(
+    sample: Callable[..., LakeFiles], copied: Copier, copier: Callable[..., Copier]
+) -> None:
+    for part in PARTITIONS[:2]:
+        make_older_partition(copied, part)
+    shutil.rmtree(copied.parquet(PARTITIONS[2]).parent)
+    copied.settings["source"]["local_path"] = str(sample(first=8, ledgers=24, seed=5).root)
+    ran = copied.run()
+    assert ran.status == 1
+    assert "another history" in ran.err or "another chain" in ran.err, ran
+    assert copied.partitions() == PARTITIONS[:2]
 
 
 def go_partition_without_chain(copy: Copier, part: tuple[int, int]) -> None:

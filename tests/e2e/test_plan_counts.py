@@ -113,3 +113,28 @@ def test_gcs_lake_is_counted_in_pages(
     assert found is not None
     assert (found["listed"], found["missing"]) == (1_500, 0)
     assert 2 <= pages - without <= 4  # a page for each of two samples
+
+
+@pytest.mark.parametrize("p", [1, 64_000])
+def test_late_bucket_is_told_at_once(
+    gcs_server: GcsServer, gcs_bucket: str, copier: Callable[..., Copier], tmp_path: Path, p: int
+) -> None:
+    """By a few listings, whatever the command; no object is read."""
+    fill(gcs_bucket, LakeLayout(1, p), range(1_500, 3_000))
+    copy = copier(tmp_path / "no lake on this disk", ledger_start=2, ledger_end=2_999, partition_size=100)
+    copy.settings["source"] = {
+        "mode": "datastore",
+        "datastore_type": "GCS",
+        "datastore_path": f"{gcs_bucket}/lake",
+        "ledgers_per_file": 1,
+        "files_per_directory": p,
+    }
+    for command in (["plan"], ["run"], ["run", "--dry-run"]):
+        gcs_server.take_log()
+        ran = copy.run(*command)
+        assert ran.status == 2
+        assert "begins at ledger 1500 (" in ran.err
+        assert "set era.ledger_start to 1500" in ran.err
+        log = gcs_server.take_log()
+        assert not [request for request in log if request.startswith("GET") and ".xdr" in request]
+        assert len(log) <= 20, log

@@ -6,6 +6,7 @@ templates/dataflow is built with.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,18 +18,23 @@ from pathlib import Path
 
 import pytest
 
+from bronze.producer import VERSION
 from pipeline.sample import SampleOptions, write_sample_lake
 
 ROOT = Path(__file__).resolve().parents[2]
 _LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "data", "build", "*.so", "*.egg-info", "__pycache__", ".*_cache")
 
 pytestmark = pytest.mark.timeout(600)
+COMMIT = "c3" * 20
 
 
-def build(folder: Path, **environment: str) -> Path:
-    """Build the wheel of the project; return it."""
+def build(folder: Path, commit: str = "", **environment: str) -> Path:
+    """Build the wheel of the project, of a repository whose head is `commit`, if one is given; return it."""
     tree = folder / "tree"
     shutil.copytree(ROOT, tree, ignore=_LEFT_OUT)
+    if commit:
+        (tree / ".git").mkdir()
+        (tree / ".git" / "HEAD").write_text(f"{commit}\n")
     command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--wheel-dir", str(folder)]
     subprocess.run(command, cwd=tree, env=os.environ | environment, check=True, capture_output=True)
     (wheel,) = folder.glob("bronze_copier-*.whl")
@@ -81,7 +87,7 @@ def test_wheel_contains_compiled_reader(compiled: Path, tmp_path: Path) -> None:
 
 
 def test_wheel_without_compiler_warns_once(tmp_path: Path) -> None:
-    wheel = build(tmp_path, CC="/no/compiler", CXX="/no/compiler")
+    wheel = build(tmp_path, COMMIT, CC="/no/compiler", CXX="/no/compiler")
     assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
     ran = copy_lake(wheel, tmp_path)
     assert ran.returncode == 0, ran.stderr
@@ -89,6 +95,20 @@ def test_wheel_without_compiler_warns_once(tmp_path: Path) -> None:
     (warning,) = [line for line in ran.stderr.splitlines() if "interpreted" in line]
     assert "WARN" in warning
     assert "60 times as long" in warning
+    # The commit is built in: neither the repository nor the variable is there when it runs.
+    manifests = [json.loads(path.read_bytes()) for path in tmp_path.rglob("_manifest.json")]
+    assert {(one["producer"]["version"], one["producer"]["git_sha"]) for one in manifests} == {(f"v{VERSION}", COMMIT)}
+    made_with = manifests[0]["made_with"]
+    shown = [f"v{VERSION} ({COMMIT})", f"pyarrow {made_with['pyarrow']}", f"stellar-sdk {made_with['reader_table']}"]
+    version = subprocess.run(
+        [sys.executable, str(tmp_path / "site" / "bin" / "bronze-copier"), "--version"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert [one for one in [*shown, f"verification {made_with['verification']}"] if one not in version] == []
 
 
 def environment_beside(folder: Path) -> Path:
