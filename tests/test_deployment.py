@@ -72,6 +72,10 @@ def pod_of(document: dict[str, Any]) -> dict[str, Any]:
     return pod
 
 
+def in_bytes(quantity: str) -> int:
+    return int(quantity[:-2]) << {"Mi": 20, "Gi": 30}[quantity[-2:]]
+
+
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: path.name)
 def test_kubernetes_manifest_is_safe(manifest: Path) -> None:
     document = yaml.safe_load(manifest.read_text(encoding="utf-8"))
@@ -83,6 +87,11 @@ def test_kubernetes_manifest_is_safe(manifest: Path) -> None:
     assert container["args"][:2] == ["run", "--config"]
     mounted = {mount["name"] for mount in container["volumeMounts"]}
     assert mounted == {volume["name"] for volume in pod["volumes"]}
+    requested = container["resources"]["requests"]
+    workers = int(requested["cpu"])
+    assert container["args"][-2:] == ["--", f"--direct_num_workers={workers}"]
+    assert in_bytes(requested["memory"]) >= (190 + 260 * workers) * 1_000_000  # docs/performance.md, Bounds
+    assert in_bytes(container["resources"]["limits"]["memory"]) >= 1.25 * in_bytes(requested["memory"])
     if document["kind"] == "CronJob":
         assert document["spec"]["concurrencyPolicy"] == "Forbid"
     else:
