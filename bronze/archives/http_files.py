@@ -17,6 +17,7 @@ from bronze.audit.http_attempt import (
     within,
 )
 from bronze.errors import ArchiveError, ArchiveFileMissingError, ArchiveRefusedError
+from bronze.storage.object_store.redirects import new_address
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -85,8 +86,8 @@ class HttpFiles:
             target = urljoin(at, target)
             if not is_same_host(at, target):
                 raise ArchiveRefusedError(
-                    f"{url} is redirected to another host, or from https to http, which is not followed: set"
-                    " authenticity.archives to the archive's own address"
+                    f"{url} is redirected to another host, or from https to http{new_address({'location': target})},"
+                    " which is not followed: set authenticity.archives to the archive's own address"
                 )
             at = target
         raise ArchiveRefusedError(f"{url} is redirected more than {_MAX_REDIRECTS} times")

@@ -11,7 +11,7 @@ not the run: it is named in `Reconciliation.unrecorded`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from bronze.checksums import is_checksum
 from bronze.errors import CatalogError, CatalogUnavailableError, StateError, StoreError
 from bronze.partitioning.era import Era
 from bronze.partitioning.partition import Partition
+from bronze.partitioning.partition_index import PartitionIndex
 
 if TYPE_CHECKING:  # psycopg2 and pyarrow are loaded by who opens a catalog and a dataset
     from bronze.catalog.catalog import Catalog
@@ -85,7 +86,7 @@ def reconcile(
     listed = dataset.list_partitions(era) if partitions is None else partitions
     partitions = [partition for partition in listed if partition.end < next_ledger]
     rows = catalog.recorded(era, lineage.table)
-    found = Reconciliation(unrecorded=catalog.unusable_rows(era, lineage.table))
+    found = Reconciliation(unrecorded=[*catalog.unusable_rows(era, lineage.table), *_foreign(era, rows, listed)])
     has_digest = bool(checkpoint) or log is not None
     digest = _digest(rows, partitions, log, checkpoint)
     if has_digest and not found.unrecorded and catalog.digest(era, lineage.table) == digest:
@@ -112,6 +113,21 @@ def reconcile(
         with suppress(CatalogError):  # of a role that may create no tables: all rows are compared in every run
             catalog.keep_digest(era, lineage.table, _digest(rows, partitions, log, checkpoint))
     return found
+
+
+def _foreign(era: Era, rows: Iterable[Partition], published: Sequence[Partition]) -> Iterator[str]:
+    """The rows of partitions that cannot be: others with their ledgers are published; a sentence each.
+
+    Partitions that are only not there may lie elsewhere, as those of the older copier do.
+    """
+    unknown = set(rows).difference(published)
+    index = PartitionIndex(published) if unknown else None
+    for partition in sorted(unknown):
+        for other in index.overlapping(partition)[:1] if index else ():
+            yield (
+                f"the row of {era.chain} {partition} in _meta_lineage is of no published partition, and {other} is"
+                " published, which has ledgers of it: remove the row"
+            )
 
 
 def _digest(

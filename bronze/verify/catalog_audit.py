@@ -73,7 +73,12 @@ def audit_catalog(
         report = reports.get(partition)
         if report is None:
             if result.is_complete:
-                findings.add("has a row of this partition", partition=partition, expected="none: it is not published")
+                findings.add(
+                    "has a row of this partition",
+                    partition=partition,
+                    expected="none: it is not published",
+                    remedy="remove the row, unless the partition is lost: bronze-copier run",
+                )
             continue
         expected = [("storage_path", row.storage_path, [path_of(partition)])]
         if partition in result.event_hashes:

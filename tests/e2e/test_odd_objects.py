@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +31,20 @@ def directory(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.parametrize("make", [fifo, link_out, endless, directory])
+def unmounted(path: Path) -> None:
+    path.symlink_to("/not/mounted/object")
+
+
+def circle(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def unix_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(path.parent):
+        server.bind(path.name)
+
+
+@pytest.mark.parametrize("make", [fifo, link_out, endless, directory, unmounted, circle, unix_socket])
 def test_odd_object_fails_only_its_partition(
     make: Callable[[Path], None], sample: Callable[..., LakeFiles], copier: Callable[..., Copier]
 ) -> None:

@@ -97,11 +97,20 @@ def test_endless_redirects_end() -> None:
         assert len(server.requests) == 6
 
 
-@pytest.mark.parametrize("target", ["http://127.0.0.2:1/x", "file:///etc/passwd", "//localhost/x", "http://[x"])
-def test_redirect_to_another_host_is_refused(target: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("http://127.0.0.2:1/x?token=secret", r"to http \(http://127\.0\.0\.2:1\), which is not followed"),
+        ("file:///etc/passwd", "to http, which"),
+        ("//localhost/x", r"\(http://localhost\)"),
+        ("http://[x", "cannot be requested|to http, which"),
+    ],
+)
+def test_redirect_to_another_host_is_refused(target: str, shown: str) -> None:
     with running_server(lambda _: Answer(307, {"Location": target})) as server:
-        with pytest.raises(ArchiveRefusedError, match=r"redirected to another host|cannot be requested"):
+        with pytest.raises(ArchiveRefusedError, match=shown) as caught:
             HttpFiles(server.url, 5).read(KEY, 100)
+        assert "secret" not in str(caught.value)
         assert len(server.requests) == 1
 
 

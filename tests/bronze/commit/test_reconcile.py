@@ -176,6 +176,28 @@ def test_row_that_is_no_range_is_named(published: Workspace, catalog: Catalog, d
     assert list(done.rows) == GRID
 
 
+def test_row_over_published_partitions_is_named(published: Workspace, catalog: Catalog, database: str) -> None:
+    """Also when nothing else is to be compared; a row of a partition that lies elsewhere is left alone."""
+    run(published, catalog)
+    for start, end in ((15, 30), (52, 999999), (70, 79)):
+        execute(
+            database,
+            "INSERT INTO _meta_lineage (dataset_id, ledger_start, ledger_end, row_count, byte_size, checksum,"
+            f" storage_path, producer_version, pas_event_hash) VALUES (1, {start}, {end}, 1, 1, 'c', 'p', 'v', '')",
+        )
+    for _ in range(2):
+        done = run(published, catalog)
+        assert done.unrecorded == [
+            "the row of standalone/e1/v1 15-30 in _meta_lineage is of no published partition, and 12-21 is published,"
+            " which has ledgers of it: remove the row",
+            "the row of standalone/e1/v1 52-999999 in _meta_lineage is of no published partition, and 52-61 is"
+            " published, which has ledgers of it: remove the row",
+        ]
+    assert list(done.rows) == GRID
+    execute(database, "DELETE FROM _meta_lineage WHERE ledger_start IN (15, 70) OR ledger_end = 999999")
+    assert run(published, catalog).unrecorded == []
+
+
 def test_event_that_contradicts_manifest_is_named(published: Workspace, catalog: Catalog) -> None:
     document = json.loads(published.manifest(GRID[2]).read_text())
     document["tables"][PRIMARY_TABLE]["checksum"] = FOREIGN
