@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from bronze.lake.layout import LakeLayout
+from bronze.ledger.close_meta import read_close_meta
 from pipeline.sample import SampleOptions
 from tests.e2e.conftest import SHARED, Copier, LakeFiles
+from tests.support.forged_ledgers import fee_pool_at, relinked
 
 CHAIN_0 = {"ledger_start": 1410048, "ledger_end": 1410087, "partition_size": 20}
 
@@ -57,7 +61,7 @@ def test_invented_pubnet_is_published_only_on_request(tmp_path: Path, copier: Ca
     ran = copy.run()
 
     assert ran.status == 1
-    assert "it was not made by this network" in ran.out
+    assert re.search(r"ledger 53312000 is not authentic: .* it was not made by this network", ran.out), ran.out
     assert copy.partitions() == []
     copy.settings["authenticity"] = {"signatures": "report"}
     assert copy.run().status == 1  # the events were changed with everything else
@@ -65,6 +69,64 @@ def test_invented_pubnet_is_published_only_on_request(tmp_path: Path, copier: Ca
     assert copy.run().status == 0
     (found,) = (one["authenticity"] for one in copy.manifests().values())
     assert (found["signatures"], found["failed_signatures"], found["signers"]) == (0, 10, {})
+
+
+def other_fee_pool(metas: list[bytes]) -> list[bytes]:
+    """One field of the header of 63092984, everything behind it linked and hashed again."""
+    at = fee_pool_at(read_close_meta(metas[2], 0, len(metas[2])), metas[2]) + 7
+    return relinked(metas, 2, lambda buffer: buffer.__setitem__(at, buffer[at] ^ 1))
+
+
+def other_transactions(metas: list[bytes]) -> list[bytes]:
+    """The transaction set of 63092985 in 63092984, with its results, everything linked and hashed again."""
+
+    def body(data: bytes) -> int:
+        meta = read_close_meta(data, 0, len(data))
+        return data.index(meta.previous_ledger_hash, meta.value_ext_at) + 32
+
+    swapped = [*metas[:2], metas[2][: body(metas[2])] + metas[3][body(metas[3]) :], *metas[3:]]
+    return relinked(swapped, 2, lambda _: None)
+
+
+def other_event(metas: list[bytes]) -> list[bytes]:
+    """The last event of a contract in 63092990, which no hash of a header covers."""
+    meta = read_close_meta(metas[8], 0, len(metas[8]))
+    forged = bytearray(metas[8])
+    forged[meta.invocations[5] - 1] ^= 1
+    return [*metas[:8], bytes(forged), metas[9]]
+
+
+@pytest.mark.ledgers
+@pytest.mark.parametrize(
+    ("forge", "refused", "message"),
+    [
+        # its own signature covers the set and the time only: the next one, which names it, fails
+        (other_fee_pool, 63092985, "ledger 63092985 is not authentic: the signature of node"),
+        (other_transactions, 63092984, "ledger 63092984 is not authentic: the signature of node"),
+        (other_event, 63092990, "ledger 63092990: the events and the return value of a contract invocation"),
+    ],
+    ids=["header", "transactions", "event"],
+)
+def test_forged_lake_is_copied_up_to_its_forgery(
+    real_lake: Callable[..., Path],
+    copier: Callable[..., Copier],
+    forge: Callable[[list[bytes]], list[bytes]],
+    refused: int,
+    message: str,
+) -> None:
+    lake = LakeFiles(real_lake("--chain", "2"), LakeLayout(1, 64000, "zst"))
+    real = [lake.meta(ledger) for ledger in range(63092982, 63092992)]
+    for ledger, meta in enumerate(forge(real), 63092982):
+        lake.put_meta(ledger, meta)
+    where = {"network": "pubnet", "ledger_start": 63092982, "ledger_end": 63092991, "partition_size": 2}
+    copy = copier(lake.root, **where)
+
+    ran = copy.run()
+
+    assert (ran.status, message in ran.out) == (1, True), ran.out
+    start = refused - refused % 2
+    assert copy.committed() == [(one, one + 1) for one in range(63092982, start, 2)]
+    assert (start, start + 1) not in copy.partitions()
 
 
 def test_sample_of_a_public_network_follows_its_genesis(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.settings.model import AuthenticitySettings
 from tests.pipeline.settings.conftest import LOCAL, Errors
 
 
@@ -57,6 +58,35 @@ from tests.pipeline.settings.conftest import LOCAL, Errors
 def test_contradicting_keys_are_an_error(errors: Errors, text: str, error: str) -> None:
     (found,) = errors(text)
     assert error in found
+
+
+_AUTHENTICITY = [
+    ("signatures: maybe", "'maybe' must be one of require, report, off"),
+    ("events: 1", "'1' must be one of require, report, off"),
+    ("genesis: perhaps", "'perhaps' must be true or false"),
+    ("anchors: 5", "must be a list"),
+    ("anchors: ['2:zz']", "'2:zz' must be a ledger and its hash in hex"),
+    (f"anchors: ['4294967296:{'ab' * 32}']", "must be a ledger and its hash in hex"),
+    ("anchors_file: [a]", "a section or list must be text"),
+    ("validators: {a: b}", "a section or list must be text"),
+    ("attestation: always", "'always' must be one of require, report, off"),
+    ("attestation_lag: 100001", "must be a whole number from 1 to 100000 (ledgers)"),
+    ("archives: https://h/a", "must be a list"),
+    ("archives: ['ftp://h/a']", "must be the URL of a history archive"),
+    ("archives_agree: -1", "must be a whole number from 0 to 32"),
+    ("archives_strict: maybe", "'maybe' must be true or false"),
+]
+
+
+@pytest.mark.parametrize(("text", "error"), _AUTHENTICITY, ids=[text.partition(":")[0] for text, _ in _AUTHENTICITY])
+def test_settings_of_authenticity_are_validated(errors: Errors, text: str, error: str) -> None:
+    (found,) = errors(f"{LOCAL}authenticity: {{{text}}}")
+    assert found.startswith(f"authenticity.{text.partition(':')[0]}")
+    assert error in found
+
+
+def test_every_setting_of_authenticity_is_validated() -> None:
+    assert {text.partition(":")[0] for text, _ in _AUTHENTICITY} == set(AuthenticitySettings.model_fields)
 
 
 @pytest.mark.parametrize(
