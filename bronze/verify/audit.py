@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bronze.dataset.listing import list_dataset
 from bronze.dataset.manifest import parquet_file_name
 from bronze.ledger.close_meta import VerifyLevel
 from bronze.partitioning.partition import Partition, uncovered_ranges
+from bronze.partitioning.partition_index import PartitionIndex
 from bronze.storage.store import join
 from bronze.verify.era_audit import EraAudit
 from bronze.verify.file_check import check_names
 from bronze.verify.finding import Finding, FindingCollector, Level, Severity, fill
 from bronze.verify.partition_check import PartitionCheck, PartitionReport
 from bronze.verify.selection import Selection
+
+#: Partitions of one era that are named because another era has ledgers of them.
+_MAX_OVERLAPS = 20
 
 #: Checks partitions, in any order: the reports, one for each unless it is interrupted.
 CheckAll = Callable[[PartitionCheck, Sequence[Partition]], Iterable[PartitionReport]]
@@ -74,57 +78,89 @@ def audit_era(
             found.add_failure(error, result.url)
     result.reports.sort(key=lambda report: report.partition)
     _add_gaps(result, check, chosen, selection, found, has_end=has_end, reached=reached)
-    result.findings += link_findings(result.reports, lambda _: result.url)
+    if has_end:
+        _note_outside(check, chosen, found)
+    result.findings += link_findings(result.reports, result.url)
     _add_checked(result, check, selection, len(shallow), len(chosen))
     return result
 
 
-def seam_findings(audits: Sequence[EraAudit]) -> Iterable[Finding]:
-    """Where the eras of one network and version meet: overlaps, and ledgers that do not link."""
+def seam_findings(audits: Sequence[EraAudit]) -> Iterator[Finding]:
+    """Where the eras of one network, version and table meet: overlaps, and ledgers that do not link.
+
+    The object of a finding is the `url` of one of `audits`.
+    """
     groups: dict[tuple[str, str, str], list[EraAudit]] = {}
     for audit in audits:
         if audit.reports:
             network, _, version = audit.chain.split("/")
             groups.setdefault((network, version, audit.url.rpartition("/")[2]), []).append(audit)
     for group in groups.values():
-        ordered = sorted(group, key=lambda audit: audit.reports[0].partition)
-        for before, after in itertools.pairwise(ordered):
-            last = max(before.reports, key=lambda report: report.partition.end)
-            yield from link_findings([last, after.reports[0]], lambda _, url=after.url: url)  # type: ignore[misc]
+        for one, other in itertools.combinations(sorted(group, key=lambda audit: audit.reports[0].partition), 2):
+            yield from _between_eras(one, other)
 
 
-def link_findings(reports: Sequence[PartitionReport], url_of: Callable[[PartitionReport], str]) -> Iterable[Finding]:
-    """Where neighbours overlap or do not link.
+def _between_eras(one: EraAudit, other: EraAudit) -> Iterator[Finding]:
+    index = PartitionIndex(report.partition for report in one.reports)
+    reports = {report.partition: report for report in one.reports}
+    twice = 0
+    for report in other.reports:
+        overlapping = index.overlapping(report.partition)
+        twice += bool(overlapping)
+        if overlapping and twice <= _MAX_OVERLAPS:
+            yield _overlap(reports[overlapping[0]], report, other.url)
+        for before in index.ending_at(report.partition.start - 1):
+            yield from _link(reports[before], report, other.url)
+        for after in index.starting_at(report.partition.end + 1):
+            yield from _link(report, reports[after], one.url)
+    if twice > _MAX_OVERLAPS:
+        yield Finding(
+            severity=Severity.WRONG,
+            level=Level.MANIFESTS,
+            chain=other.chain,
+            object=other.url,
+            found=f"overlaps {one.chain} in {twice:,} partitions, the first {_MAX_OVERLAPS} of which are named",
+            expected="every ledger once",
+        )
 
-    Args:
-        reports: in ledger order; of one era, or of several that follow each other.
-        url_of: the object to name for a report.
-    """
+
+def link_findings(reports: Sequence[PartitionReport], url: str) -> Iterator[Finding]:
+    """Where the neighbours among `reports`, which are of one era and in ledger order, overlap or do not link."""
     for before, after in itertools.pairwise(reports):
         if after.partition.start <= before.partition.end:
-            yield Finding(
-                severity=Severity.WRONG,
-                level=Level.MANIFESTS,
-                chain=after.chain,
-                object=url_of(after),
-                partition=str(after.partition),
-                ledger=after.partition.start,
-                found=f"overlaps the partition {before.partition} of {before.chain}",
-                expected="every ledger once",
-            )
-        elif after.partition.start == before.partition.end + 1 and before.links and after.links:
-            found, expected = after.links.previous_hash, before.links.last_hash
-            if found != expected:
-                yield Finding(
-                    severity=Severity.WRONG,
-                    level=Level.MANIFESTS,
-                    chain=after.chain,
-                    object=url_of(after),
-                    partition=str(after.partition),
-                    ledger=after.links.first,
-                    found=f"follows a ledger with the hash {found}",
-                    expected=f"{expected}, the last one of {before.chain} {before.partition}",
-                )
+            yield _overlap(before, after, url)
+        else:
+            yield from _link(before, after, url)
+
+
+def _overlap(before: PartitionReport, after: PartitionReport, url: str) -> Finding:
+    return Finding(
+        severity=Severity.WRONG,
+        level=Level.MANIFESTS,
+        chain=after.chain,
+        object=url,
+        partition=str(after.partition),
+        ledger=max(before.partition.start, after.partition.start),
+        found=f"overlaps the partition {before.partition} of {before.chain}",
+        expected="every ledger once",
+    )
+
+
+def _link(before: PartitionReport, after: PartitionReport, url: str) -> Iterator[Finding]:
+    if after.partition.start != before.partition.end + 1 or before.links is None or after.links is None:
+        return
+    found, expected = after.links.previous_hash, before.links.last_hash
+    if found != expected:
+        yield Finding(
+            severity=Severity.WRONG,
+            level=Level.MANIFESTS,
+            chain=after.chain,
+            object=url,
+            partition=str(after.partition),
+            ledger=after.links.first,
+            found=f"follows a ledger with the hash {found}",
+            expected=f"{expected}, the last one of {before.chain} {before.partition}",
+        )
 
 
 def _note_unfinished(
@@ -142,6 +178,17 @@ def _note_unfinished(
             if selection.in_range(partition):
                 key = join(check.dataset.directory(check.era, partition), parquet_file_name(partition))
                 found.note(text, where=check.dataset.object_url(key), partition=partition)
+
+
+def _note_outside(check: PartitionCheck, chosen: Sequence[Partition], found: FindingCollector) -> None:
+    """Note partitions with ledgers that the era's own range does not have."""
+    era = check.era
+    outside = [one for one in chosen if one.start < era.ledger_start or one.end > era.last_ledger]
+    if outside:
+        found.note(
+            f"{len(outside):,} partitions, from {outside[0]} to {outside[-1]}, have ledgers outside of the era's range"
+            f" {era.ledger_start}-{era.ledger_end or ''}: they were checked like the others"
+        )
 
 
 def _add_gaps(

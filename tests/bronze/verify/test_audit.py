@@ -13,6 +13,7 @@ import pytest
 from bronze.dataset.dataset import Dataset
 from bronze.dataset.published_tables import find_tables
 from bronze.errors import RunStoppedError
+from bronze.partitioning.partition import Partition
 from bronze.storage.local import LocalStore
 from bronze.verify.audit import audit_era, seam_findings
 from bronze.verify.era_audit import EraAudit, Verdict
@@ -20,7 +21,7 @@ from bronze.verify.finding import Level, Severity
 from bronze.verify.partition_check import PartitionCheck
 from bronze.verify.selection import Selection, Subset
 from bronze.waiting import stop_waits_when
-from tests.bronze.conftest import GRID, OPTIONS, Workspace, copy
+from tests.bronze.conftest import GRID, OPTIONS, Workspace, copy, hex_hash
 
 
 def audited(at: Workspace, level: Level = Level.ROWS, *, knows_range: bool = True, **selection: Any) -> EraAudit:
@@ -153,8 +154,46 @@ def test_eras_that_do_not_link_are_found(published: Workspace) -> None:
     shutil.move(second.parquet(GRID[4]).parent.parent, second.parquet(GRID[4]).parent.parent.with_name("kept"))
     assert list(seam_findings([audited(first), audited(other)])) == []  # a gap is no broken link
     overlapping = [audited(first), audited(first)]
-    (finding,) = seam_findings(overlapping)
-    assert "overlaps" in finding.found
+    assert [one.found.partition(" of ")[0] for one in seam_findings(overlapping)] == [
+        f"overlaps the partition {partition}" for partition in GRID[:3]
+    ]
+
+
+def test_ledgers_of_two_eras_are_found(published: Workspace) -> None:
+    """Wherever they lie among those of the other era; what only lies between them is no overlap."""
+    other = published.of(era_id="e2", ledger_start=12)
+    for partition in (GRID[1], GRID[4]):
+        other.publish(partition)
+    for partition in (GRID[0], GRID[1], GRID[3]):
+        shutil.rmtree(published.parquet(partition).parent)
+    (found,) = seam_findings([audited(published, Level.MANIFESTS), audited(other, Level.MANIFESTS)])
+    assert (found.partition, found.chain, found.ledger) == ("42-51", "standalone/e1/v1", 42)
+    assert found.found == "overlaps the partition 42-51 of standalone/e2/v1"
+
+
+def test_overlaps_of_two_eras_are_bounded(published: Workspace) -> None:
+    """A whole era that was published twice."""
+    other = published.of(era_id="e2", partition_size=2)
+    for start in range(4, 48, 2):
+        other.publish(Partition(start, start + 1))
+    *named, last = seam_findings([audited(published, Level.MANIFESTS), audited(other, Level.MANIFESTS)])
+    assert [one.partition for one in named] == [f"{start}-{start + 1}" for start in range(4, 44, 2)]
+    assert last.found == "overlaps standalone/e1/v1 in 22 partitions, the first 20 of which are named"
+
+
+def test_eras_that_take_turns_must_link(published: Workspace) -> None:
+    """Ledgers 22-31 of one era lie between 12-21 and 32-41 of the other one."""
+    other = published.of(era_id="e2", ledger_start=22)
+    other.publish(GRID[2])
+    shutil.rmtree(published.parquet(GRID[2]).parent)
+    assert list(seam_findings([audited(published, Level.MANIFESTS), audited(other, Level.MANIFESTS)])) == []
+    path = other.manifest(GRID[2])
+    document = json.loads(path.read_bytes())
+    document["ledgers"]["last_hash"] = hex_hash("made up")
+    path.write_text(json.dumps(document))
+    (found,) = seam_findings([audited(published, Level.MANIFESTS), audited(other, Level.MANIFESTS)])
+    expected = f"{hex_hash('made up')}, the last one of standalone/e2/v1 22-31"
+    assert (found.partition, found.expected) == ("32-41", expected)
 
 
 def test_tables_are_found_by_prefix_alone(published: Workspace) -> None:

@@ -285,3 +285,66 @@ def test_head_without_events_is_found(published: Workspace) -> None:
     for path in (*published.events.glob("standalone*.json"), published.state / "checkpoint.json"):
         path.unlink()
     assert len([one for one in published.audit().problems if "is committed and has no event" in one]) == 6
+
+
+def test_ledgers_outside_of_era_are_noted(published: Workspace) -> None:
+    found = published.of(ledger_start=12, ledger_end=41).but(chain={"events": None, "checkpoint": None}).audit()
+    assert found.verdict is Verdict.HOLDS
+    (note,) = found.notes
+    assert "3 partitions, from 2-11 to 52-61, have ledgers outside of the era's range 12-41" in note
+    assert published.audit().notes == []
+
+
+def test_second_chain_in_mid_era_is_found(published: Workspace) -> None:
+    """Events in another directory, the first of which follows nothing: what a mistyped directory began."""
+    events = published.log.load()
+    for event in events[:3]:
+        (published.events / published.log.key(event.partition)).unlink()
+    head = ""
+    for event in events[3:]:
+        document = json.loads(event.to_bytes())
+        document["chain"] = {"prev_event_hash": head, "event_hash": ""}
+        head = document["chain"]["event_hash"] = hash_document(document)
+        path = published.events / published.log.key(event.partition)
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False))
+    (published.events / HEADS).write_text(json.dumps({published.era.chain: head}))
+    (published.state / "checkpoint.json").unlink()
+    problems = published.audit().problems
+    without = [
+        str(one) for one in GRID[:3] if any(f"{one}: is committed and has no event" in text for text in problems)
+    ]
+    assert without == [str(one) for one in GRID[:3]]
+
+
+@pytest.mark.parametrize("keys", [("ledgers",), ("ledgers", "made_with")])
+def test_links_removed_everywhere_are_told(published: Workspace, keys: tuple[str, ...]) -> None:
+    """Without `made_with` they are the older copier's; then the rows say whether partitions link."""
+    for partition in GRID:
+        path = published.manifest(partition)
+        document = json.loads(path.read_bytes())
+        path.write_text(json.dumps({key: value for key, value in document.items() if key not in keys}))
+    found = published.audit()
+    assert len(found.problems) == (6 if keys == ("ledgers",) else 0)
+    swapped = published.parquet(THIRD)
+    swapped.write_bytes(published.parquet(SECOND).read_bytes())
+    adapt(published, THIRD)
+    assert published.audit().verdict is Verdict.DOES_NOT_HOLD
+
+
+def test_links_made_up_everywhere_are_found(published: Workspace) -> None:
+    """So that each partition follows the one before it."""
+    for partition in GRID:
+        path = published.manifest(partition)
+        document = json.loads(path.read_bytes())
+        document["ledgers"] |= {
+            "previous_hash": hex_hash(partition.start - 1), "first_hash": hex_hash(partition.start),
+            "last_hash": hex_hash(partition.end),
+        }  # fmt: skip
+        path.write_text(json.dumps(document))
+    problems = published.audit().problems
+    assert len([one for one in problems if "as its rows have" in one]) == 3 * len(GRID)
+
+
+def test_version_that_was_never_published_is_no_proof(published: Workspace) -> None:
+    found = published.of(version_label="v2").but(chain={"events": None, "checkpoint": None}).audit()
+    assert (found.verdict, found.gaps) == (Verdict.NOTHING, [])
