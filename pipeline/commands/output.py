@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,19 +20,27 @@ import click
 from bronze.errors import ConfigError
 from bronze.redact import printable
 
+#: The first column of a line: a label, and the spaces behind it.
+_LABEL = re.compile(r"\s*\S+(?: \S+)?\s{2,}")
+
 
 def print_lines(lines: Iterable[str], *, colours: Mapping[str, str] = MappingProxyType({})) -> None:
     """Print the lines to standard output, control characters escaped, and flush it.
 
-    A closed pipe is no error: what was done stays done, and its status is the command's. Any other failure, such as a
-    full disk, is an OSError that names standard output.
+    On a terminal, lines that are wider are broken at spaces, and go on below their second column. A closed pipe is no
+    error: what was done stays done, and its status is the command's. Any other failure, such as a full disk, is an
+    OSError that names standard output.
 
     Args:
         colours: of first words of lines; used on a terminal only, and not where NO_COLOR is set.
     """
-    if terminal_columns() is None or os.environ.get("NO_COLOR"):
+    columns = terminal_columns()
+    if columns is None or os.environ.get("NO_COLOR"):
         colours = {}
-    _write(f"{_coloured(printable(line, keep=chr(9)), colours)}\n" for line in lines)
+    shown = (printable(line, keep=chr(9)) for line in lines)
+    if columns is not None:
+        shown = (part for line in shown for part in _fitted(line, columns))
+    _write(f"{_coloured(line, colours)}\n" for line in shown)
 
 
 def terminal_columns() -> int | None:
@@ -39,6 +49,18 @@ def terminal_columns() -> int | None:
         return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     except ValueError:  # closed
         return None
+
+
+def _fitted(line: str, columns: int) -> list[str]:
+    """The line in lines that fit, but for words that do not; a command stays whole, so that it can be copied."""
+    if len(line) <= columns or line.lstrip().startswith("bronze-copier "):
+        return [line]
+    label = _LABEL.match(line)
+    margin = len(line) - len(line.lstrip()) + 2
+    if label is not None and label.end() <= columns // 2:
+        margin = label.end()
+    indent = " " * min(margin, columns - 1)
+    return textwrap.wrap(line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _coloured(line: str, colours: Mapping[str, str]) -> str:

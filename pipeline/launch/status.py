@@ -37,7 +37,8 @@ class EraStatus:
         ledger_start, ledger_end: the era's ledgers, inclusive; an end of 0 means that it is open-ended.
         partitions: number of published partitions.
         first, last: inclusive ledgers that they reach from and to.
-        gaps: ledgers before the last published or committed one that no partition covers.
+        gaps: ledgers up to the last committed one (the last published one where no checkpoint is kept) that no
+            partition covers. What lies behind it is still to be copied, also between partitions that are published.
         problems: what is wrong with published partitions, a sentence each: ledgers of one are in another one too, of
             this era or of another one of its version; or its parquet file is missing.
         committed: the last committed ledger.
@@ -118,7 +119,9 @@ def _era_status(
             manifest = connections.dataset().find_manifest(era, published[-1], check_file=False)
             signers = manifest.authenticity.signers if manifest and manifest.authenticity else ()
             status.signed_through = max((ledger for _, ledger in signers), default=None)
-        reached = max(status.committed or 0, status.last or 0)
+        reached = status.committed or 0
+        if connections.job.chain.checkpoint is None:
+            reached = max(reached, status.last or 0)
         catch_up = connections.archive_catch_up(era, committed_partitions(listing, status.committed or 0))
         status.anchoring = catch_up.read() if catch_up else None
         status.gaps = listing.uncovered_ranges(reached + 1) if reached else []

@@ -69,8 +69,10 @@ def behind_words(found: Snapshot) -> str:
 
 
 def rate_words(found: Snapshot) -> str:
-    """``1,204 ledgers/s, 90.2 MB/s``."""
-    return f"{found.ledgers_per_second:,.0f} ledgers/s, {found.bytes_per_second / 1e6:,.1f} MB/s"
+    """``1,204 ledgers/s, 90.2 MB/s``; ``0.4 ledgers/s`` where they are few."""
+    rate = found.ledgers_per_second
+    ledgers = f"{rate:.1f}" if 0 < rate < 9.95 else f"{rate:,.0f}"
+    return f"{ledgers} ledgers/s, {found.bytes_per_second / 1e6:,.1f} MB/s"
 
 
 def eta_words(found: Snapshot) -> str:

@@ -50,6 +50,21 @@ def test_gap_exits_1_with_remedy(copy: Copier) -> None:
     assert "gap          ledgers 16-23: set last_committed_ledger of the checkpoint to 15" in ran.out
 
 
+def test_ledgers_behind_last_commit_are_no_gap(copy: Copier) -> None:
+    """As while workers copy several partitions at once, or after such a run was killed."""
+    copy.run()
+    document = json.loads((copy.root / "state" / "checkpoint.json").read_bytes())
+    shutil.rmtree(copy.root / "pas")
+    kept = {key: document[key] for key in ("copier_id", "network", "era_id", "version_label", "updated_at")}
+    (copy.root / "state" / "checkpoint.json").write_text(json.dumps({**kept, "last_committed_ledger": 15}))
+    shutil.rmtree(copy.parquet((16, 23)).parent)
+    status, era = era_of(copy)
+    assert (status, era["gaps"], era["last"], era["lag"]) == (0, [], 31, 16)
+    copy.settings["checkpoint"] = {"enabled": False}
+    status, era = era_of(copy)
+    assert (status, era["gaps"]) == (1, [{"start": 16, "end": 23}])
+
+
 def publish_again(copy: Copier, era_id: str, **keys: int) -> None:
     """Publish ledgers once more, by a copier that knows nothing of the first one's chain."""
     other = new_copier(copy.root.parent / "other", copy.lake, era_id=era_id, **keys)

@@ -100,7 +100,7 @@ def test_rate_and_time_left_follow_ledgers_read(state: RunState, clock: Clock) -
     found = state.snapshot()
     assert (found.ledgers, found.ledgers_per_second, found.bytes_per_second, found.eta_s) == (5, 1.0, 100.0, 35.0)
     assert [(one.start, one.ledger) for one in found.in_flight] == [(10, 14)]
-    assert "0 of 4 partitions (0 %), 1 in flight; 5 ledgers; 1 ledgers/s, 0.0 MB/s; 35 s left" in progress_line(found)
+    assert "0 of 4 partitions (0 %), 1 in flight; 5 ledgers; 1.0 ledgers/s, 0.0 MB/s; 35 s left" in progress_line(found)
 
 
 def test_time_left_is_unknown_until_measured(state: RunState, clock: Clock) -> None:
