@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ import yaml
 from pydantic import BaseModel
 
 from pipeline.settings.model import Settings
+from tests.support.flink import DEFAULT_PACKAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 UNITS = sorted((ROOT / "templates" / "systemd").iterdir())
 MANIFESTS = sorted((ROOT / "templates" / "kubernetes").glob("*.yaml"))
 FLINK = ROOT / "templates" / "flink"
+OPERATOR = "org.apache.flink:flink-kubernetes-operator-api"
 _ROW = re.compile(r"\| `([\w.]+)` \| `([^`]*)` \|")
 
 
@@ -121,8 +124,63 @@ def test_flink_examples_are_what_the_launcher_accepts() -> None:
         assert settings["restart-strategy.type"] in ("fixed-delay", "exponential-delay")
         assert settings["taskmanager.load-balance.mode"] == "SLOTS"
         assert not any(key.startswith("execution.checkpointing") for key in settings)
+    assert deployment["spec"]["mode"] == "standalone"  # otherwise it has no slots before a job asks for some
     (container,) = deployment["spec"]["taskManager"]["podTemplate"]["spec"]["containers"]
     assert container["envFrom"] == [{"secretRef": {"name": "bronze-copier-workers"}}]  # never in the options
+
+
+def operator_schema() -> dict[str, Any]:
+    """What the operator's custom resource definition says of a FlinkDeployment, from its jar in Maven's repository."""
+    jars = Path.home().glob(f".m2/repository/{OPERATOR.replace('.', '/').replace(':', '/')}/*/*.jar")
+    jar = max(jars, default=None)
+    if jar is None:
+        pytest.skip(f"Maven has not got it: mvn dependency:get -Dtransitive=false -Dartifact={OPERATOR}:1.10.0")
+    text = zipfile.ZipFile(jar).read("META-INF/fabric8/flinkdeployments.flink.apache.org-v1.yml")
+    (version,) = [one for one in yaml.load(text, yaml.CSafeLoader)["spec"]["versions"] if one["name"] == "v1beta1"]
+    schema: dict[str, Any] = closed(version["schema"]["openAPIV3Schema"])
+    schema["properties"] |= {"apiVersion": {"const": "flink.apache.org/v1beta1"}, "kind": {"const": "FlinkDeployment"}}
+    schema["properties"]["metadata"] = {"type": "object", "required": ["name"]}
+    return schema
+
+
+def closed(schema: Any) -> Any:
+    """A schema that takes no key which it does not name, as Kubernetes with strict validation."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: closed(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        made.setdefault("additionalProperties", bool(schema.get("x-kubernetes-preserve-unknown-fields")))
+    return made
+
+
+def test_flink_operator_accepts_the_example() -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="not installed: see requirements-dev.txt")
+    deployment, _ = yaml.safe_load_all((FLINK / "kubernetes.yaml").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(operator_schema())
+    validator.validate(deployment)
+    for change in ({"mode": "Standalone"}, {"taskmanager": {}}, {"taskManager": {"replicas": "four"}}):
+        with pytest.raises(jsonschema.ValidationError):
+            validator.validate({**deployment, "spec": {**deployment["spec"], **change}})
+
+
+def test_flink_leaves_the_workers_their_memory(tmp_path: Path) -> None:
+    """Flink's own computation for the Kubernetes example: what it takes for itself, of the container's memory."""
+    jars = DEFAULT_PACKAGES / "flink"
+    if not jars.is_dir() or shutil.which("java") is None:
+        pytest.skip("there are no Flink packages: see templates/flink/get_packages.sh")
+    spec = next(yaml.safe_load_all((FLINK / "kubernetes.yaml").read_text(encoding="utf-8")))["spec"]
+    resource = spec["taskManager"]["resource"]
+    given = {"taskmanager.memory.process.size": resource["memory"], "taskmanager.cpu.cores": resource["cpu"]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({**spec["flinkConfiguration"], **given}))
+    command = ["java", "-cp", f"{jars}/*", "org.apache.flink.runtime.util.bash.BashJavaUtils", "GET_TM_RESOURCE_PARAMS"]
+    ran = subprocess.run([*command, "--configDir", tmp_path], capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    found = dict(re.findall(r"-D ([\w.-]+)=(\d+)b", ran.stdout))
+    slots = int(spec["flinkConfiguration"]["taskmanager.numberOfTaskSlots"])
+    assert int(found["taskmanager.memory.task.off-heap.size"]) >= (slots + 1) << 30
+    assert int(found["taskmanager.memory.task.heap.size"]) >= 512 << 20
 
 
 @pytest.mark.parametrize("script", sorted(FLINK.glob("*.sh")), ids=lambda path: path.name)

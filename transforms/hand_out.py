@@ -173,7 +173,10 @@ class NewestLedger:
                 self.is_refused = not is_transient(error)
                 _LOG.warning("the lake cannot be looked at: %s", error)
             else:
-                self._found = newest.ledger if newest else 0
+                ledger = newest.ledger if newest else 0
+                if ledger < self._found:
+                    _LOG.warning("the newest ledger of the lake was %d, and is now %s", self._found, ledger or "none")
+                self._found = ledger
         return self._found
 
 

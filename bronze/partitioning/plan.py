@@ -81,18 +81,23 @@ def plan_era(
         unfinished: partitions that are to be copied as they are, wherever they lie; they overlap neither each other
             nor an existing one.
         available_only: plan complete partitions up to `newest` only, also of an era with an end; an empty lake gives
-            an empty plan.
+            an empty plan, unless the chain has begun.
 
     Raises:
-        ConfigError: the first partition would be empty, or the era is open-ended and the lake is empty.
+        ConfigError: the first partition would be empty, or the lake is and the era is open-ended or has begun.
         StateError: published partitions overlap each other, or one of them is damaged.
     """
     start = era.ledger_start if era.allow_overwrite else max(era.ledger_start, next_ledger)
     incomplete_tail = 0
     if era.ledger_end and not available_only:
         end = era.ledger_end
-    elif newest is None and available_only:
+    elif newest is None and available_only and next_ledger <= era.ledger_start:
         end = start - 1
+    elif newest is None and available_only:
+        raise ConfigError(
+            f"the lake is empty, but era {era.era_id!r} is committed up to ledger {next_ledger - 1}: is this the lake"
+            " that it was copied from, and is its volume mounted?"
+        )
     elif newest is None:
         raise ConfigError(f"era {era.era_id!r} has no ledger_end and the lake is empty: there is no ledger to copy")
     else:

@@ -134,6 +134,7 @@ class LakeWatch:
         self._sleep = sleep
         self._clock = clock
         self._has_warned = False
+        self._newest = prepared.newest.ledger if prepared.newest else 0
 
     def wait(self, *, retry_after_s: float | None, undone: Collection[Partition] = ()) -> bool:
         """Wait until a partition is complete that was not planned, or until it is time to try again.
@@ -173,6 +174,13 @@ class LakeWatch:
         """
         found = self._lake.newest()
         newest = found.ledger if found else 0
+        if newest < self._newest:
+            _LOG.warning(
+                "the newest ledger of the lake %s was %d, and is now %s: were objects removed, or is a volume not"
+                " mounted? The run waits for what comes next",
+                self._lake.store.url, self._newest, newest or "none",
+            )  # fmt: skip
+        self._newest = newest
         ends = [last_complete_ledger(plan.era, newest) for plan in self._plans]
         if any(end > max(plan.end, plan.start - 1) for plan, end in zip(self._plans, ends, strict=True)):
             return True

@@ -6,7 +6,9 @@ three processes, kills and restarts take some minutes: ``pytest -m full tests/e2
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -18,12 +20,14 @@ from pathlib import Path
 import pytest
 
 from bronze.job.secrets import DSN_VARIABLE
+from bronze.producer import VERSION
 from pipeline.sample import SampleOptions, write_sample_lake
-from tests.e2e.conftest import REPOSITORY, TABLE, Copier, LakeFiles, RunResult, finish, new_copier, wait_until
+from tests.e2e.conftest import REPOSITORY, TABLE, Copier, LakeFiles, RunResult, finish, new_copier, tree, wait_until
 from tests.e2e.test_object_stores import Cloud
 from tests.support.flink import TEMPLATES, Cluster, Network, Packages, network, packages, running_cluster
 from tests.support.growing_lake import GrowingLake
 from tests.support.postgres_server import PostgresServer, postgres
+from tests.support.processes import command_of, descendants
 from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, s3_bucket, s3_server
 
 __all__ = ["network", "packages", "postgres", "s3_bucket", "s3_server"]
@@ -102,6 +106,24 @@ def test_embedded_flink_equals_local_copy(
     assert ran.status == 0, ran.log
     assert ran.lines("partitions") == ["24 written, 0 skipped, 0 failed"]
     assert same(copy, expected)
+
+
+@pytest.mark.full
+def test_workers_of_another_build_publish_nothing(
+    expected: Copier, copier: Callable[..., Copier], packages: Packages, network: Network, tmp_path: Path
+) -> None:
+    """The same sources of another commit: each partition fails with both builds, before anything is written."""
+    tree = tmp_path / "tree"
+    for part in ("bronze", "pipeline", "transforms", "templates/flink"):
+        shutil.copytree(REPOSITORY / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
+    copy = copier(expected.lake, name="flink", ledger_start=8, ledger_end=103, partition_size=4)
+    other = FlinkCopier(copy, packages, network, "[local]")
+    worker = {"command": str(tree / "templates" / "flink" / "worker.sh")}
+    environment = {"BRONZE_PYTHON": sys.executable, "BRONZE_COPIER_GIT_SHA": "f" * 40}
+    ran = other.run(options=(f"--environment_config={json.dumps({**worker, 'env': environment})}",))
+    assert (ran.status, ran.lines("partitions")) == (1, ["0 written, 0 skipped, 24 failed"]), ran.log
+    assert f"this worker is bronze-copier v{VERSION} ({'f' * 40})" in ran.out + ran.log
+    assert (copy.partitions(), copy.events(), copy.published()) == ([], [], {})
 
 
 # ------------------------------------------------------------------------- one JobManager and two TaskManagers
@@ -230,6 +252,67 @@ def _wait_for_progress(program: subprocess.Popen[str], copier: Copier) -> None:
     assert program.poll() is None, program.communicate()
 
 
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("mode", MODES)
+def test_worker_stopped_within_a_commit_changes_nothing(
+    mode: tuple[str, ...], flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer
+) -> None:
+    """Stopped between event and row, it outlives its TaskManager, and goes on when all is done."""
+    program = flink.start(options=mode)
+    _wait_for_progress(program, flink.copier)
+    number, workers = _stop_within_a_commit(program, flink.copier, cluster, postgres)
+    cluster.kill(f"taskmanager-{number}")
+    cluster.start_taskmanager(number)
+    ran = ended(program)
+    assert ran.status == 0, ran.log
+
+    before = _everything(flink.copier, postgres)
+    for worker in workers:
+        os.kill(worker, signal.SIGCONT)
+    eventually(lambda: not any(command_of(worker) for worker in workers), "the end of the zombies")
+    assert _everything(flink.copier, postgres) == before
+    assert is_as_copied_locally(flink, big, postgres)
+
+
+def _stop_within_a_commit(
+    program: subprocess.Popen[str], copy: Copier, cluster: Cluster, postgres: PostgresServer
+) -> tuple[int, list[int]]:
+    """Stop the workers of a TaskManager while one of them commits: its number, and they.
+
+    An event has no row, for as long as they are stopped, and they hold no lock that others would wait for.
+    """
+
+    def lacks_rows() -> bool:
+        return len(list((copy.root / "pas").glob("*_e1_v1_*.json"))) > len(recorded(postgres))
+
+    numbers = itertools.cycle((1, 2))
+    while program.poll() is None:
+        number = next(numbers)
+        workers = [one for one in descendants(cluster.process(f"taskmanager-{number}")) if "worker" in command_of(one)]
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        if workers and lacks_rows() and not any(map(_holds_lock, workers)):
+            time.sleep(0.2)  # what others have begun is done by then
+            if lacks_rows():
+                return number, workers
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+    raise AssertionError(f"no commit was met: {program.communicate()}")
+
+
+def _holds_lock(process: int) -> bool:
+    """Whether it has a lock file open."""
+    handles = Path(f"/proc/{process}/fd").iterdir()
+    return any(str(one.readlink()).removesuffix(" (deleted)").endswith(".lock") for one in handles)
+
+
+def _everything(copy: Copier, postgres: PostgresServer) -> list[object]:
+    """Every file and every row."""
+    rows = postgres.execute("SELECT * FROM _meta_lineage ORDER BY id", DATABASE)
+    return [rows, *(tree(copy.root / part) for part in ("data", "pas", "state"))]
+
+
 def cancel_the_job(cluster: Cluster) -> None:
     """Cancel the one that runs."""
     (job,) = cluster.jobs("RUNNING")
@@ -288,7 +371,7 @@ def test_job_without_launcher_harms_no_successor(
 def test_growing_lake_is_followed(
     flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    """One job commits what the lake completes; a TaskManager is killed, the job cancelled, the rest comes at once."""
+    """A TaskManager dies, a ledger is late, one is damaged, the job is cancelled; the rest comes at once."""
     copy, options = flink.copier, ("--streaming",)
     lake = growing_lake(big, tmp_path / "growing")
     copy.settings["source"] |= {"local_path": str(lake.root), "poll_seconds": 1}
@@ -302,12 +385,25 @@ def test_growing_lake_is_followed(
     cluster.kill("taskmanager-2")
     cluster.start_taskmanager(2)
     delays = [_delay(copy, lake, last) for last in range(41, 50, 2)]
+
+    lake.add(51, 52, 53)  # a gap: 50 comes late
+    eventually(lambda: (52, 53) in copy.partitions(), "the partition behind the gap")
+    assert copy.checkpoint() == 49
+    lake.add(20, 21)  # exported again, the same
+    lake.add(50)
+    eventually(lambda: copy.checkpoint() >= 53, "the commit behind the gap")
+    lake.add(54)
+    lake.export(55, lake.full.path(55).read_bytes()[:-9])  # damaged, and exported again
+    jobs = len(cluster.ask("/jobs/overview")["jobs"])
+    eventually(lambda: len(cluster.ask("/jobs/overview")["jobs"]) > jobs, "another attempt")
+    assert copy.checkpoint() == 53
+    delays.append(_delay(copy, lake, 55))
     cancel_the_job(cluster)
     ran = ended(program)
     assert (ran.status, "run again to resume" in ran.log) == (1, True), ran.log
 
     program = flink.start("--follow", options=options)
-    lake.add(*range(50, 488))
+    lake.add(*range(56, 488))
     ran = ended(program)  # by itself, where the era ends
     assert ran.status == 0, ran.log
     assert is_as_copied_locally(flink, big, postgres)

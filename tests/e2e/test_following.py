@@ -161,6 +161,18 @@ def test_caught_up_run_ends_with_failures(lake: GrowingLake, copy: Copier) -> No
     assert copy.committed() == [(8, 11), (12, 15)]
 
 
+def test_lake_that_vanished_is_told(lake: GrowingLake, copy: Copier) -> None:
+    """Also to cron: an unmounted volume looks like that."""
+    assert copy.run("run", "--until-caught-up").status == 0  # it has not begun yet
+    lake.add(*range(8, 12))
+    assert copy.run("run", "--until-caught-up").status == 0
+    for path in lake.root.rglob("*.xdr.zst"):
+        path.unlink()
+    ran = copy.run("run", "--until-caught-up")
+    assert (ran.status, "is committed up to ledger 11" in ran.err) == (2, True), ran
+    assert copy.verified()
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

@@ -166,9 +166,13 @@ class Cluster:
         self._script("start", "2", "2")
         self._wait(lambda: self.ask("/overview")["slots-total"] == 4, "four slots")
 
+    def process(self, name: str) -> int:
+        """The process of ``jobmanager``, ``taskmanager-1`` or ``taskmanager-2``."""
+        return int((self.folder / f"{name}.pid").read_text())
+
     def kill(self, name: str) -> None:
-        """End ``jobmanager``, ``taskmanager-1`` or ``taskmanager-2`` with SIGKILL."""
-        os.kill(int((self.folder / f"{name}.pid").read_text()), signal.SIGKILL)
+        """End one of them with SIGKILL."""
+        os.kill(self.process(name), signal.SIGKILL)
 
     def start_taskmanager(self, number: int) -> None:
         """Start one again."""

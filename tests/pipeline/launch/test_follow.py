@@ -64,6 +64,16 @@ def test_wait_ends_when_a_partition_is_complete(prepared: Prepared, monkeypatch:
     assert clock.sleeps == 2
 
 
+def test_vanished_objects_cost_one_warning(
+    prepared: Prepared, lake: LakeFiles, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in lake.root.rglob("*.xdr.zst"):
+        path.unlink()
+    assert not watch(prepared, Clock(limit=5)).wait(retry_after_s=None)
+    (warning,) = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert "was 17, and is now none" in warning
+
+
 def test_wait_ends_at_a_request_to_stop(prepared: Prepared) -> None:
     assert not watch(prepared, Clock(limit=3)).wait(retry_after_s=None)
 
