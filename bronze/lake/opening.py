@@ -66,9 +66,11 @@ def open_lake(store: Store, options: LakeOptions) -> Lake:
     """Open the lake at the root of `store`.
 
     Raises:
-        ConfigError: the lake belongs to another network, or contradicts `options`.
+        ConfigError: the lake belongs to another network, contradicts `options`, or is a directory inside a lake.
         LakeError: ``.config.json`` is damaged or contradicts the object names, or the layout cannot be detected.
     """
+    if parse_directory(store.url.rstrip("/").rpartition("/")[2]) is not None:
+        raise ConfigError(f"{store.url} is named as a directory inside a lake: give the lake's root")
     config = _read_config(store)
     _check_network(store, options, config.passphrase)
     sample = _find_sample(store)
@@ -147,7 +149,11 @@ def _check_network(store: Store, options: LakeOptions, passphrase: str | None) -
     if expected is not None and passphrase != expected:
         raise ConfigError(
             f"the lake {store.url} belongs to the network {passphrase!r} ({actual or 'not a public one'}),"
-            f" but era.network {options.network!r} means {expected!r}"
+            + (
+                f" but source.network_passphrase is {expected!r}"
+                if options.passphrase
+                else f" but era.network {options.network!r} means {expected!r}"
+            )
         )
     if expected is None and actual is not None:
         raise ConfigError(

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from bronze.errors import ConfigError, LakeError, StoreError
-from bronze.lake.layout import LakeLayout, parse_directory
+from bronze.lake.layout import LakeLayout
 from bronze.lake.opening import LakeOptions, open_lake
 from bronze.stellar import network_of
 from bronze.storage.location import StorageLocation
@@ -54,9 +54,6 @@ def read_lake_facts(location: StorageLocation, network: str = "") -> LakeFacts:
 
 
 def _read(location: StorageLocation, network: str) -> LakeFacts:
-    name = location.url.rstrip("/").rpartition("/")[2]
-    if parse_directory(name) is not None:
-        raise ConfigError(f"{location.url} is named as a directory inside a lake: give the lake's root")
     lake = open_lake(open_store(location), LakeOptions(network=network or None))
     _LOG.debug("%s: passphrase %r, %s", location.url, lake.passphrase, lake.layout)
     newest, oldest = lake.newest(), lake.oldest()

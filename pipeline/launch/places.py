@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from bronze.job.connections import Connections
 from bronze.partitioning.era import Era
 from bronze.storage.store import join
 from pipeline.settings.model import Settings
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,22 @@ def find_places(connections: Connections) -> Places:
         catalog=catalog.where if catalog else None,
         endpoint=DeliveryEndpoint(connections.secrets.endpoint, job.run.retry).where if connections.delivers else None,
     )
+
+
+def warn_of_nested(places: Places) -> None:
+    """Log a warning of each place that is written to and lies inside the lake."""
+    lake = (places.lake or "").rstrip("/")
+    for setting, place in (
+        ("storage", places.destination),
+        ("pas.backup_dir", places.events),
+        ("checkpoint.dir", places.checkpoint),
+    ):
+        if lake and place and f"{place.rstrip('/')}/".startswith(f"{lake}/"):
+            _LOG.warning(
+                "%s: %s lies inside the lake %s, whose other readers and writers expect ledgers only: choose another"
+                " place before anything is published",
+                setting, place, lake,
+            )  # fmt: skip
 
 
 def check_new_chains(settings: Settings, connections: Connections) -> None:

@@ -24,6 +24,7 @@ from pipeline.launch.era_changes import warn_of_changes
 from pipeline.launch.job import make_job, make_secrets
 from pipeline.launch.lake_start import check_lake_start
 from pipeline.launch.listings import Listings
+from pipeline.launch.places import find_places, warn_of_nested
 from pipeline.launch.seams import check_seams
 from pipeline.settings.directories import checked_locations
 from pipeline.settings.model import LAKE_SECTIONS, Settings
@@ -94,6 +95,7 @@ def prepare(
     set_process_fields(run_id=job.run.run_id)
     with ExitStack() as stack:
         connections = stack.enter_context(Connections(job, make_secrets(settings)))
+        warn_of_nested(find_places(connections))
         before_planning(connections)
         partial = partial or settings.bronze.publish_partial
         prepared = _plan(settings, connections, lake, partial=partial, again=again, available_only=available_only)

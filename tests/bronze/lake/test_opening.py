@@ -100,7 +100,7 @@ def test_empty_lake_takes_layout_from_settings(tmp_path: Path) -> None:
         # an alias means the same network
         (config(networkPassphrase=TESTNET), [], LakeOptions(network="mainnet"), ConfigError, "'mainnet' means 'Public"),
         # another network than the one whose passphrase is configured
-        (config(), [], standalone(passphrase="My own network"), ConfigError, "means 'My own network'"),
+        (config(), [], standalone(passphrase="My own network"), ConfigError, "network_passphrase is 'My own"),
         # an unknown name for a known network
         (config(networkPassphrase=PUBNET), [], LakeOptions(network="prod"), ConfigError,
          "era.network is 'prod', which is not a known network, but the lake .* belongs to 'pubnet' .* set era.network"),
@@ -184,3 +184,10 @@ def test_layout_is_detected_at_the_last_ledger(tmp_path: Path, layout: LakeLayou
     lake = open_lake(make_lake(tmp_path / "lake", names), STANDALONE)
     assert lake.layout == layout
     assert lake.newest() == NewestObject(layout.key(MAX_LEDGER), MAX_LEDGER)
+
+
+def test_directory_of_lake_is_refused(tmp_path: Path) -> None:
+    make_lake(tmp_path / "lake", keys(K1, 8, 15))
+    (inside,) = (tmp_path / "lake").iterdir()
+    with pytest.raises(ConfigError, match=f"{inside} is named as a directory inside a lake: give the lake's root"):
+        open_lake(LocalStore(inside), LakeOptions(network=None))

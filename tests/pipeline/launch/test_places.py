@@ -43,6 +43,20 @@ def test_every_place_is_logged_absolute(relative: Copier) -> None:
     assert "token-in-path" not in log
 
 
+def test_places_inside_lake_are_warned_of(copy: Copier) -> None:
+    for section, key in (("storage", "local_dir"), ("pas", "backup_dir"), ("checkpoint", "dir")):
+        copy.settings[section][key] = str(copy.lake / "mine")
+    warned = [line for line in copy.run("plan").err.splitlines() if "lies inside the lake" in line]
+    assert [line.partition("WARNING ")[2].partition(" lies")[0] for line in warned] == [
+        f"storage: {copy.lake}/mine/bronze",
+        f"pas.backup_dir: {copy.lake}/mine",
+        f"checkpoint.dir: {copy.lake}/mine",
+    ]
+    for section, key in (("storage", "local_dir"), ("pas", "backup_dir"), ("checkpoint", "dir")):
+        copy.settings[section][key] = f"{copy.lake}-beside"
+    assert copy.run("plan").err == ""
+
+
 def test_new_chain_in_relative_place_is_refused(relative: Copier) -> None:
     ran = relative.process()
     assert (ran.status, ran.out) == (2, "")
