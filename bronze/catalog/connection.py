@@ -77,7 +77,7 @@ class CatalogConnection:
             return self._session.run(work)
         except ConnectionLostError as lost:
             self._session.close()
-            raise CatalogUnavailableError(f"the catalog cannot be reached: {lost}") from None
+            raise _unavailable(lost) from None
 
     def try_and_undo(self, work: Callable[[Cursor], Result]) -> Result:
         """Run `work` on a new connection, in a transaction that is rolled back; missing tables are there for it only.
@@ -97,7 +97,7 @@ class CatalogConnection:
             result: Result = undone.args[0]
             return result
         except ConnectionLostError as lost:
-            raise CatalogUnavailableError(f"the catalog cannot be reached: {lost}") from None
+            raise _unavailable(lost) from None
         finally:
             self._session.close()
         raise AssertionError("the trial was not undone")
@@ -112,7 +112,7 @@ class CatalogConnection:
         try:
             self._locks.take(chain)
         except ConnectionLostError as lost:
-            raise CatalogUnavailableError(f"the catalog cannot be reached: {lost}") from None
+            raise _unavailable(lost) from None
 
     def close(self) -> None:
         """Close the connections; the locks end. The next call opens another one, without locks."""
@@ -188,3 +188,11 @@ def _secrets(dsn: str, parameters: dict[str, str]) -> frozenset[str]:
     known = secrets_in(dsn) | {parameters[name] for name in ("password", "sslpassword") if name in parameters}
     # Where part of a password was parsed as something else, it turns up in messages as a host name and the like.
     return known | {piece for secret in known for piece in re.split(r"[@:/?#]", secret)}
+
+
+def _unavailable(lost: ConnectionLostError) -> CatalogUnavailableError:
+    """The error for `lost`: a server that answers is told from one that does not."""
+    is_answer = "FATAL:" in str(lost)
+    return CatalogUnavailableError(
+        f"the catalog {'refuses the connection' if is_answer else 'cannot be reached'}: {lost}"
+    )

@@ -47,6 +47,20 @@ def test_cut_behind_what_is_published_works(sample: Callable[..., LakeFiles], co
     assert copy.partitions("f") == [(48, 55)]
 
 
+def test_earlier_ledgers_become_an_era(copied: Copier) -> None:
+    """As docs/operations.md says: nothing of the era that is published changes, and the two link."""
+    before, head = tree(copied.folder()), copied.heads["standalone/e1/v1"]
+    del copied.settings["era"]
+    copied.settings["eras"] = [
+        era("early", ledger_start=8, ledger_end=15, partition_size=8),
+        era("e1", ledger_start=16, ledger_end=0, partition_size=8),
+    ]
+    ran = copied.run()
+    assert (ran.status, ran.err, copied.partitions("early")) == (0, "", [(8, 15)])
+    assert (tree(copied.folder()), copied.heads["standalone/e1/v1"]) == (before, head)
+    assert copied.verified()
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
