@@ -81,7 +81,7 @@ def plan_era(
         unfinished: partitions that are to be copied as they are, wherever they lie; they overlap neither each other
             nor an existing one.
         available_only: plan complete partitions up to `newest` only, also of an era with an end; an empty lake gives
-            an empty plan, unless the chain has begun.
+            an empty plan, unless the chain has begun and not ended.
 
     Raises:
         ConfigError: the first partition would be empty, or the lake is and the era is open-ended or has begun.
@@ -91,7 +91,7 @@ def plan_era(
     incomplete_tail = 0
     if era.ledger_end and not available_only:
         end = era.ledger_end
-    elif newest is None and available_only and next_ledger <= era.ledger_start:
+    elif newest is None and available_only and not era.ledger_start < next_ledger <= era.last_ledger:
         end = start - 1
     elif newest is None and available_only:
         raise ConfigError(

@@ -163,6 +163,16 @@ def test_refused_checkpoint_stays_as_it_is(tmp_path: Path) -> None:
     assert found.partition == Partition(12, 21)
 
 
+def test_checkpoint_that_says_the_same_stays(tmp_path: Path) -> None:
+    one, end = file(tmp_path, single=True), ChainEnd(CHECKSUM, 1, "")
+    one.save(Partition(12, 21), CHECKSUM, chain=end)
+    before = one.content()
+    one.save(Partition(12, 21), CHECKSUM, chain=end)
+    assert one.content() == before
+    one.save(Partition(12, 21), CHECKSUM, chain=ChainEnd(CHECKSUM, 2, ""))
+    assert one.content() != before
+
+
 def test_end_of_chain_is_replaced_where_expected(tmp_path: Path) -> None:
     one = file(tmp_path, single=True)
     ends = [ChainEnd(f"sha256:{digit * 64}", 1, "") for digit in "123"]

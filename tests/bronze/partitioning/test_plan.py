@@ -158,6 +158,7 @@ def test_empty_first_partition_is_refused(one: Era, message: str) -> None:
         (era(ledger_end=25), 22, 24, "", 3),
         (era(), 2, None, "", 0),  # an empty lake has nothing yet
         (era(ledger_end=25), 2, None, "", 0),
+        (era(ledger_end=25), 26, None, "", 0),  # and need not have what is all copied
     ],
 )
 def test_available_ledgers_limit_the_plan(
@@ -165,6 +166,12 @@ def test_available_ledgers_limit_the_plan(
 ) -> None:
     found = plan_era(one, next_ledger, newest, Published(), partial=False, available_only=True)
     assert (" ".join(map(str, found.partitions)), found.incomplete_tail) == (expected, tail)
+
+
+@pytest.mark.parametrize("one", [era(), era(ledger_end=25)])
+def test_lake_of_begun_chain_is_not_empty(one: Era) -> None:
+    with pytest.raises(ConfigError, match="the lake is empty, but era 'e1' is committed up to ledger 11"):
+        plan_era(one, 12, None, Published(), partial=False, available_only=True)
 
 
 def test_open_ended_era_needs_a_newest_ledger() -> None:
