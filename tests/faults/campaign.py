@@ -2,8 +2,9 @@
 
 Kills the program at every named step in turn until so many kills have fallen, each resumed and compared with an
 undisturbed run; every third in another history (`tests.faults.scenarios`). Then it races copiers
-(`tests.faults.races`). Prints a table of the steps; exit status 1 when anything does not hold, when a step was hit
-fewer than `--each` times, or when fewer kills fell than were asked for.
+(`tests.faults.races`). Prints tables of the steps, of the histories and of the races; exit status 1 when anything does
+not hold, when a step was hit fewer than `--each` times, when a history had no kill, or when fewer kills fell than were
+asked for. After each kill and at each end the README's query counts no ledger twice, in the end every ledger once.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Tally:
 
     kills: Counter[str] = field(default_factory=Counter)
     bad: Counter[str] = field(default_factory=Counter)
+    histories: Counter[str] = field(default_factory=Counter)
+    killed_histories: Counter[str] = field(default_factory=Counter)
     cases: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -49,6 +52,9 @@ class Tally:
         self.cases += 1
         steps = [kill.step or "elsewhere" for kill in case.kills]
         self.kills.update(steps)
+        if name in SCENARIOS:
+            self.histories[name] += 1
+            self.killed_histories[name] += len(case.kills)
         if case.problems:
             self.bad.update(steps or [name])
             killed = "; ".join(f"{kill.step or 'elsewhere'}: {kill.call[:160]}" for kill in case.kills)
@@ -137,6 +143,10 @@ def main() -> int:
         verdict = "DOES NOT HOLD" if tally.bad[name] else "holds" if tally.kills[name] else "-"
         print(f"{name:24} {tally.kills[name]:>5}  {verdict}")
     print(f"{'all':24} {tally.kills.total():>5}  {len(tally.problems)} of {tally.cases} cases do not hold")
+    for name in SCENARIOS:
+        print(f"history: {name:30} {tally.histories[name]:>3} cases, {tally.killed_histories[name]:>3} kills")
+    for name in KINDS:
+        print(f"race of: {name:30} {sum(n for end, n in ends.items() if end.startswith(f'{name}: ')):>3}")
     for end, count in sorted(ends.items()):
         print(f"race: {end:70} {count:>3}")
     print(f"races: {ends.total()}, {len(race_problems)} do not hold")
@@ -144,6 +154,8 @@ def main() -> int:
     problems = [*tally.problems, *race_problems]
     short = [] if tally.kills.total() >= options.kills else [f"only {tally.kills.total()} kills fell"]
     short += [f"{name} was hit {tally.kills[name]} times, expected {each}" for name in tally.wanted(each)]
+    if options.kills:
+        short += [f"the history {name!r} had no kill" for name in SCENARIOS if not tally.killed_histories[name]]
     for problem in [*problems, *short]:
         print(problem)
     if problems:

@@ -94,18 +94,23 @@ def _half(bed: Bed) -> Copier:
     return copy
 
 
-def _lost(name: str) -> Callable[[Copier], list[str]]:
-    """The directory is away, as a volume that is not mounted: a run is refused and leaves nothing in its place."""
+def _away(name: str, *, is_mount: bool) -> Callable[[Copier], list[str]]:
+    """The directory is away: a run is refused and leaves nothing in its place.
+
+    Args:
+        is_mount: whether an empty directory is left, as where a volume is not mounted.
+    """
 
     def settle(copy: Copier) -> list[str]:
         place, away = copy.root / name, copy.root / f"{name}-away"
         place.rename(away)
-        place.mkdir()
+        if is_mount:
+            place.mkdir()
         ran = run(copy)
         problems = [] if ran.status == 1 else [f"a run without {name} ends with {ran.status}: {ran.out}{ran.err}"]
         left = [path for path in place.rglob("*") if path.is_file() and "_temporary" not in path.parts]
         problems += [f"a run without {name} left {left}"] if left else []
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)
         away.rename(place)
         return problems
 
@@ -154,8 +159,10 @@ SCENARIOS = {
         Scenario("gap filled", _with_gap),
         Scenario("gap filled, events pruned", _pruned_gap, events=len(PARTITIONS) - _PRUNED),
         Scenario("overwriting", _overwriting, events=2 * len(PARTITIONS)),
-        Scenario("events lost", _half, _lost("pas")),
-        Scenario("data lost", _half, _lost("data")),
+        Scenario("events unmounted", _half, _away("pas", is_mount=True)),
+        Scenario("data unmounted", _half, _away("data", is_mount=True)),
+        Scenario("events lost", _half, _away("pas", is_mount=False)),
+        Scenario("data lost", _half, _away("data", is_mount=False)),
         Scenario("state lost", _half, _state_lost),
         Scenario("data unwritable", lambda bed: bed.copy(), _unwritable("data")),
         Scenario("events unwritable", lambda bed: bed.copy(), _unwritable("pas")),

@@ -10,7 +10,7 @@ from tests.faults.steps import STEPS
 
 CHOSEN = "manifest-link"
 #: Scenarios that take long and are much like another one.
-FULL = ["data unwritable", "state unwritable"]
+FULL = ["data unwritable", "state unwritable", "events lost", "data lost"]
 
 
 @pytest.mark.timeout(240)
