@@ -37,9 +37,11 @@ _PAGE_BYTES = 64 * 1024
 _ZSTD_LEVEL = 3
 #: The columns that link a partition to its neighbours.
 _LINK_COLUMNS = ["ledger_sequence", "ledger_hash", "previous_ledger_hash"]
-#: Rows of a page. Readers with a page index skip by pages of `ledger_sequence`: to read one ledger they decompress the
-#: ledgers of one page at most, and smaller pages would slow down scans of the small columns.
-_PAGE_ROWS = 16
+#: Rows of a page, at most and at least. Readers with a page index skip by pages of `ledger_sequence`: to read one
+#: ledger they decompress all that are in its page, not much more than `_MAX_READ_BYTES`. Smaller pages slow down scans
+#: of the small columns, so there are 8 rows in a page only from 768 KB a ledger on, and 4 from 1.5 MB on.
+_MAX_PAGE_ROWS, _MIN_PAGE_ROWS = 16, 4
+_MAX_READ_BYTES = 12 * 1024 * 1024
 #: Of the bloom filters, one for each row group, by which readers find a ledger by its hash: the most hashes that one is
 #: made for (it is folded to what its rows need, 256 bytes for 100), and the share of others that it lets pass.
 _HASH_FILTER = {"ndv": 8192, "fpp": 0.001}
@@ -142,34 +144,41 @@ class TableWriter:
         if compression not in COMPRESSIONS:
             raise ValueError(f"compression {compression!r} is not one of {', '.join(COMPRESSIONS)}")
         self._sink = sink
+        self._compression = compression
         self._file = pa.PythonFile(sink, mode="w")
-        self._writer = pq.ParquetWriter(
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write `batch` as one row group."""
+        if self._writer is None:
+            self._writer = self._open(page_rows(batch))
+        self._writer.write_batch(batch, row_group_size=batch.num_rows)
+
+    def close(self) -> None:
+        """Write the footer."""
+        writer = self._writer or self._open(_MAX_PAGE_ROWS)
+        writer.close()
+        self._file.close()
+
+    def _open(self, rows_of_page: int) -> pq.ParquetWriter:
+        return pq.ParquetWriter(
             self._file,
             SCHEMA,
             version="2.6",
             data_page_version="1.0",
-            compression=compression,
-            compression_level=_ZSTD_LEVEL if compression == "zstd" else None,
+            compression=self._compression,
+            compression_level=_ZSTD_LEVEL if self._compression == "zstd" else None,
             # Dictionaries and min/max values of unique hashes and of raw bytes would only cost space.
             use_dictionary=["protocol_version", "bronze_version", "era_id", "network"],
             write_statistics=["ledger_sequence", "close_time"],
             # Check the page size after every row.
             write_batch_size=1,
             data_page_size=_PAGE_BYTES,
-            max_rows_per_page=_PAGE_ROWS,
+            max_rows_per_page=rows_of_page,
             write_page_index=True,
             bloom_filter_options={"ledger_hash": _HASH_FILTER},
             store_schema=False,
         )
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Write `batch` as one row group."""
-        self._writer.write_batch(batch, row_group_size=batch.num_rows)
-
-    def close(self) -> None:
-        """Write the footer."""
-        self._writer.close()
-        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -181,9 +190,18 @@ class TableWriter:
             return
         # pyarrow's writer writes its footer when it is collected, long after the sink's target was abandoned.
         self._sink.detach()
-        with contextlib.suppress(Exception):  # the error that led here is the one to report
-            self._writer.close()
-        self._writer.is_open = False
+        if self._writer is not None:
+            with contextlib.suppress(Exception):  # the error that led here is the one to report
+                self._writer.close()
+            self._writer.is_open = False
+
+
+def page_rows(first_group: pa.RecordBatch) -> int:
+    """Rows of a page in the file whose first row group is `first_group`: they follow from the mean size of a ledger."""
+    rows, raw_bytes = _MAX_PAGE_ROWS, sum(first_group.column("xdr_byte_length").to_pylist())
+    while rows > _MIN_PAGE_ROWS and rows * raw_bytes > first_group.num_rows * _MAX_READ_BYTES:
+        rows //= 2
+    return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,10 @@ from bronze.storage.posix import (
     sync_directory,
 )
 
+#: Instead of a descriptor.
+_ENDED = -1
+#: Smaller pieces are written together with what follows them. A parquet file has a dozen for each of its large pages.
+_SMALL_PIECE = 32 * 1024
 #: What a hard link answers on file systems without hard links, or that cannot make this one; some services say EIO.
 _NO_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EIO})
 #: What `rename_without_replacing` answers where it does not work.
@@ -36,15 +40,32 @@ class LocalUpload:
         self._final = final
         with full_disk_named(final):
             self._temporary, self._handle = create_owned_file(folder, final.name)
+        self._gathered = bytearray()
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        """See `bronze.storage.store.Upload`."""
+        """See `bronze.storage.store.Upload`.
+
+        Small pieces are written with later ones, or by `publish`; so are their errors raised.
+        """
+        if self._handle == _ENDED:
+            raise ValueError(f"the upload of {self._final} has ended")
         view = memoryview(data).cast("B")
+        if len(view) < _SMALL_PIECE and len(self._gathered) < _SMALL_PIECE:
+            self._gathered += view
+        else:
+            self._write_gathered()
+            self._write_whole(view)
+        return len(view)
+
+    def _write_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, bytearray()
+        self._write_whole(memoryview(gathered))
+
+    def _write_whole(self, piece: memoryview) -> None:
         at = 0
         with full_disk_named(self._final):
-            while at < len(view):
-                at += os.write(self._handle, view[at:])
-        return at
+            while at < len(piece):
+                at += os.write(self._handle, piece[at:])
 
     def publish(self, *, replace: bool = False, checksum: str = "") -> None:
         """See `bronze.storage.store.Upload`.
@@ -52,6 +73,7 @@ class LocalUpload:
         Raises:
             ConfigError: the file system cannot do what creating a file without replacing another one needs.
         """
+        self._write_gathered()
         with full_disk_named(self._final):
             self._publish(replace=replace)
 
@@ -87,7 +109,7 @@ class LocalUpload:
         with contextlib.suppress(FileNotFoundError):
             self._temporary.unlink()
         # A caller that still holds the upload must not write into the next file that gets the same descriptor.
-        handle, self._handle = self._handle, -1
+        handle, self._handle = self._handle, _ENDED
         os.close(handle)
         with contextlib.suppress(OSError):  # another writer's file is there still
             self._temporary.parent.rmdir()

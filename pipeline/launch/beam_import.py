@@ -8,6 +8,7 @@ no connector: lakes and datasets are read and written by `bronze.storage`.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -41,8 +42,25 @@ def import_beam(beam_arguments: Sequence[str] = ()) -> None:
     """
     if "apache_beam" in sys.modules or is_flink(beam_arguments) or is_dataflow(beam_arguments):
         return
-    with _without_clients():
+    with _without_clients(), _uncollected():
         import apache_beam  # noqa: F401
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from what is imported meanwhile and before: it all lives as long as the process.
+
+    Beam's modules are 140,000 objects, which each full collection during a run would look at, and each of those that
+    the import itself would cause.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 @contextmanager

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bronze.dataset.parquet import SCHEMA, PartitionLabels, RowGroup, TableWriter
+from bronze.dataset.parquet import SCHEMA, PartitionLabels, RowGroup, TableWriter, page_rows
 from bronze.dataset.schema import COMPRESSIONS
 from bronze.dataset.sink import HashingSink
 from bronze.ingest.decoder import FileDecoder
@@ -189,6 +190,29 @@ def test_page_ends_once_it_is_large(tmp_path: Path) -> None:
             assert row + 1 in firsts
     # and small columns have one for every 16 ledgers
     assert list(pages(data, group.column(0))) == [16, 16, 8]
+
+
+@pytest.mark.parametrize(
+    ("kilobytes", "expected"),
+    [(1, 16), (372, 16), (768, 16), (769, 8), (1343, 8), (1536, 8), (1537, 4), (3072, 4), (20_000, 4)],
+)
+def test_pages_have_fewer_rows_of_large_ledgers(kilobytes: int, expected: int) -> None:
+    lengths = pa.array([kilobytes * 1024 - 1, kilobytes * 1024 + 1], pa.int32())
+    assert page_rows(pa.record_batch({"xdr_byte_length": lengths})) == expected
+
+
+def test_first_row_group_decides_rows_of_pages(
+    workspace: Workspace, chain: list[SampleLedger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every page of the file, so that the bytes depend on nothing but the ledgers."""
+    monkeypatch.setattr("bronze.dataset.parquet.MIN_ROW_GROUP_BYTES", sum(len(one.xdr) for one in chain) // 3)
+    monkeypatch.setattr("bronze.dataset.parquet._MAX_READ_BYTES", 16)
+    data = encoded(workspace.lake, ALL)
+    metadata = pq.read_metadata(io.BytesIO(data))
+    groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
+    assert len(groups) > 2
+    for group in groups:
+        assert max(pages(data, group.column(0))) == 4
 
 
 @pytest.mark.parametrize(

@@ -303,6 +303,17 @@ class StoreSuite:
             fail()
         assert keys_of(store) == []
 
+    def test_pieces_of_all_sizes_keep_their_order(self, store: Store) -> None:
+        sizes = [1, 40_000, 31_000, 31_000, 7, 32 * 1024, 0, 32 * 1024 - 1, 5_000_000, 3]
+        pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
+        with store.upload("a") as upload:
+            for piece in pieces:
+                buffer = bytearray(piece)  # the caller's own, which may be used again after the call
+                assert upload.write(buffer) == len(piece)
+                buffer[:] = b"?" * len(buffer)
+            upload.publish()
+        assert store.read("a") == b"".join(pieces)
+
     def test_ended_upload_refuses_writes(self, open_store: Opener) -> None:
         with open_store().upload("a") as ended:
             ended.write(b"old")

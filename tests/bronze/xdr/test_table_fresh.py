@@ -23,7 +23,10 @@ def test_table_is_fresh() -> None:
 
 
 def test_program_targets_stay_inside_it() -> None:
-    """What the walker relies on: known instructions, routines and tables inside the program, elements of 4 bytes."""
+    """What the walker relies on, which checks no index again.
+
+    Known instructions, routines and tables inside the program, slots that there are, elements of 4 bytes at least.
+    """
     starts = sorted(table.LABELS)
     routines = {1} | {after for at in starts if table.PROGRAM[at] == 0 and (after := at + 2) in table.LABELS}
     for at in starts:
@@ -45,3 +48,6 @@ def test_program_targets_stay_inside_it() -> None:
             assert routine in routines
         elif op in (4, 5):
             assert 0 < table.PROGRAM[at + 2] < table.SLOTS
+        elif op == 6:
+            slot, count = table.PROGRAM[at + 2 : at + 4]
+            assert 0 < slot < slot + count <= table.SLOTS

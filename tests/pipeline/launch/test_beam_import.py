@@ -51,3 +51,12 @@ def test_clients_are_left_out_and_stay_importable(loaded: list[str]) -> None:
 def test_distributed_runners_get_all_of_beam(runner: str) -> None:
     found = child([], ["--runner", runner])
     assert found["clients"] == CLIENTS
+
+
+def test_imports_are_kept_from_garbage_collector() -> None:
+    program = (
+        "import gc; from pipeline.launch.beam_import import import_beam; import_beam();"
+        " print(gc.isenabled(), gc.get_freeze_count() > 100_000, len(gc.get_objects()) < 10_000)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (ran.stdout.split(), ran.stderr) == (["True"] * 3, "")
