@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from bronze.errors import ConfigError, RunnerError
@@ -18,6 +18,14 @@ _MAX_BYTES = 4 << 20
 _RESTARTS = frozenset(
     {"fixed-delay", "fixeddelay", "failure-rate", "failurerate", "exponential-delay", "exponentialdelay"}
 )
+#: How often a job is restarted by strategies that count that, and Flink's default.
+_ATTEMPTS = {
+    "fixed-delay": ("restart-strategy.fixed-delay.attempts", "1"),
+    "fixeddelay": ("restart-strategy.fixed-delay.attempts", "1"),
+    "failure-rate": ("restart-strategy.failure-rate.max-failures-per-interval", "1"),
+    "failurerate": ("restart-strategy.failure-rate.max-failures-per-interval", "1"),
+}
+_ENOUGH_ATTEMPTS = 3
 
 
 def check_cluster(options: FlinkOptions) -> None:
@@ -39,6 +47,8 @@ class FlinkCluster:
 
     def check(self, parallelism: int) -> str:
         """Check that a job of `parallelism` can run, outlives the death of a TaskManager and ends; the Flink version.
+
+        What would be better otherwise is logged as a warning.
 
         Raises:
             ConfigError: it has too few slots, restarts no job, or has jobs take checkpoints.
@@ -66,6 +76,8 @@ class FlinkCluster:
                 f"Flink at {self.address} has execution.checkpointing.interval {interval}: a job with checkpoints does"
                 " not end by itself when all is copied; leave it out of the cluster's configuration"
             )
+        for advice in _advice(settings, strategy.lower(), overview.get("taskmanagers")):
+            _LOG.warning("Flink at %s: %s", self.address, advice)
         return version
 
     def job_state(self, name: str) -> tuple[str, str] | None:
@@ -119,3 +131,18 @@ class FlinkCluster:
             raise RunnerError(f"Flink at {self.address}{path}: the answer is not JSON") from error
         finally:
             connection.close()
+
+
+def _advice(settings: Mapping[str, str], strategy: str, taskmanagers: object) -> Iterator[str]:
+    """What a cluster with these settings does less well than it could, a sentence each."""
+    name, default = _ATTEMPTS.get(strategy, ("", "1"))
+    attempts = settings.get(name, default)
+    if name and attempts.isdecimal() and int(attempts) < _ENOUGH_ATTEMPTS:
+        yield f"{name} is {attempts}: a job fails when TaskManagers die that often and once more; set it to 10"
+    is_spread = settings.get("taskmanager.load-balance.mode", "none").lower() == "slots"
+    is_spread = is_spread or settings.get("cluster.evenly-spread-out-slots", "false").lower() == "true"
+    if not is_spread and isinstance(taskmanagers, int) and taskmanagers > 1:
+        yield (
+            "neither taskmanager.load-balance.mode: SLOTS nor cluster.evenly-spread-out-slots is set: all work may lie"
+            f" on one of its {taskmanagers} TaskManagers"
+        )

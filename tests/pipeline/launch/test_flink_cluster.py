@@ -73,6 +73,32 @@ def test_cluster_that_restarts_nothing_is_refused(
         cluster.check(1)
 
 
+FEW = "fixed-delay.attempts is 1: a job fails"
+TOGETHER = "all work may lie on one of its 2 TaskManagers"
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        pytest.param({}, [FEW, TOGETHER], id="Flink's defaults"),
+        pytest.param({"restart-strategy.fixed-delay.attempts": "10"}, [TOGETHER], id="attempts"),
+        pytest.param({"taskmanager.load-balance.mode": "SLOTS"}, [FEW], id="spread"),
+        pytest.param({"cluster.evenly-spread-out-slots": "true"}, [FEW], id="spread as before"),
+        pytest.param({"restart-strategy.type": "exponential-delay"}, [TOGETHER], id="no attempts to count"),
+    ],
+)
+def test_settings_that_serve_less_are_told(
+    settings: dict[str, str], advice: list[str], cluster: FlinkCluster, answers: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    answers["/overview"]["taskmanagers"] = 2
+    configured(answers, **{"restart-strategy.type": "fixed-delay", **settings})
+    cluster.check(4)
+    told = [record.message for record in caplog.records]
+    assert [any(one in message for message in told) for one in advice] == [True] * len(advice)
+    assert len(told) == len(advice)
+
+
 @pytest.mark.parametrize(("interval", "is_fine"), [("0 ms", True), ("-1", True), ("10 s", False)])
 def test_checkpoints_of_all_jobs_are_refused(
     interval: str, is_fine: bool, cluster: FlinkCluster, answers: dict[str, Any]
