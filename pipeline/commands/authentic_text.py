@@ -12,6 +12,7 @@ from pipeline.sizes import number_of
 if TYPE_CHECKING:
     from bronze.authenticity.quorum import Attestation
     from pipeline.launch.prepare import Prepared
+    from pipeline.launch.status import EraStatus
     from pipeline.telemetry.totals import Totals
 
 
@@ -84,6 +85,17 @@ def anchoring_words(found: Anchoring) -> str:
         if number := len(found.of(standing)):
             words += f", {number} {verb[number != 1]}"
     return words
+
+
+def standing_sentences(status: EraStatus) -> list[str]:
+    """Who stands behind a chain besides the nodes that signed, a sentence each; none where nobody is asked for."""
+    found = [one for one in status.failures if one.startswith("how far the chain is attested")]
+    if status.attestation is not None:
+        words = attestation_words(status.attestation)
+        found.append(f"By the signers that the manifests state and the validators of the configuration: {words}.")
+    if status.anchoring is not None:
+        found.append(f"History archives, as they answered when a run asked them: {anchoring_words(status.anchoring)}.")
+    return found
 
 
 def anchoring_document(found: Anchoring | None) -> dict[str, Any]:

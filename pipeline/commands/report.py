@@ -15,6 +15,7 @@ from pipeline.exit_status import DONE, UNCHECKED, UNDONE
 
 if TYPE_CHECKING:
     from pipeline.launch.audit import AuditTarget
+    from pipeline.settings.model import Settings
 
 DESCRIPTION = """\
 Writes one HTML page for people: which partitions exist, are missing or failed, sizes and ledgers over time, protocol
@@ -49,6 +50,16 @@ def _configuration(options: Options) -> str:
     """The file of the configuration in words."""
     path = options.config or os.environ.get("CONFIG_FILE")
     return f"the configuration {path}" if path else "the environment"
+
+
+def _standing(settings: Settings | None, era_ids: Sequence[str]) -> dict[str, list[str]]:
+    """By chain, who stands behind it by the validators and the history archives that the settings name."""
+    from pipeline.commands.authentic_text import standing_sentences
+    from pipeline.launch.status import configured_standing
+
+    if settings is None or not (settings.authenticity.validators or settings.authenticity.archives):
+        return {}
+    return {one.chain: standing_sentences(one) for one in configured_standing(settings, era_ids)}
 
 
 def run(options: Options) -> int:
@@ -90,6 +101,7 @@ def run(options: Options) -> int:
         [*own, *results],
         place=redact(request.url) if request.url else f"the eras of {_configuration(options)}",
         version=this_producer().version,
+        standing=_standing(performed.settings, chosen_eras(options)),
     )
     try:
         write_atomically(out, page)

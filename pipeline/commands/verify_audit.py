@@ -73,10 +73,12 @@ class Performed:
 
     Attributes:
         targets, audits: the eras, and what was found of each, in the same order.
+        settings: the configuration; None where a URL stood for it.
     """
 
     targets: Sequence[AuditTarget]
     audits: Sequence[EraAudit]
+    settings: Settings | None = None
 
 
 def audit(request: AuditRequest, load: Callable[[bool], Settings]) -> int:
@@ -156,7 +158,7 @@ def perform(
         if not (is_asked and is_whole):
             for one in audits:
                 one.not_checked.append(f"{what}: the audit was interrupted" if is_asked else f"{what} ({how})")
-    return Performed(targets, audits)
+    return Performed(targets, audits, settings)
 
 
 def _targets(

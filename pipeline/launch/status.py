@@ -209,6 +209,16 @@ def _add_catalog(status: EraStatus, connections: Connections, era: Era, publishe
         status.failures.append(f"the catalog cannot be read: {error}")
 
 
+def configured_standing(settings: Settings, era_ids: Sequence[str]) -> list[EraStatus]:
+    """The status of the eras that the settings name, without that of the lake.
+
+    Raises:
+        ConfigError: the settings, or what they refer to, are not usable.
+    """
+    with connect_without_lake(settings, era_ids, writes=False) as connections:
+        return read_status(connections, None)
+
+
 def configured_status(settings: Settings, era_ids: Sequence[str]) -> list[EraStatus]:
     """The status of the eras that the settings name; a lake that cannot be read is a failure of each.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -42,7 +42,14 @@ class Signer:
     last: int
 
 
-def render_page(facts: Sequence[EraFacts], results: Sequence[ShownResult], *, place: str, version: str) -> str:
+def render_page(
+    facts: Sequence[EraFacts],
+    results: Sequence[ShownResult],
+    *,
+    place: str,
+    version: str,
+    standing: Mapping[str, Sequence[str]] | None = None,
+) -> str:
     """The page as HTML.
 
     Args:
@@ -50,6 +57,8 @@ def render_page(facts: Sequence[EraFacts], results: Sequence[ShownResult], *, pl
         results: of this report's own audits, and of others.
         place: what the page is about: a URL, or the path of a configuration.
         version: of this program.
+        standing: by chain, who stands behind it besides the nodes that signed, a sentence each; chains of which nothing
+            is known are left out.
     """
     environment = Environment(
         loader=PackageLoader("pipeline.report", "."),
@@ -61,7 +70,13 @@ def render_page(facts: Sequence[EraFacts], results: Sequence[ShownResult], *, pl
     )
     environment.globals.update(_LIMITS, verdict_class=verdict_class)
     chains = {one.audit.chain for one in facts}
-    eras = [_era(one, [result for result in results if result.chain == one.audit.chain]) for one in facts]
+    eras = [
+        {
+            **_era(one, [result for result in results if result.chain == one.audit.chain]),
+            "standing": (standing or {}).get(one.audit.chain, ()),
+        }
+        for one in facts
+    ]
     verdict = _worst([era["verdict"] for era in eras])
     page = {
         "place": place,
@@ -110,7 +125,7 @@ def _era(facts: EraFacts, results: Sequence[ShownResult]) -> dict[str, Any]:
     counts = Counter[CellKind]()
     for cell in cells:
         counts[cell.kind] += cell.partitions
-    signers, attested = _attested(facts.manifests)
+    signers, signed = _signed(facts.manifests)
     verdict = _worst([result.verdict for result in results])
     dates = {when for when, _ in _dated(facts.manifests)}
     return {
@@ -136,7 +151,7 @@ def _era(facts: EraFacts, results: Sequence[ShownResult]) -> dict[str, Any]:
         "chains": _chains(results),
         "results": _without_repetition(results),
         "signers": signers,
-        "attested": attested,
+        "signed": signed,
         "producers": Counter(f"{one.producer.name} {one.producer.version}" for one in facts.manifests).most_common(),
     }
 
@@ -167,7 +182,7 @@ def _asked(facts: EraFacts) -> str:
     return f"{facts.ledger_start:,} to " + (f"{facts.ledger_end:,}" if facts.ledger_end else "the newest")
 
 
-def _attested(manifests: Sequence[Manifest]) -> tuple[list[Signer], str]:
+def _signed(manifests: Sequence[Manifest]) -> tuple[list[Signer], str]:
     stated = [one.authenticity for one in manifests if one.authenticity is not None]
     partitions, last = Counter[str](), dict[str, int]()
     for authenticity in stated:

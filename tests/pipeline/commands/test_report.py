@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Copier, call, tree
+from pipeline.sample.config_file import validators_file
+from tests.e2e.conftest import Copier, call, small, tree
 
 
 def bronze(copy: Copier) -> str:
@@ -33,6 +35,25 @@ def test_configured_report_shows_chain(copy: Copier, tmp_path: Path) -> None:
         assert words in page
     assert tree(copy.root) == before
     assert [path.name for path in tmp_path.glob("*report*")] == ["report.html"]
+
+
+def test_report_tells_signed_from_attested(copy: Copier, tmp_path: Path) -> None:
+    """Who attested follows from the validators that somebody names, and from nothing that is published."""
+    options = small(first=8, ledgers=24)
+    validators = tmp_path / "validators.cfg"
+    validators.write_text(validators_file(options.passphrase, options.validators))
+    assert copy.run().status == 0
+    out = tmp_path / "report.html"
+    assert copy.run("report", "--out", str(out)).status == 0
+    assert "Signed is not attested. Whether enough validators stand behind these ledgers" in out.read_text()
+    copy.settings["authenticity"] = {"validators": str(validators), "archives": ["http://127.0.0.1:9"]}
+    before = tree(copy.root / "pas")
+    assert copy.run("report", "--out", str(out)).status == 0
+    page = out.read_text()
+    assert re.search(r"validators of the configuration: attested through \d+ by \d of \d organizations?\.", page), page
+    assert "History archives, as they answered when a run asked them: agree through no ledger yet" in page
+    assert "Signed is not attested" not in page
+    assert tree(copy.root / "pas") == before
 
 
 def test_url_with_results_names_damage(copy: Copier, tmp_path: Path) -> None:
