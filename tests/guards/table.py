@@ -525,7 +525,7 @@ _ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
      "if corrected is not None and before[\"pas_event_hash\"] not in {\"\", row.event_hash, *corrected}:", "if False:"),
     ("a row's link is set when the one before comes later", _in("catalog/statements.py", "catalog/test_catalog.py"),
      "(dataset, partition.start, partition.end + 1),", "(dataset, partition.start, partition.start),"),
-    ("a failure hides no recorded partition's lineage lock", _in("catalog/chain_locks.py", "catalog/test_chain_locks.py"),
+    ("a lock that is refused gives up no other", _in("catalog/chain_locks.py", "catalog/test_chain_locks.py"),
      "cursor.execute(\"ROLLBACK TO SAVEPOINT one_lock\")", "pass"),
     ("the lock of a chain is not left on an idle connection", _in("catalog/chain_locks.py", "catalog/test_chain_locks.py"),
      "        self._session.finish()\n", "        pass\n"),

@@ -50,6 +50,20 @@ def test_chain_lock_behind_pooler_has_one_holder(pooled: str, database: str) -> 
     assert rows(database, LOCKS) == [(0,)]
 
 
+def test_refused_lock_gives_up_no_other(database: str) -> None:
+    """The locks that are held stay in their transaction: nobody can take one in between."""
+    held = "SELECT virtualtransaction, objid FROM pg_locks WHERE locktype = 'advisory' ORDER BY 1, 2"
+    with Catalog(database, "first") as first, Catalog(database, "second") as second:
+        first.lock(ERA.chain)
+        second.lock("another/chain/v1")
+        before = rows(database, held)
+        with pytest.raises(ConflictError):
+            second.lock(ERA.chain)
+        record(second, lineage(12, 21))
+        assert rows(database, held) == before
+        assert len(before) == 2
+
+
 @pytest.mark.parametrize("pooler", ["transaction", "session"])
 def test_direct_and_pooled_copier_exclude_each_other(database: str, pooler: str) -> None:
     with (

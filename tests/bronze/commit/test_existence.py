@@ -14,7 +14,7 @@ from bronze.dataset.schema import PRIMARY_TABLE
 from bronze.errors import StateError
 from bronze.outcomes import PartitionSummary
 from bronze.partitioning.partition import Partition
-from tests.bronze.conftest import GRID, PRODUCER, Workspace, copy
+from tests.bronze.conftest import GRID, PRODUCER, Workspace, copy, lay, summary
 
 FIRST, SECOND, THIRD = GRID[:3]
 
@@ -100,6 +100,25 @@ def test_chain_of_older_copier_may_lie_elsewhere(published: Workspace, shared: o
     assert not check_existence(
         list_dataset(at.dataset, at.era), at.connections.event_log(at.era), None, last_ledger=53312100
     ).missing
+
+
+def test_older_copiers_part_may_lie_elsewhere(published: Workspace, shared: object) -> None:
+    """A chain that is continued: only what was published since is here. Of what lies below one event tells."""
+    at = published.of(era_id="pre_p23", network="pubnet", ledger_start=53312000, ledger_end=0)
+    shutil.copytree(f"{shared}/samples/pas_chain", at.events, dirs_exist_ok=True)
+    made = summary(53312050, 53312059, of=at.era)
+    append_event(at, made)
+    lay(at.dataset, at.era, made)
+    log = at.connections.event_log(at.era)
+    assert log is not None
+    found = check_existence(list_dataset(at.dataset, at.era), log, None, last_ledger=53312100)
+    assert [*found.missing, *found.problems] == []
+    assert list(log.read_names) == ["pubnet_pre_p23_v1_53312040-53312049.json"]
+    shutil.rmtree(at.dataset.store.path(at.dataset.directory(at.era, made.partition)))  # type: ignore[attr-defined]
+    lay(at.dataset, at.era, summary(53312060, 53312069, of=at.era))
+    assert list(check_existence(list_dataset(at.dataset, at.era), log, None, last_ledger=53312100).missing) == [
+        made.partition
+    ]
 
 
 def test_ledgers_in_other_partitions_are_not_missing(workspace: Workspace) -> None:
