@@ -59,6 +59,19 @@ class DeliveryCursor:
         return self._record.set(self.chain, after, expected=[before])
 
 
+def count_undelivered(log: EventLog, cursor: DeliveryCursor) -> int:
+    """How many events that have a file are not known to be delivered.
+
+    Raises:
+        StateError: the delivery record or an event file is damaged, or the chain is broken.
+    """
+    last = cursor.last()
+    if last is not None and last == log.head():
+        return 0
+    hashes = [event.event_hash for event in log.load()]
+    return len(hashes) - (hashes.index(last) + 1 if last in hashes else 0)
+
+
 class EventDelivery:
     """Delivers the events of one chain in the order of their links, at least once each."""
 

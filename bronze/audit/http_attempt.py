@@ -9,6 +9,7 @@ it are counted for the whole process, and limited.
 from __future__ import annotations
 
 import concurrent.futures
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -140,6 +141,12 @@ def within(seconds: float, function: Callable[[AttemptSession], None]) -> None:
         raise
 
 
+#: What urllib3 puts before the words of the system.
+_CLIENTS_WORDS = re.compile(
+    r"^\w*Connection\(host=[^)]*\): (?:Failed to establish a new connection: )?(?:\[Errno -?\d+\] )?"
+)
+
+
 def failure_reason(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """The innermost error's message as one line without `secrets`: the outer ones quote the URL."""
     for _ in range(_MAX_NESTED_ERRORS):
@@ -147,7 +154,7 @@ def failure_reason(error: BaseException, secrets: Iterable[str] = ()) -> str:
         if not isinstance(inner, BaseException):
             break
         error = inner
-    reason = clean(str(error), secrets, short=True) or type(error).__name__
+    reason = _CLIENTS_WORDS.sub("", clean(str(error), secrets, short=True)) or type(error).__name__
     return f"{reason}; {REMEDY}" if is_certificate_error(reason) else reason
 
 

@@ -7,6 +7,7 @@ transaction may run on another connection, and what stays set on this one is ano
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -27,6 +28,8 @@ _CONNECT_TIMEOUT_SECONDS = 5
 _GRACE_SECONDS = 5.0
 #: How long the end of a transaction is waited for that only holds locks.
 _FINISH_SECONDS = 1.0
+#: The question that libpq adds to a refused connection; it would read as part of the sentence behind it.
+_HINT = re.compile(r"\s*Is the server running [^?]*\?")
 #: What PgBouncer says to the beginning of a transaction in this mode; not always before it closes the connection.
 _STATEMENT_POOLING = "statement pooling mode"
 
@@ -222,4 +225,4 @@ class ServerSession:
                 f"no answer within {self._timeout_seconds + _GRACE_SECONDS:.0f} s (behind a pooler: each copier needs"
                 " two of its connections, and one more for each worker)"
             )
-        return clean(str(error), self._secrets) or type(error).__name__
+        return _HINT.sub("", clean(str(error), self._secrets)) or type(error).__name__

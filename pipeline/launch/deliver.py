@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 
+from bronze.audit.delivery import count_undelivered
 from bronze.commit.chain_state import ChainState
 from bronze.commit.downstream import Downstream
 from bronze.errors import DeliveryError, DeliveryRejectedError
 from bronze.job.connections import Connections
 from bronze.log_fields import chain_fields, error_fields
+from pipeline.sizes import number_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,5 +34,9 @@ def deliver_all(connections: Connections) -> tuple[int, list[str]]:
             sent += connections.delivery(era).deliver()
         except (DeliveryError, DeliveryRejectedError) as error:
             _LOG.error("%s", error, extra=chain_fields(era.chain) | error_fields(error))
-            outstanding.append(f"events of {era.chain} not yet delivered to the endpoint: {error}")
+            log, cursor = connections.event_log(era), connections.delivery_cursor(era)
+            assert log is not None
+            assert cursor is not None
+            count = number_of(count_undelivered(log, cursor), "event")
+            outstanding.append(f"{count} of {era.chain} not yet delivered to the endpoint: {error}")
     return sent, outstanding

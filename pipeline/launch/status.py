@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bronze.audit.event_log import EventLog
+from bronze.audit.delivery import count_undelivered
 from bronze.authenticity.quorum import Attestation
 from bronze.commit.anchoring import Anchoring
 from bronze.commit.checkpoint import Checkpoint
@@ -184,18 +184,10 @@ def _add_events(status: EraStatus, connections: Connections, era: Era, checkpoin
         else:
             status.head, status.events = log.head() or "", len(log.names())
         if connections.delivers:
-            status.undelivered = _undelivered(connections, era, log, status.head)
+            cursor = connections.delivery_cursor(era)
+            status.undelivered = count_undelivered(log, cursor) if cursor else None
     except (BronzeError, OSError) as error:
         status.failures.append(f"the audit events cannot be read: {error}")
-
-
-def _undelivered(connections: Connections, era: Era, log: EventLog, head: str) -> int:
-    cursor = connections.delivery_cursor(era)
-    last = cursor.last() if cursor else None
-    if last is not None and last == head:
-        return 0
-    hashes = [event.event_hash for event in log.load()]
-    return len(hashes) - (hashes.index(last) + 1 if last in hashes else 0)
 
 
 def _add_catalog(status: EraStatus, connections: Connections, era: Era, published: Sequence[Partition]) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from obstore.exceptions import (
     AlreadyExistsError,
@@ -49,6 +50,10 @@ _PASSING = frozenset({408, 425, 429})
 _NOT_IMPLEMENTED = 501
 #: The request that the client's message names.
 _REQUEST = re.compile(r"\bperforming [A-Z]+ (https?://\S+)")
+#: What it says when there is no connection, and in its details why.
+_UNSENT = "error sending request"
+_REASON = re.compile(r"\b(?:message|error): \"([^\"\n]{1,200})\"")
+_RETRIES = re.compile(r"\bafter (\d+) retries\b")
 #: The service did not evaluate the condition, because of another request in progress.
 _CONFLICT = re.compile(r"<Code>(?:ConditionalRequestConflict|OperationAborted)</Code>")
 
@@ -113,7 +118,23 @@ def client_error(error: Exception, url: str) -> BronzeError:
     if isinstance(error, (AlreadyExistsError, PreconditionError)):
         return ObjectExistsError(f"{url} exists already, or has changed")
     status = _STATUS.search(text)
+    if status is None and (words := _words_of_silence(text)):
+        message = f"{url}: {words}"
     return _passing_error(message, int(status[1]) if status else None, text)
+
+
+def _words_of_silence(text: str) -> str:
+    """Which service did not answer, and why, when the client's `text` says that; else empty.
+
+    The client's own sentence has the time that it spent and its limits, and not the reason.
+    """
+    request, reason, retries = _REQUEST.search(text), _REASON.search(text), _RETRIES.search(text)
+    if not (request and reason and _UNSENT in text):
+        return ""
+    address = urlsplit(request[1])
+    after = f", after {retries[1]} retries" if retries else ""
+    what = f"{address.scheme}://{address.netloc.rpartition('@')[2]} does not answer: {reason[1]}{after}"
+    return redacted_message(what)
 
 
 def response_error(

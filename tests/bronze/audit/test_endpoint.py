@@ -139,6 +139,13 @@ def test_stuck_attempts_are_limited_for_the_process(no_proxy: None, monkeypatch:
                 thread.join(20)
 
 
+def test_refused_connection_is_told_in_plain_words() -> None:
+    with EventEndpoint() as gone:
+        url = gone.url
+    with pytest.raises(DeliveryError, match=r"^http://127\.0\.0\.1:\d+ cannot be reached: Connection refused$"):
+        DeliveryEndpoint(url, RetryPolicy(1, 1)).send(EVENT)
+
+
 def test_slow_failure_pauses_endpoint_for_the_process(server: EventEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bronze.audit.endpoint._SLOW_FAILURE_SECONDS", 0.1)
     server.behaviour = lambda _: "hang"

@@ -49,6 +49,32 @@ def test_client_error_is_translated(error: Exception, expected: type[BronzeError
     assert type(client_error(error, "s3://bucket/a")) is expected
 
 
+#: As obstore words it.
+UNSENT = """Generic S3 error: Error performing GET http://me:hunter22@127.0.0.1:9/nope/x in 1.5s, after 10 retries, \
+max_retries: 10, retry_timeout: 180s  - HTTP error: error sending request
+
+Debug source:
+Generic {{ source: RetryError( uri: Some( http://127.0.0.1:9/nope/x, ), inner: Http( {} ) ) }}"""
+
+
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        ('Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }', "Connection refused"),
+        ('Custom { error: "failed to lookup address information" }', "failed to lookup address information"),
+    ],
+)
+def test_silence_names_service_and_reason(details: str, words: str) -> None:
+    error = client_error(GenericError(UNSENT.format(details)), "s3://bucket/a")
+    assert type(error) is UnreachableError
+    assert str(error) == f"s3://bucket/a: http://127.0.0.1:9 does not answer: {words}, after 10 retries"
+
+
+def test_silence_without_reason_keeps_clients_words() -> None:
+    error = client_error(GenericError(UNSENT.format("TimedOut")), "s3://bucket/a")
+    assert (type(error), "error sending request" in str(error)) == (UnreachableError, True)
+
+
 def test_translated_error_keeps_no_client_error() -> None:
     def fail() -> None:
         raise GenericError("status code: 503")
