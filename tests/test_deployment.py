@@ -40,6 +40,11 @@ def test_documented_defaults_are_those_of_the_settings() -> None:
     real = {key: str(value) for key, value in defaults(Settings())}
     stated = dict(_ROW.findall((ROOT / "docs" / "defaults.md").read_text(encoding="utf-8")))
     assert {key: real.get(key) for key in stated} == stated
+    rows = [
+        line for line in (ROOT / "docs" / "defaults.md").read_text(encoding="utf-8").splitlines() if line[:3] == "| `"
+    ]
+    assert [row for row in rows if re.search(r"\|\s*\|", row)] == []  # each says what it trades, and when to change it
+    assert len(rows) == len(stated) + 2  # and two whose default is said in a word
     # Addresses and names that have no default mean what configuration.md says.
     empty = {key for key, value in real.items() if value in ("", "()", "None", "**********")}
     assert real.keys() - stated.keys() - empty <= {"perf.max_in_flight_partitions"}

@@ -25,6 +25,7 @@ from tests.e2e.conftest import Copier, LakeFiles, finish, small, wait_until
 from tests.support.http_endpoint import EventEndpoint
 from tests.support.made_archive import header_of, make_archive
 from tests.support.prometheus_server import free_port, get, need, prometheus
+from tests.support.scripted_server import Answer, running_server
 from transforms.beam_metrics import NAMESPACE
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -232,6 +233,21 @@ def test_address_in_use_ends_the_start(sample: Callable[..., LakeFiles], copier:
         ran = copy.process()
     assert (ran.status, copy.partitions()) == (2, [])
     assert f"metrics.address: {address} cannot be listened on: Address already in use" in ran.err
+
+
+def test_pushgateway_gets_figures_of_the_end(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:
+    copy = copier(sample(first=8, ledgers=8).root, ledger_start=8, ledger_end=15, partition_size=4)
+    with running_server(lambda _: Answer()) as gateway:
+        copy.settings |= {"copier_id": "copier-7", "metrics": {"pushgateway": gateway.url}}
+        ran = copy.run()
+    assert (ran.status, ran.err) == (0, "")
+    last = gateway.requests[-1]
+    assert (last.method, last.path) == ("POST", "/metrics/job/bronze_copier/instance/copier-7")
+    assert f"bronze_copier_partitions_published_total{_sorted(CHAIN)} 2.0" in last.body.decode()
+
+
+def _sorted(labels: str) -> str:
+    return "{" + ",".join(sorted(labels.strip("{}").split(","))) + "}"
 
 
 def test_pushgateway_failure_costs_warning(sample: Callable[..., LakeFiles], copier: Callable[..., Copier]) -> None:
