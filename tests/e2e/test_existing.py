@@ -251,39 +251,34 @@ def test_unlinked_go_partition_is_refused(copied: Copier) -> None:
     assert copied.checkpoint() == 15
 
 
-def make_go_partition(copy: Copier, part: tuple[int, int]) -> None:
-    """Give a partition the column types of the Go copier, and its manifest no key `ledgers`."""
+def make_partition_of(copy: Copier, part: tuple[int, int], types: dict[str, pa.DataType], lacks: list[str]) -> None:
+    """Give a partition the column types of an older program, and let its manifest lack what that did not state."""
     path = copy.parquet(part)
     table = pq.ParquetFile(path).read()
-    types = {"ledger_sequence": pa.uint64(), "protocol_version": pa.uint32(), "close_time": pa.timestamp("ms", "UTC")}
     fields = [field.with_type(types.get(field.name, field.type)) for field in table.schema]
     pq.write_table(table.cast(pa.schema(fields)), path)
     data = path.read_bytes()
     stated = {"checksum": f"sha256:{hashlib.sha256(data).hexdigest()}", "byte_size": len(data)}
 
     def edit(manifest: dict[str, Any]) -> None:
-        del manifest["ledgers"], manifest["made_with"]
-        manifest["tables"]["ledgers_lcm_raw"].update(stated)
-
-    edit_manifest(copy, part, edit)
-
-
-def make_older_partition(copy: Copier, part: tuple[int, int]) -> None:
-    """Give a partition what version 0.1 wrote: milliseconds, and a manifest that does not say what it was made with."""
-    path = copy.parquet(part)
-    table = pq.ParquetFile(path).read()
-    milliseconds = pa.timestamp("ms", "UTC")
-    fields = [one.with_type(milliseconds) if pa.types.is_timestamp(one.type) else one for one in table.schema]
-    pq.write_table(table.cast(pa.schema(fields)), path)
-    data = path.read_bytes()
-    stated = {"checksum": f"sha256:{hashlib.sha256(data).hexdigest()}", "byte_size": len(data)}
-
-    def edit(manifest: dict[str, Any]) -> None:
-        del manifest["made_with"], manifest["authenticity"]
+        for key in lacks:
+            del manifest[key]
         manifest["tables"]["ledgers_lcm_raw"].update(stated)
         manifest["producer"]["version"] = "v0.1.0"
 
     edit_manifest(copy, part, edit)
+
+
+def make_go_partition(copy: Copier, part: tuple[int, int]) -> None:
+    """Give a partition the column types of the Go copier, and a manifest as it writes them."""
+    types = {"ledger_sequence": pa.uint64(), "protocol_version": pa.uint32(), "close_time": pa.timestamp("ms", "UTC")}
+    make_partition_of(copy, part, types, ["ledgers", "made_with", "authenticity"])
+
+
+def make_older_partition(copy: Copier, part: tuple[int, int]) -> None:
+    """Give a partition what version 0.1 wrote: milliseconds, and a manifest that does not say what it was made with."""
+    types = dict.fromkeys(("close_time", "ingested_at"), pa.timestamp("ms", "UTC"))
+    make_partition_of(copy, part, types, ["made_with", "authenticity"])
 
 
 def test_older_partitions_stay_and_are_continued(lake: LakeFiles, copier: Callable[..., Copier]) -> None:
