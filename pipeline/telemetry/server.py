@@ -69,7 +69,7 @@ def serve(
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers GET requests; the log of requests is left out."""
+    """Answers GET and HEAD requests; the log of requests is left out."""
 
     timeout = _TIMEOUT_S
     answer: Callable[[_Handler], None]
@@ -78,13 +78,16 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer."""
         type(self).answer(self)
 
+    do_HEAD = do_GET  # some monitors ask so
+
     def reply(self, status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
         """Send a whole answer."""
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Requests are not logged."""
