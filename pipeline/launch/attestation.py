@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from bronze.authenticity.policy import CheckMode
 from bronze.authenticity.quorum import Attestation, AttestationPolicy
@@ -13,6 +12,7 @@ from bronze.commit.position import ChainPosition
 from bronze.errors import ConfigError
 from bronze.job.connections import Connections
 from bronze.stellar import known_passphrase
+from pipeline.launch.configured_file import read_configured_file
 from pipeline.settings.model import Settings
 
 
@@ -73,12 +73,7 @@ def read_validators(path: str, name: str) -> ValidatorsFile:
     Raises:
         ConfigError: it cannot be read, or is no stellar-core configuration.
     """
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{name} cannot be read: {error.strerror}") from error
-    return parse_validators_file(content, name)
+    return parse_validators_file(read_configured_file(path, name, MAX_FILE_BYTES), name)
 
 
 def check_network(found: ValidatorsFile, passphrase: str | None, network: str, name: str) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from bronze.authenticity.anchors import merge_anchors, parse_checkpoints_file
 from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
-from bronze.errors import ConfigError
 from bronze.stellar import GENESIS_HASHES, known_passphrase
+from pipeline.launch.configured_file import read_configured_file
 from pipeline.settings.model import AuthenticitySettings, Settings
 
 #: A file of all checkpoints of pubnet has some 80 MB.
@@ -43,13 +42,7 @@ def _anchors(section: AuthenticitySettings, passphrase: str | None) -> dict[int,
     # One by one, so that two anchors of one ledger are compared.
     sources += [("authenticity.anchors", {int(ledger): ledger_hash}) for ledger, ledger_hash in pinned]
     if section.anchors_file:
-        path = Path(section.anchors_file)
-        try:
-            if path.stat().st_size > _MAX_ANCHORS_BYTES:
-                raise ConfigError(f"authenticity.anchors_file {path} has more than {_MAX_ANCHORS_BYTES >> 20} MiB")
-            content = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"authenticity.anchors_file {path} cannot be read: {error.strerror}") from error
-        name = f"authenticity.anchors_file {path}"
+        name = f"authenticity.anchors_file {section.anchors_file}"
+        content = read_configured_file(section.anchors_file, name, _MAX_ANCHORS_BYTES)
         sources.append((name, parse_checkpoints_file(content, name)))
     return merge_anchors(sources)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -160,6 +161,20 @@ def test_contradicting_anchors_are_refused_at_start(
     ran = copy.run()
     assert ran.status == 2
     assert "absent.json cannot be read: No such file" in ran.err
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("setting", ["anchors_file", "validators"])
+def test_pipe_in_settings_ends_the_start(
+    sample: Callable[..., LakeFiles], copier: Callable[..., Copier], tmp_path: Path, setting: str
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    copy = copier(sample(first=8, ledgers=16).root, ledger_start=8, ledger_end=23, partition_size=8)
+    copy.settings["authenticity"] = {setting: str(pipe)}
+    ran = copy.run()
+    assert (ran.status, f"authenticity.{setting} {pipe} is not a regular file" in ran.err) == (2, True), ran
+    assert copy.partitions() == []
 
 
 def test_same_findings_with_any_number_of_workers(
