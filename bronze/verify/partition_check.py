@@ -266,7 +266,7 @@ class PartitionCheck:
         if not count and check.proven is not None:
             collector = findings.of_file(Level.ROWS, self.dataset.manifest_key(self.era, partition))
             compare_signatures(manifest, check.proven, self.verify, collector)
-        left_out = () if self.passphrase is None else left_out_proofs(policy, self.verify)
+        left_out = () if self.passphrase is None else left_out_proofs(manifest, policy, self.verify)
         if check.is_of_older_copier:
             left_out += (_OPERATION_COUNT,)
         links = check.links

@@ -9,6 +9,7 @@ from bronze.ledger.close_meta import VerifyLevel
 from bronze.verify.finding import FindingCollector
 
 _UNSIGNED = "signatures: the manifests do not state that all of them hold"
+_FAILED = "signatures: some do not hold, as the manifests say: these are not known to be the network's own ledgers"
 _UNPROVEN_EVENTS = "contract events: the manifests do not state that all of them match"
 
 
@@ -31,10 +32,12 @@ def proof_policy(manifest: Manifest, passphrase: str | None, verify: VerifyLevel
     )
 
 
-def left_out_proofs(policy: AuthenticityPolicy | None, verify: VerifyLevel) -> tuple[str, ...]:
+def left_out_proofs(manifest: Manifest, policy: AuthenticityPolicy | None, verify: VerifyLevel) -> tuple[str, ...]:
     """What `policy` leaves out because of the manifest, a sentence each."""
     found = []
-    if policy is None or policy.signatures is not CheckMode.REQUIRE:
+    if manifest.authenticity is not None and manifest.authenticity.failed_signatures:
+        found.append(_FAILED)
+    elif policy is None or policy.signatures is not CheckMode.REQUIRE:
         found.append(_UNSIGNED)
     if verify is VerifyLevel.FULL and (policy is None or policy.events is not CheckMode.REQUIRE):
         found.append(_UNPROVEN_EVENTS)

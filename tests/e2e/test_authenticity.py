@@ -71,6 +71,25 @@ def test_invented_pubnet_is_published_only_on_request(tmp_path: Path, copier: Ca
     (found,) = (one["authenticity"] for one in copy.manifests().values())
     assert (found["signatures"], found["failed_signatures"], found["signers"]) == (0, 10, {})
 
+    def verified() -> tuple[int, str]:
+        ran = copy.run("verify", "--level", "rows")
+        return ran.status, ran.out
+
+    # Whoever verifies it is told what the manifest admits; one that denies it is found out.
+    status, said = verified()
+    assert (status, "not checked: in 1 partitions: signatures: some do not hold, as the manifests say" in said) == (
+        0,
+        True,
+    )
+    path = next(copy.folder().glob("*/_manifest.json"))
+    document = json.loads(path.read_bytes())
+    path.write_text(json.dumps(document | {"authenticity": found | {"signatures": 10, "failed_signatures": 0}}))
+    status, said = verified()
+    assert (status, "ledger 53312000 is not authentic: " in said) == (1, True)
+    path.write_text(json.dumps({key: value for key, value in document.items() if key != "authenticity"}))
+    status, said = verified()
+    assert "not checked: in 1 partitions: signatures: the manifests do not state that all of them hold" in said
+
 
 def other_fee_pool(metas: list[bytes]) -> list[bytes]:
     """One field of the header of 63092984, everything behind it linked and hashed again."""
