@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bronze.partitioning.partition import Partition
 from bronze.verify.selection import Selection, Subset
@@ -15,6 +19,28 @@ def test_seven_parts_cover_each_partition_once() -> None:
     chosen = [one for part in parts for one in PARTITIONS if part.holds(one)]
     assert sorted(chosen) == PARTITIONS
     assert all(sum(part.holds(one) for one in PARTITIONS) > 100 for part in parts)
+
+
+@given(
+    parts=st.integers(1, 60),
+    starts=st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=40, unique=True),
+    size=st.integers(1, 100_000),
+    more=st.integers(0, 2**32 - 1),
+)
+def test_nights_cover_each_partition_once(parts: int, starts: list[int], size: int, more: int) -> None:
+    """Whatever is published, and whatever is published meanwhile."""
+    partitions = [Partition(start, start + size - 1) for start in starts]
+    nights = [Subset.parse(f"{number}/{parts}") for number in range(1, parts + 1)]
+    chosen = [one for night in nights for one in partitions if Selection(subset=night).holds(one)]
+    assert sorted(chosen) == sorted(partitions)
+    added = Partition(more, more + size - 1)
+    assert sum(night.holds(added) for night in nights) == 1
+
+
+@given(low=st.decimals("0.001", 99, places=3), more=st.decimals("0.001", 1, places=3))
+def test_larger_percentage_holds_smaller_one(low: Decimal, more: Decimal) -> None:
+    smaller, larger = Subset.parse(f"{low}%"), Subset.parse(f"{low + more}%")
+    assert all(larger.holds(one) for one in PARTITIONS[:100] if smaller.holds(one))
 
 
 def test_percentage_is_about_that_part() -> None:
