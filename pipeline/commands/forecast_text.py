@@ -67,6 +67,8 @@ def _exists(forecast: EraForecast) -> str:
     words = f"{number_of(len(found), 'partition')} of {found[0].start}-{max(one.end for one in found)}"
     if forecast.skipped:
         words += f"; {forecast.skipped:,} of those above are among them, and skipped"
+    if forecast.replaced:
+        words += f"; {forecast.replaced:,} of those above are among them, and made anew"
     return words
 
 

@@ -154,6 +154,7 @@ def _forecast(forecast: EraForecast) -> dict[str, Any]:
     return {
         "published": len(forecast.published),
         "skipped": forecast.skipped,
+        "replaced": forecast.replaced,
         "to_copy": {"partitions": len(forecast.to_copy), "ledgers": forecast.ledgers},
         "objects": None
         if count is None

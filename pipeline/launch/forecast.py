@@ -85,13 +85,15 @@ class EraForecast:
     Attributes:
         published: partitions of the era that exist.
         skipped: planned partitions that exist, which a run does not read.
-        to_copy: planned partitions that do not, in ledger order.
+        replaced: planned partitions that exist and are made anew (`allow_overwrite`, ``--again``).
+        to_copy: these and the planned partitions that do not exist, in ledger order.
         objects: of the lake; None where they were not counted.
         time: that copying them takes.
     """
 
     published: Sequence[Partition]
     skipped: int
+    replaced: int
     to_copy: Sequence[Partition]
     objects: ObjectCount | None
     bytes_to_write: int | None
@@ -128,8 +130,10 @@ def make_forecast(
     found = []
     for plan, existence in zip(prepared.plans, prepared.existence, strict=True):
         published = existence.listing.published
-        existing = set() if plan.era.allow_overwrite else set(published)
-        to_copy = [one for one in plan.partitions if one not in existing]
+        again = {one.partition for one in prepared.job.run.again if one.chain == plan.era.chain}
+        existing = set(published).intersection(plan.partitions)
+        replaced = existing if plan.era.allow_overwrite else existing & again
+        to_copy = [one for one in plan.partitions if one not in existing or one in replaced]
         count = None
         if counting is not Counting.NONE:
             end = newest.ledger if newest else 0
@@ -147,7 +151,8 @@ def make_forecast(
         found.append(
             EraForecast(
                 published=published,
-                skipped=len(plan.partitions) - len(to_copy),
+                skipped=len(existing) - len(replaced),
+                replaced=len(replaced),
                 to_copy=to_copy,
                 objects=count,
                 bytes_to_write=to_write,

@@ -214,6 +214,21 @@ def test_several_eras_are_added_up(sample: Callable[..., LakeFiles], copier: Cal
     assert re.findall(r"^missing +(.*)$", out, re.MULTILINE) == ["1 lake object"]
 
 
+def test_partitions_made_anew_need_their_objects(planned: Copier, lake: LakeFiles) -> None:
+    assert planned.run().status == 0
+    lake.remove(20)
+    planned.settings["logging"] = {"level": "info"}
+    log = planned.run("--dry-run", "--partition", "16-23", "--again").log
+    assert "exists      4 partitions of 8-39; 1 of those above are among them, and made anew" in log
+    assert "to copy     1 partition, 8 ledgers of 16-23" in log
+    assert "objects     7 of 8 needed are in the lake" in log
+
+    planned.settings["era"]["allow_overwrite"] = True
+    found = document(planned)
+    assert (found["skipped"], found["replaced"], found["to_copy"]["partitions"]) == (0, 4, 4)
+    assert (found["objects"]["expected"], found["objects"]["missing"]) == (32, 1)
+
+
 def test_dry_run_logs_what_is_missing(planned: Copier, lake: LakeFiles) -> None:
     lake.remove(20)
     planned.settings["logging"] = {"level": "info"}
