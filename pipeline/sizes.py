@@ -29,3 +29,12 @@ def format_time(seconds: float) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return f"{round(seconds)} s after 1970"
+
+
+def format_rate(per_second: float) -> str:
+    """``1,204``, and ``0.4`` where there are few.
+
+    >>> format_rate(1204.4), format_rate(0.42), format_rate(0)
+    ('1,204', '0.4', '0')
+    """
+    return f"{per_second:.1f}" if 0 < per_second < 9.95 else f"{per_second:,.0f}"

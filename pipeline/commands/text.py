@@ -20,7 +20,7 @@ from pipeline.commands.forecast_text import forecast_lines, total_lines
 from pipeline.launch.forecast import EraForecast
 from pipeline.launch.places import find_places
 from pipeline.launch.prepare import Prepared
-from pipeline.sizes import format_size, number_of
+from pipeline.sizes import format_rate, format_size, number_of
 from pipeline.telemetry.totals import Totals
 
 #: Failures, pending partitions and gaps that are listed one by one; the rest is counted.
@@ -186,7 +186,7 @@ def _total_lines(totals: Totals, seconds: float, *, dry_run: bool) -> Iterator[s
         f" {format_size(totals.parquet_bytes)} parquet"
     )
     raw_rate = format_size(totals.raw_bytes / max(seconds, 1e-9))
-    yield f"time         {seconds:.1f} s, {rate:,.0f} ledgers/s, {raw_rate}/s raw"
+    yield f"time         {seconds:.1f} s, {format_rate(rate)} ledgers/s, {raw_rate}/s raw"
     for summary in totals.measured:
         yield (
             f"would write  {summary.storage_path}: {summary.row_count:,} ledgers, {summary.byte_size:,} bytes,"

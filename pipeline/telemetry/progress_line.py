@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bronze.timestamps import rfc3339
+from pipeline.sizes import format_rate
 from pipeline.telemetry.run_state import Snapshot
 
 #: Seconds without anything read, published or committed that are worth saying.
@@ -70,9 +71,7 @@ def behind_words(found: Snapshot) -> str:
 
 def rate_words(found: Snapshot) -> str:
     """``1,204 ledgers/s, 90.2 MB/s``; ``0.4 ledgers/s`` where they are few."""
-    rate = found.ledgers_per_second
-    ledgers = f"{rate:.1f}" if 0 < rate < 9.95 else f"{rate:,.0f}"
-    return f"{ledgers} ledgers/s, {found.bytes_per_second / 1e6:,.1f} MB/s"
+    return f"{format_rate(found.ledgers_per_second)} ledgers/s, {found.bytes_per_second / 1e6:,.1f} MB/s"
 
 
 def eta_words(found: Snapshot) -> str:

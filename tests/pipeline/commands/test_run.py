@@ -23,7 +23,7 @@ def test_complete_run_exits_0_with_a_summary(copy: Copier) -> None:
     raw, parquet = sum(row["xdr_byte_length"] for row in copy.rows()), sum(map(len, copy.published().values()))
     assert ran.lines("partitions") == ["3 written, 0 skipped, 0 failed"]
     assert ran.lines("ledgers") == [f"24 from 24 files, {raw / 1000:.1f} KB raw, {parquet / 1000:.1f} KB parquet"]
-    assert re.fullmatch(r"\d+\.\d s, [\d,]+ ledgers/s, [\d.]+ [KMG]?B/s raw", ran.lines("time")[0])
+    assert re.fullmatch(r"\d+\.\d s, [\d,.]+ ledgers/s, [\d.]+ [KMG]?B/s raw", ran.lines("time")[0])
     assert ran.lines("chain") == [f"standalone/e1/v1: committed up to ledger 31, head {head}"]
 
 
