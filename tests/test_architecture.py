@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "bronze.storage", "bronze.verify", "bronze.xdr",
     },
     "pipeline.report": {"pipeline.sizes", "bronze.dataset", "bronze.partitioning", "bronze.verify"},
-    "pipeline.telemetry": {"pipeline.settings", "bronze.outcomes", "bronze.partitioning"},
+    "pipeline.telemetry": {"pipeline.settings", "pipeline.sizes", "bronze.outcomes", "bronze.partitioning"},
     "pipeline.settings": {
         "bronze.archives", "bronze.dataset", "bronze.job", "bronze.lake", "bronze.ledger", "bronze.partitioning",
         "bronze.storage",
