@@ -134,12 +134,9 @@ def link_findings(reports: Sequence[PartitionReport], url: str) -> Iterator[Find
 
 
 def _overlap(before: PartitionReport, after: PartitionReport, url: str) -> Finding:
-    return Finding(
-        severity=Severity.WRONG,
-        level=Level.MANIFESTS,
-        chain=after.chain,
-        object=url,
-        partition=str(after.partition),
+    return _wrong(
+        after,
+        url,
         ledger=max(before.partition.start, after.partition.start),
         found=f"overlaps the partition {before.partition} of {before.chain}",
         expected="every ledger once",
@@ -151,16 +148,26 @@ def _link(before: PartitionReport, after: PartitionReport, url: str) -> Iterator
         return
     found, expected = after.links.previous_hash, before.links.last_hash
     if found != expected:
-        yield Finding(
-            severity=Severity.WRONG,
-            level=Level.MANIFESTS,
-            chain=after.chain,
-            object=url,
-            partition=str(after.partition),
+        yield _wrong(
+            after,
+            url,
             ledger=after.links.first,
             found=f"follows a ledger with the hash {found}",
             expected=f"{expected}, the last one of {before.chain} {before.partition}",
         )
+
+
+def _wrong(after: PartitionReport, url: str, *, ledger: int, found: str, expected: str) -> Finding:
+    return Finding(
+        severity=Severity.WRONG,
+        level=Level.MANIFESTS,
+        chain=after.chain,
+        object=url,
+        partition=str(after.partition),
+        ledger=ledger,
+        found=found,
+        expected=expected,
+    )
 
 
 def _note_unfinished(

@@ -202,6 +202,18 @@ def test_changed_catalog_row_is_found(
         assert copy.run("verify", "--level", "manifests", "--catalog").status == 0
 
 
+def test_unrecorded_partitions_are_counted(copy: Copier, database: str) -> None:
+    """By `status`, with what the next run does about it."""
+    copy.settings["catalog"] = {"postgres_dsn": database}
+    assert copy.run().status == 0
+    assert json.loads(copy.run("status", "--json").out)["eras"][0]["unrecorded"] == 0
+    with psycopg2.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("delete from _meta_lineage where ledger_start = 24")
+    connection.close()
+    ran = copy.run("status")
+    assert (ran.status, "unrecorded   1 partition: the next run records them" in ran.out) == (0, True), ran.out
+
+
 def test_row_of_uncommitted_partition_is_no_finding(copy: Copier, database: str) -> None:
     """As in a run that has published a partition and not yet committed it."""
     copy.settings["catalog"] = {"postgres_dsn": database}
