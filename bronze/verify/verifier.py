@@ -94,6 +94,8 @@ def verify_published(
             findings.add_failure(unusable, name)
         elif known is not None:
             _check_checkpoint(result, check, checkpoint, known, selection, findings)
+        else:
+            result.not_checked.append(f"the checkpoint: {checkpoint.store.url} has none of this chain")
     if log is None:
         result.not_checked.append("the audit events: whether what is here is what was announced (--chain)")
     elif result.is_complete:
@@ -122,6 +124,13 @@ def _check_checkpoint(
     """Check that the partition that the checkpoint names is published, with the checksum that it states."""
     result.checked.append(f"the checkpoint, at ledger {checkpoint.last_ledger}")
     last = None if checkpoint.is_edited else checkpoint.partition
+    if last is None and checkpoint.partition is not None:
+        findings.note(
+            f"the checkpoint of {result.chain} was set by hand to ledger {checkpoint.last_ledger}, the last partition"
+            f" that a run committed was {checkpoint.partition}: the next run begins there"
+        )
+    elif last is not None and not checkpoint.checksum:
+        result.not_checked.append(f"the checksum of {last} in the checkpoint, which states none, or none that is one")
     if last is None or not selection.in_range(last) or not result.is_complete:
         return
     report = next((one for one in result.reports if one.partition == last), None)

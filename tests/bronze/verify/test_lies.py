@@ -194,6 +194,31 @@ def test_checkpoint_that_contradicts_is_found(published: Workspace) -> None:
     assert "says that 62-71 was committed last, expected a partition that is published" in published.audit().problems[0]
 
 
+def test_checkpoint_set_by_hand_is_noted(published: Workspace) -> None:
+    """Operators do that; whoever else did, the audit tells."""
+    edit_checkpoint(published, last_committed_ledger=41)
+    found = published.audit()
+    assert found.verdict is Verdict.HOLDS
+    (note,) = found.notes
+    assert "was set by hand to ledger 41, the last partition that a run committed was 52-61" in note
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"era_id": "e9"}, "the checkpoint: {state} has none of this chain"),
+        (
+            {"last_committed_partition": {"start": 52, "end": 61, "checksum": "sha256:nonsense"}},
+            "the checksum of 52-61 in the checkpoint, which states none, or none that is one",
+        ),
+    ],
+)
+def test_checkpoint_that_says_nothing_is_told(published: Workspace, changes: dict[str, Any], said: str) -> None:
+    assert not any("checkpoint" in sentence for sentence in published.audit().not_checked)
+    edit_checkpoint(published, **changes)
+    assert said.format(state=published.state) in published.audit().not_checked
+
+
 def test_wrong_number_of_events_is_found(published: Workspace) -> None:
     edit_checkpoint(published, chain_events=7)
     assert "had 7 events" in problem_in(published.audit())
