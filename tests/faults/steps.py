@@ -93,15 +93,15 @@ STEPS = {
             "parquet-lock", ("flock",), part=_PARQUET, numbers=_EACH
         ),  # the temporary file was created, and nobody holds it yet
         Step("encode-write", ("write",)),
-        Step("parquet-fsync", ("fsync",)),
+        Step("parquet-fsync", ("fsync",), part=_PARQUET, numbers=_EACH),
         # … and published.
         Step("folder-create", ("mkdir",), _folder),
         Step("folder-lock", ("flock",), _folder_lock),
         Step("parquet-link", _LINK, lambda copy, part: copy.parquet(part)),
         Step("parquet-dir-fsync", ("fsync",), _folder),
-        Step("manifest-lock", ("flock",)),
-        Step("manifest-write", ("write",)),
-        Step("manifest-fsync", ("fsync",)),
+        Step("manifest-lock", ("flock",), part=_MANIFEST, numbers=_EACH),
+        Step("manifest-write", ("write",), part=_MANIFEST, numbers=_EACH),
+        Step("manifest-fsync", ("fsync",), part=_MANIFEST, numbers=_EACH),
         Step("manifest-link", _LINK, _manifest),
         Step("manifest-dir-fsync", ("fsync",), _folder, numbers=(2,)),
         Step("manifest-unlink", ("unlink",), part=_MANIFEST, numbers=_EACH),

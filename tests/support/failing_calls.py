@@ -50,7 +50,8 @@ static void kill_at(const char *call, const char *path) {
 }
 static void kill_at_fd(const char *call, int fd) {
     char name[64], path[4096];
-    if (!getenv("KILL_CALL")) return;
+    const char *kind = getenv("KILL_CALL");
+    if (!kind || strcmp(kind, call)) return;
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
     ssize_t size = readlink(name, path, sizeof path - 1);
     if (size > 0) { path[size] = 0; kill_at(call, path); }
@@ -103,7 +104,12 @@ int flock(int fd, int operation) {
 int fsync(int fd) {
     struct stat found;
     if (fstat(fd, &found) == 0 && S_ISDIR(found.st_mode)) FAIL("FAIL_FSYNC_DIRECTORY");
+    kill_at_fd("fsync", fd);
     return NEXT(fsync)(fd);
+}
+ssize_t write(int fd, const void *data, size_t size) {
+    kill_at_fd("write", fd);
+    return NEXT(write)(fd, data, size);
 }
 int link(const char *from, const char *to) {
     FAIL("FAIL_LINK");
