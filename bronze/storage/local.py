@@ -104,9 +104,12 @@ class LocalStore:
         Raises:
             NotAnObjectError: as in `read`.
         """
+        path = f"{self.root}/{checked_key(key)}"
         try:
-            handle, size = self._directory.open(checked_key(key), LOOK)
-        except ObjectNotFoundError:
+            # The cheap answer where nothing is there: of the other extension of every lake object.
+            os.lstat(path)
+            handle, size = self._directory.open(key, LOOK)
+        except (FileNotFoundError, NotADirectoryError, ObjectNotFoundError):
             return None
         os.close(handle)
         return size
