@@ -62,6 +62,12 @@ _DECODER = _in("ingest/decoder.py", "ingest/test_encoder.py")
 _ROWS = _in("ingest/rows.py", "ingest/test_encoder.py")
 _COPIER = _in("ingest/copier.py", "ingest/test_copier.py")
 _FRAME = _in("lake/zstd_frame.py", "lake/test_zstd_frame.py")
+_SURVEY = _in("lake/survey.py", "lake/test_survey.py")
+_FORECAST = (
+    "pipeline/launch/forecast.py",
+    ("tests/pipeline/launch/test_forecast.py", "tests/pipeline/commands/test_plan.py"),
+)
+_PACE = ("pipeline/launch/pace.py", ("tests/pipeline/launch/test_pace.py",))
 _OPENING = _in("lake/opening.py", "lake/test_opening.py")
 _SESSION = _in("catalog/session.py", "catalog/test_session.py", "catalog/test_catalog.py")
 _LOCKS = _in("catalog/chain_locks.py", "catalog/test_chain_locks.py")
@@ -587,6 +593,19 @@ _ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
      "return manifest is not None and is_later(manifest.created_at, published_at)", "return True"),
     ("what the checkpoint records decides what was pruned", _in("commit/pruning.py", "commit/test_lost_events.py"),
      "if position.recorded is not None and position.recorded.ranges is not None:", "if False:"),
+    ("an object of another layout is not counted", _SURVEY, " or name.end != layout.file_end(name.start)", ""),
+    ("an object of another range is not counted", _SURVEY, " or name.start not in files", ""),
+    ("an object of no bytes is told", _SURVEY, " | (0 if entry.size else _EMPTY)", ""),
+    ("a listing ends behind its range", _SURVEY, "            if entry.name > last:\n                break\n", ""),
+    ("a link out of the root is no object of a listing", _in("storage/local_root.py", "lake/test_survey.py"),
+     "        except (NotAnObjectError, ObjectNotFoundError, FileNotFoundError):\n            return None",
+     "        except (NotAnObjectError, ObjectNotFoundError, FileNotFoundError):\n            return 1"),
+    ("what lies behind the lake is missing", _FORECAST, "        tally.add(WindowCount(files=one,", "        (WindowCount(files=one,"),
+    ("partitions that exist need no objects", _FORECAST, "one not in existing or one in replaced", "True"),
+    ("partitions that are made anew need theirs", _FORECAST,
+     "replaced = existing if plan.era.allow_overwrite else existing & again", "replaced = existing & again"),
+    ("a run that followed its lake tells no pace", _PACE, "if ledgers / seconds < _FOLLOWING or not size:", "if not size:"),
+    ("a pause between runs is no work", _PACE, "if run[-1][0] - at > _LONGEST_PAUSE_S:", "if False:"),
 ]  # fmt: skip
 
 MUTATIONS = [Mutation(protects, file, old, new, tests) for protects, (file, tests), old, new in _ROWS_OF_TABLE]

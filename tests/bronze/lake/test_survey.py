@@ -95,6 +95,14 @@ def test_other_names_are_no_objects(store: Store, name: str) -> None:
     assert [*count.missing] == [range(8, 9)]
 
 
+def test_objects_off_the_layout_hold_no_file(store: Store) -> None:
+    """They end where a file ends, and begin elsewhere: of an exporter that began in the middle of one."""
+    layout = LakeLayout(4, 8)
+    fill(store, [f"{layout.directory(8)}FFFFFFF6--9-11.xdr.zst", layout.key(12)])
+    (count,) = count_objects(store, layout, [range(8, 16, 4)])
+    assert (count.found, count.size_bytes, [*count.missing]) == (1, 1, [range(8, 12, 4)])
+
+
 def test_links_count_where_they_stay_inside(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "lake")
     fill(store, [LAYOUT.key(8)], size=4)
