@@ -15,7 +15,7 @@ from bronze.commit.chain_state import ChainState
 from bronze.commit.checkpoint import CheckpointFile
 from bronze.commit.position import ChainPosition
 from bronze.commit.recovery import recover, restore
-from bronze.errors import BronzeError
+from bronze.errors import BronzeError, StateError
 from bronze.partitioning.partition import Partition
 from bronze.partitioning.plan import plan_era
 from bronze.storage import location as locations
@@ -143,7 +143,6 @@ STATES = [
     # another start: forward, into a partition, behind everything, back
     ([of(ledger_start=22)], 61),
     ([of(ledger_start=25)], 61),
-    ([of(ledger_start=71, ledger_end=80)], None),
     ([of(ledger_start=12), without(GRID[0]), of(ledger_start=2)], None),
     ([of(ledger_start=0), prune(GRID[0])], 61),
     ([no_events, of(ledger_start=25)], 61),
@@ -195,6 +194,17 @@ def test_repair_and_run_agree(
     assert names(ran) == names(repaired)
     if ran.job.chain.events:
         assert [one.partition for one in ran.log.load()] == [one.partition for one in repaired.log.load()]
+
+
+def test_start_behind_events_is_refused_by_both(
+    lost: Callable[[list[State]], tuple[Workspace, Workspace]],
+) -> None:
+    """The ledgers between would be missing for ever: neither a run nor repair makes a checkpoint of it."""
+    ran, repaired = lost([of(ledger_start=71, ledger_end=80)])
+    for act in (lambda: run(without_lake(ran)), lambda: repair(repaired)):
+        with pytest.raises(StateError, match="is committed up to ledger 61, but ledger_start is 71"):
+            act()
+    assert (last_committed(ran), last_committed(repaired)) == (None, None)
 
 
 def names(workspace: Workspace) -> list[str]:
