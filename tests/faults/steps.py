@@ -92,7 +92,7 @@ STEPS = {
         Step(
             "parquet-lock", ("flock",), part=_PARQUET, numbers=_EACH
         ),  # the temporary file was created, and nobody holds it yet
-        Step("encode-write", ("write",)),
+        Step("encode-write", ("write",), part=_PARQUET, numbers=_EACH),
         Step("parquet-fsync", ("fsync",), part=_PARQUET, numbers=_EACH),
         # … and published.
         Step("folder-create", ("mkdir",), _folder),
