@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -39,6 +40,24 @@ def test_second_command_is_refused_naming_the_holder(copy: Copier, command: str)
         assert says in ran.err
     assert copy.published() == {}
     assert copy.process(command).status == 0
+
+
+def test_runs_with_same_events_exclude_each_other(copy: Copier) -> None:
+    """Though they publish into different places: both would append to one chain."""
+    with another_run(copy):
+        copy.settings["storage"]["local_dir"] = str(copy.root / "elsewhere")
+        ran = copy.process()
+    assert ran.status == 4
+    assert f"the events of standalone/e1/v1 in {copy.root / 'pas'} is locked by bronze-copier run" in ran.err
+
+
+def test_refused_run_makes_no_event_directory(copy: Copier) -> None:
+    """It would look like a volume that is mounted, and empty."""
+    assert copy.run().status == 0
+    shutil.rmtree(copy.root / "pas")
+    ran = copy.run()
+    assert (ran.status, "holds none of its event files" in ran.err) == (1, True)
+    assert not (copy.root / "pas").exists()
 
 
 @pytest.mark.parametrize("arguments", [("plan",), ("run", "--dry-run")])
