@@ -192,3 +192,18 @@ def test_volume_mounted_later_is_named(root: Path, mount: Callable[..., None]) -
             use()
     LocalStore(root).create("p/b", b"x")
     assert LocalStore(root).read("p/b") == b"x"
+
+
+def test_file_system_that_replaces_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Giving a file a name that is taken is answered as done, as by services that merge writes."""
+    monkeypatch.setattr("bronze.storage.local_probe.create_name", lambda _, target: target.write_bytes(b""))
+    with pytest.raises(ConfigError, match="replaces files that must not be replaced"):
+        LocalStore(tmp_path / "root").check_conditional_writes()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_system_that_hides_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.listdir", lambda _: [])
+    with pytest.raises(ConfigError, match="was created and is not listed"):
+        LocalStore(tmp_path / "root").check_conditional_writes()
+    assert list(tmp_path.iterdir()) == []
