@@ -16,6 +16,7 @@ import pytest
 
 from bronze.errors import ConfigError
 from bronze.storage.local import LocalStore
+from bronze.storage.mounts import Mount
 from bronze.storage.store import TEMPORARY
 from tests.support.failing_calls import build, preloaded
 
@@ -207,3 +208,10 @@ def test_file_system_that_hides_files_is_refused(tmp_path: Path, monkeypatch: py
     with pytest.raises(ConfigError, match="was created and is not listed"):
         LocalStore(tmp_path / "root").check_conditional_writes()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_locks_of_one_machine_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mount = Mount(point=str(tmp_path.resolve()), kind="nfs4", options=frozenset({"rw", "local_lock=all"}))
+    monkeypatch.setattr("bronze.storage.local_probe.read_mounts", lambda: [mount])
+    (notice,) = LocalStore(tmp_path / "root").check_conditional_writes()
+    assert "locks do not reach other machines: never run two copiers" in notice
