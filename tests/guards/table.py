@@ -585,8 +585,6 @@ _ROWS_OF_TABLE: list[tuple[str, tuple[str, tuple[str, ...]], str, str]] = [
      "    if not stat.S_ISREG(os.fstat(handle).st_mode):\n        os.close(handle)\n        raise", "    if False:\n        os.close(handle)\n        raise"),
     ("a holder's name is shown without escapes", _in("storage/lock_file.py", "storage/test_lock_file.py"),
      "character if character.isprintable() else \"?\"", "character"),
-    ("a forked process does not keep a lock", _in("storage/lock_file.py", "storage/test_lock_file.py"),
-     "            fcntl.flock(handle, fcntl.LOCK_UN)\n", "            pass\n"),
     ("an abandoned attempt is shut down", _in("audit/http_attempt.py", "audit/test_endpoint.py"),
      "        session.abort()\n        thread.join(_SECONDS_TO_END)", "        thread.join(_SECONDS_TO_END)"),
     ("an oldest event that was published later hides nothing", _in("commit/pruning.py", "commit/test_lost_events.py"),
