@@ -321,16 +321,22 @@ def cancel_the_job(cluster: Cluster) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(1200)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("disturb", [Cluster.restart, cancel_the_job], ids=["restart of the cluster", "cancelled job"])
 def test_lost_job_is_resumed(
-    disturb: Callable[[Cluster], None], flink: FlinkCopier, big: Copier, cluster: Cluster, postgres: PostgresServer
+    disturb: Callable[[Cluster], None],
+    mode: tuple[str, ...],
+    flink: FlinkCopier,
+    big: Copier,
+    cluster: Cluster,
+    postgres: PostgresServer,
 ) -> None:
-    program = flink.start(options=("--streaming",))
+    program = flink.start(options=mode)
     _wait_for_progress(program, flink.copier)
     disturb(cluster)
     ran = ended(program)
     assert (ran.status, "run again to resume" in ran.log) == (1, True), ran.log
-    again = flink.run(options=("--streaming",))
+    again = flink.run(options=mode)
     assert again.status == 0, again.log
     assert is_as_copied_locally(flink, big, postgres)
 

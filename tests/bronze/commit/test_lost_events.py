@@ -345,3 +345,15 @@ def test_gap_published_after_pruning_gets_its_event(workspace: Workspace) -> Non
     (workspace.state / "checkpoint.json").unlink()
     copy(workspace, GRID[1:2])
     assert parts(workspace) == [32, 42, 12]
+
+
+def test_partition_published_with_the_oldest_gets_its_event(workspace: Workspace) -> None:
+    """Both were published before either was committed; the run was killed in between, and the checkpoint is lost."""
+    copy(workspace, GRID[:3])
+    workspace.publish(GRID[3])
+    workspace.publish(GRID[4])
+    copy(workspace, GRID[3:4])
+    prune(workspace, 3)
+    (workspace.state / "checkpoint.json").unlink()
+    copy(workspace, GRID[:5])
+    assert parts(workspace) == [32, 42]
