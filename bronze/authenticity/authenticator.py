@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bronze.authenticity.contract_events import check_events
 from bronze.authenticity.findings import MAX_SIGNERS, PartitionAuthenticity, node_name
 from bronze.authenticity.policy import AuthenticityPolicy, CheckMode
@@ -81,8 +83,10 @@ class Authenticator:
                 self._fail_signature(
                     meta,
                     data,
-                    f"its transaction set, which the signature covers, follows the ledger"
-                    f" {meta.tx_set_previous_hash.hex()}, its header {meta.previous_ledger_hash.hex()}",
+                    lambda: (
+                        f"its transaction set, which the signature covers, follows the ledger"
+                        f" {meta.tx_set_previous_hash.hex()}, its header {meta.previous_ledger_hash.hex()}"
+                    ),
                 )
             elif holds:
                 self._signatures += 1
@@ -92,12 +96,16 @@ class Authenticator:
                 self._fail_signature(
                     meta,
                     data,
-                    f"the signature of node {node_name(signature.node)} does not hold for the network"
-                    f" {self._network()}",
+                    lambda: (
+                        f"the signature of node {node_name(signature.node)} does not hold for the network"
+                        f" {self._network()}"
+                    ),
                 )
         elif not may_be_unsigned(meta, data):
             self._fail_signature(
-                meta, data, f"it has no signature, which every ledger of protocol {meta.protocol_version} must have"
+                meta,
+                data,
+                lambda: f"it has no signature, which every ledger of protocol {meta.protocol_version} must have",
             )
         elif not has_transaction(meta):
             self._unproven += 1
@@ -105,7 +113,9 @@ class Authenticator:
             self._transaction_proofs += 1
         elif meta.unsigned_results:
             self._fail_signature(
-                meta, data, f"the hash of its last transaction under the network {self._network()} has no result"
+                meta,
+                data,
+                lambda: f"the hash of its last transaction under the network {self._network()} has no result",
             )
         else:
             self._unproven += 1
@@ -122,7 +132,8 @@ class Authenticator:
                 f" set era.network to {found!r}, or read another lake"
             )
 
-    def _fail_signature(self, meta: CloseMeta, data: Buffer, reason: str) -> None:
+    def _fail_signature(self, meta: CloseMeta, data: Buffer, reason: Callable[[], str]) -> None:
+        """Count or refuse the ledger; a reason takes half as long as a signature to put into words."""
         if self._policy.signatures is CheckMode.REPORT:
             self._failed_signatures += 1
             return
@@ -134,7 +145,7 @@ class Authenticator:
                 "it was not made by this network (an invented or a test lake?); to publish it all the same, set"
                 " authenticity.signatures to 'report'"
             )
-        raise AuthenticityError(f"ledger {meta.sequence} is not authentic: {reason}; {hint}")
+        raise AuthenticityError(f"ledger {meta.sequence} is not authentic: {reason()}; {hint}")
 
     def _check_events(self, meta: CloseMeta, data: Buffer) -> None:
         found = check_events(meta, data)
