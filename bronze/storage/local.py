@@ -158,6 +158,8 @@ class LocalStore:
                 old = None
             new = change(old)
             if new is None:
+                if old is not None:  # it counts as written; an attempt before may have failed before it was durable
+                    self.ensure_durable(key)
                 return old
             upload.write(new)
             upload.publish(replace=True)

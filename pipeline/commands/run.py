@@ -131,6 +131,7 @@ def _run(options: Options, summary: RunSummary) -> int:
     from pipeline.launch.attestation import read_attestations
     from pipeline.launch.beam_options import check_beam_options
     from pipeline.launch.chain_locks import exclusive_chains
+    from pipeline.launch.flink_cluster import check_cluster
     from pipeline.launch.forecast import make_forecast
     from pipeline.launch.places import check_new_chains
     from pipeline.launch.prepare import prepare
@@ -147,6 +148,7 @@ def _run(options: Options, summary: RunSummary) -> int:
 
         def lock(connections: Connections) -> None:
             check_places_of(distributed, connections.job, shared_filesystem=settings.perf.shared_filesystem)
+            check_cluster(distributed)
             if not options.dry_run:
                 if not options.allow_relative and not sys.stdin.isatty():
                     check_new_chains(settings, connections)

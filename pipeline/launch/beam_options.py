@@ -7,14 +7,13 @@ from collections.abc import Sequence
 
 from pipeline.launch.beam_import import import_beam
 from pipeline.launch.dataflow_options import DataflowOptions, parse_dataflow_options
-from pipeline.launch.flink_cluster import check_cluster
 from pipeline.launch.flink_options import FlinkOptions, parse_flink_options
 from pipeline.launch.runner_name import check_runner_name, is_dataflow, is_flink
 from pipeline.settings.model import Settings
 
 
 def check_beam_options(settings: Settings, beam_arguments: Sequence[str]) -> FlinkOptions | DataflowOptions | None:
-    """Refuse Beam options with which no run can begin; asks the cluster that they name whether a run is safe there.
+    """Refuse Beam options with which no run can begin.
 
     Loads Beam only where there are options that it has to know.
 
@@ -25,12 +24,9 @@ def check_beam_options(settings: Settings, beam_arguments: Sequence[str]) -> Fli
         As `parse_distributed_options`.
 
     Raises:
-        ConfigError: there is no such runner here, it cannot run with these options, or its cluster is not safe.
-        RunnerError: the cluster does not answer.
+        ConfigError: there is no such runner here, or it cannot run with these options.
     """
     options = parse_distributed_options(settings, beam_arguments)
-    if isinstance(options, FlinkOptions):
-        check_cluster(options)
     if options is None and beam_arguments:
         import_beam(beam_arguments)
         from pipeline.launch.local_runner import local_options

@@ -28,13 +28,16 @@ _ATTEMPTS = {
 _ENOUGH_ATTEMPTS = 3
 
 
-def check_cluster(options: FlinkOptions) -> None:
-    """Check that the cluster of a run is safe and large enough; one within the job server always is.
+def check_cluster(options: object) -> None:
+    """Check that the cluster of a run on Flink is safe and large enough; one within the job server always is.
+
+    Args:
+        options: of a distributed run, as `pipeline.launch.beam_options` returns them; nothing else names a cluster.
 
     Raises:
         ConfigError, RunnerError: as `FlinkCluster.check`.
     """
-    if not options.is_embedded:
+    if isinstance(options, FlinkOptions) and not options.is_embedded:
         version = FlinkCluster(options.master).check(options.parallelism)
         _LOG.info("Flink %s at %s, parallelism %d", version, options.master, options.parallelism)
 
