@@ -98,13 +98,13 @@ class EventLog:
 
     def names(self) -> list[str]:
         """The names of the chain's event files, in no order; one listing, no event is read."""
-        children = self._store.list_children("")
-        return [child.name for child in children if self._file_name.fullmatch(child.name) and not child.is_odd]
+        return self.names_and_odd_ones()[0]
 
-    def odd_names(self) -> list[str]:
-        """The names of event files under which there is no file, but a pipe, a device or a link that leads to none."""
-        children = self._store.list_children("")
-        return [child.name for child in children if self._file_name.fullmatch(child.name) and child.is_odd]
+    def names_and_odd_ones(self) -> tuple[list[str], list[str]]:
+        """As `names`; and the names under which there is no file, but a pipe, a device or a link that leads to none."""
+        children = [child for child in self._store.list_children("") if self._file_name.fullmatch(child.name)]
+        files, odd = ([child.name for child in children if child.is_odd is is_odd] for is_odd in (False, True))
+        return files, odd
 
     def append(self, event: Event, revision: int = 1) -> None:
         """Create the event's file.

@@ -51,18 +51,18 @@ class Downstream:
         self._delivery_strict = delivery_strict
 
     def record(
-        self, era: Era, summary: PartitionSummary, event_hash: str, corrected: Collection[str] | None = None
+        self, era: Era, summary: PartitionSummary, event_hash: str, corrected: Callable[[], Collection[str] | None]
     ) -> None:
         """Write the partition's lineage and that it passed. Raises `CatalogError` when the catalog is strict.
 
         Args:
-            corrected: see `Catalog.record`.
+            corrected: returns that of `Catalog.record`. It reads event files: called only where there is a catalog.
         """
         if self._catalog is None or self._lineage_context is None:
             return
         try:
             row = self._lineage_context.lineage(summary, summary.storage_path, event_hash)
-            self._catalog.record(era, self._lineage_context.table, row, corrected)
+            self._catalog.record(era, self._lineage_context.table, row, corrected())
         except CatalogError as error:
             report(METADATA_ERROR, 1, **error_fields(error))
             if self._catalog_strict:

@@ -160,7 +160,7 @@ class Sequencer:
             position = position or self.position()
             self._place.check(summary, position)
             persisted = self._persist_event(summary, position, manifest.created_at)
-        corrected = self._log.hashes_before(persisted.event) if self._log and persisted.event else None
+        corrected = functools.partial(_corrected_by, self._log, persisted.event)
         self._downstream.record(self._era, summary, persisted.event_hash, corrected)
         if persisted.event is not None:
             self._downstream.deliver(self._era, persisted.event)
@@ -271,6 +271,11 @@ class Sequencer:
                 chain=persisted.chain,
                 recorded=persisted.chain,
             )
+
+
+def _corrected_by(log: EventLog | None, event: Event | None) -> list[str] | None:
+    """The hashes of the events that `event` corrects; None without an audit stream."""
+    return log.hashes_before(event) if log is not None and event is not None else None
 
 
 def _heads_up_to(log: EventLog | None, position: ChainPosition, head: str) -> list[str]:

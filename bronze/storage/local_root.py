@@ -131,15 +131,22 @@ class RootDirectory:
 
     def _size(self, prefix: str, entry: os.DirEntry[str]) -> int | None:
         """Bytes of the object that the entry is; None when it is none. Only links are opened."""
+        if entry.is_symlink():
+            return self._linked_size(prefix, entry)
         try:
-            if entry.is_symlink():
-                handle, size = self.open(join(prefix, entry.name), LOOK)
-                os.close(handle)
-                return size
             status = entry.stat(follow_symlinks=False)
-        except (NotAnObjectError, ObjectNotFoundError, FileNotFoundError):
+        except FileNotFoundError:
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def _linked_size(self, prefix: str, entry: os.DirEntry[str]) -> int | None:
+        """Bytes of the object that the link `entry` leads to; None when it leads to none."""
+        try:
+            handle, size = self.open(join(prefix, entry.name), LOOK)
+        except (NotAnObjectError, ObjectNotFoundError):
+            return None
+        os.close(handle)
+        return size
 
     def _entry(self, prefix: str, entry: os.DirEntry[str]) -> ListEntry:
         if _is_directory(entry):
@@ -148,13 +155,9 @@ class RootDirectory:
 
     def _is_object(self, prefix: str, entry: os.DirEntry[str]) -> bool:
         """Whether the entry, which is no directory, can be read; only links are looked up."""
-        if not entry.is_symlink():
-            return entry.is_file(follow_symlinks=False)
-        try:
-            os.close(self.open(join(prefix, entry.name), LOOK)[0])
-        except (NotAnObjectError, ObjectNotFoundError):
-            return False
-        return True
+        if entry.is_symlink():
+            return self._linked_size(prefix, entry) is not None
+        return entry.is_file(follow_symlinks=False)
 
     def check_inside(self, real: str, path: str | Path) -> None:
         """Raise `NotAnObjectError` unless `real`, where `path` leads, is the root or below it."""

@@ -59,14 +59,15 @@ class EventCheck:
 def read_events(log: EventLog, findings: FindingCollector) -> EventCheck:
     """Read all event files; one that is damaged or cannot be read is a finding, the others are still checked."""
     found = EventCheck()
-    for name in sorted(log.odd_names()):
+    names, odd_names = log.names_and_odd_ones()
+    for name in sorted(odd_names):
         findings.add(
             "cannot be read: it is no regular file",
             where=f"{log.where}/{name}",
             remedy="remove it, and restore the event file",
         )
         found.is_whole = False
-    for name in sorted(log.names()):
+    for name in sorted(names):
         try:
             found.events.append(log.read_event(name))
         except SINGLE_FILE_ERRORS as error:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from bronze.errors import ConfigError, RunnerError
+from pipeline.launch.dataflow_options import DataflowOptions
 from pipeline.launch.flink_options import FlinkOptions
 
 _LOG = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ _ATTEMPTS = {
 _ENOUGH_ATTEMPTS = 3
 
 
-def check_cluster(options: object) -> None:
+def check_cluster(options: FlinkOptions | DataflowOptions | None) -> None:
     """Check that the cluster of a run on Flink is safe and large enough; one within the job server always is.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bronze.timestamps import rfc3339
+from pipeline.sizes import format_time
 from pipeline.telemetry.run_state import Snapshot
 
 
@@ -55,4 +55,4 @@ def is_alive(found: Snapshot, *, stalled_after_s: float) -> bool:
 
 
 def _times(since: Iterable[tuple[str, float]]) -> dict[str, str]:
-    return {name: rfc3339(int(seconds) * 1_000_000_000) for name, seconds in since}
+    return {name: format_time(seconds) for name, seconds in since}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bronze.timestamps import rfc3339
-from pipeline.sizes import format_rate
+from pipeline.sizes import format_rate, format_time
 from pipeline.telemetry.run_state import Snapshot
 
 #: Seconds without anything read, published or committed that are worth saying.
@@ -59,14 +58,14 @@ def progress_fields(found: Snapshot) -> dict[str, object]:
 
 def outage_words(found: Snapshot) -> str:
     """``waiting for s3://lake, unreachable since 2026-01-01T00:03:27Z``."""
-    stores = (f"{store}, unreachable since {rfc3339(int(since) * 1_000_000_000)}" for store, since in found.unreachable)
+    stores = (f"{store}, unreachable since {format_time(since)}" for store, since in found.unreachable)
     return f"waiting for {' and '.join(stores)}"
 
 
 def behind_words(found: Snapshot) -> str:
     """``events are not delivered since 2026-01-01T00:03:27Z``."""
     what = {"endpoint": "events are not delivered", "catalog": "the catalog lacks rows"}
-    return ", ".join(f"{what[name]} since {rfc3339(int(since) * 1_000_000_000)}" for name, since in found.behind)
+    return ", ".join(f"{what[name]} since {format_time(since)}" for name, since in found.behind)
 
 
 def rate_words(found: Snapshot) -> str:

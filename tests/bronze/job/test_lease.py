@@ -8,16 +8,7 @@ from bronze.job.lease import Lease, renewed
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
 from tests.e2e.conftest import wait_until
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def __call__(self) -> float:
-        return self.time
+from tests.support.clock import Clock
 
 
 def test_lease_expires_without_renewal(tmp_path: Path) -> None:

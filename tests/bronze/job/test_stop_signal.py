@@ -9,6 +9,7 @@ import pytest
 from bronze.job.stop_signal import KEY, StopSignal
 from bronze.storage.location import StorageLocation
 from bronze.storage.opening import open_store
+from tests.support.clock import Clock
 from tests.support.gcs_server import gcs_bucket, gcs_server
 
 __all__ = ["gcs_bucket", "gcs_server"]
@@ -30,28 +31,18 @@ def test_file_url_means_its_directory(tmp_path: Path) -> None:
     assert (tmp_path / "with space" / KEY).exists()
 
 
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_remote_lookups_keep_their_interval(gcs_bucket: str) -> None:
     location, clock = StorageLocation(f"gs://{gcs_bucket}/control"), Clock()
     asked = StopSignal(location, interval_s=5.0, clock=clock)
     assert not asked.is_requested()
     StopSignal(location).request()
-    clock.now = 4.9
+    clock.time = 4.9
     assert not asked.is_requested()
-    clock.now = 5.0
+    clock.time = 5.0
     assert asked.is_requested()
     # Once it was seen it is looked for no more.
     open_store(location).delete(KEY)
-    clock.now = 100.0
+    clock.time = 100.0
     assert asked.is_requested()
 
 

@@ -12,23 +12,14 @@ from pipeline.telemetry.health import health, is_alive
 from pipeline.telemetry.progress_line import format_duration, progress_line
 from pipeline.telemetry.run_progress import ChainProgress
 from pipeline.telemetry.run_state import RunState
+from tests.support.clock import Clock
 
 CHAIN = ("net", "e1", "v1")
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = 100.0
-
-    def __call__(self) -> float:
-        return self.time
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

@@ -15,15 +15,7 @@ from bronze.errors import ConfigError
 from pipeline.telemetry.run_progress import ChainProgress
 from pipeline.telemetry.run_state import RunState
 from pipeline.telemetry.server import serve
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    time = 0.0
-
-    def __call__(self) -> float:
-        return self.time
+from tests.support.clock import Clock
 
 
 @pytest.fixture
